@@ -1,0 +1,173 @@
+"""The error tree. Every error that a user can meet is one of these, and each has an exit code.
+
+    KanaeError                      1   anything below; never raised itself
+    ├── UsageError                  2   the command line asks for something that cannot be
+    ├── SpecError                   3   the spec file is wrong (all problems at once)
+    ├── CheckFailed                 4   a check found what must be put right first
+    ├── Refused                     5   safe to do only with a condition that does not hold
+    ├── LeaseHeld                   6   another operator works on this cluster
+    ├── ArtifactError               7   a binary or image cannot be had or does not verify
+    │   └── ArtifactMismatch        7   ... its digest is not the promised one
+    ├── MachineUnfit                8   this machine lacks a program, a right or a kernel feature
+    ├── ConnectError               10   a host cannot be reached at all
+    │   ├── AuthenticationFailed   11   ... it refuses the key or user
+    │   ├── HostKeyUnknown         12   ... its host key is in no known_hosts
+    │   ├── HostKeyChanged         13   ... its host key is not the known one
+    │   └── SudoRefused            14   ... sudo wants a password that was not given
+    ├── ConnectionLost             15   a connection broke; the outcome is indeterminate
+    ├── StepFailed                 20   a command on a host failed
+    ├── StepTimedOut               21   a command or condition did not end in time
+    ├── RunFailed                  22   an apply ended with failed steps (each is named)
+    ├── LabError                   30   the lab cannot do what was asked
+    └── DrillFailed                40   a drill gave a verdict other than passed
+
+130 is Ctrl-C. A dry run with `--exit-code` ends with 2 when there are changes, as `diff` users
+know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class KanaeError(Exception):
+    """Base of all errors shown to a user.
+
+    message: one paragraph, says what happened and where.
+    remedy: what to do next, or "" when there is nothing to say beyond the message.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  remedy: {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(KanaeError):
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SpecProblem:
+    """One thing wrong with a spec: `line` and `column` count from 1, 0 when unknown."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        at = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}:{self.column}: {at}{self.message}"
+
+
+class SpecError(KanaeError):
+    exit_code = 3
+
+    def __init__(self, problems: Sequence[SpecProblem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class CheckFailed(KanaeError):
+    exit_code = 4
+
+
+class Refused(KanaeError):
+    exit_code = 5
+
+
+class LeaseHeld(KanaeError):
+    exit_code = 6
+
+
+class ArtifactError(KanaeError):
+    exit_code = 7
+
+
+class ArtifactMismatch(ArtifactError):
+    pass
+
+
+class MachineUnfit(KanaeError):
+    exit_code = 8
+
+
+class HostError(KanaeError):
+    """An error of one host. host: its name in the spec."""
+
+    def __init__(self, host: str, message: str, *, remedy: str = "") -> None:
+        super().__init__(f"{host}: {message}", remedy=remedy)
+        self.host = host
+
+
+class ConnectError(HostError):
+    exit_code = 10
+
+
+class AuthenticationFailed(ConnectError):
+    exit_code = 11
+
+
+class HostKeyUnknown(ConnectError):
+    exit_code = 12
+
+
+class HostKeyChanged(ConnectError):
+    exit_code = 13
+
+
+class SudoRefused(ConnectError):
+    exit_code = 14
+
+
+class ConnectionLost(HostError):
+    """The connection broke while a command ran: whether it took effect is not known."""
+
+    exit_code = 15
+
+
+class StepFailed(HostError):
+    """A command ended with a non-zero status.
+
+    command: what was run, short, without secrets; stderr: its end (at most 20 lines).
+    """
+
+    exit_code = 20
+
+    def __init__(
+        self, host: str, command: str, status: int, stderr: str, *, step: str = "", remedy: str = ""
+    ) -> None:
+        end = "\n".join(stderr.rstrip().splitlines()[-20:])
+        where = f"step {step}: " if step else ""
+        detail = "".join(f"\n    {line}" for line in end.splitlines())
+        super().__init__(
+            host, f"{where}{command!r} ended with status {status}{detail}", remedy=remedy
+        )
+        self.step = step
+        self.command = command
+        self.status = status
+        self.stderr = end
+
+
+class StepTimedOut(HostError):
+    exit_code = 21
+
+
+class RunFailed(KanaeError):
+    exit_code = 22
+
+
+class LabError(KanaeError):
+    exit_code = 30
+
+
+class DrillFailed(KanaeError):
+    exit_code = 40

@@ -1,0 +1,36 @@
+"""Where kanae keeps things on the operator's machine (XDG base directories).
+
+    cache   artifacts, content-addressed, may be deleted at any time
+    state   one folder per cluster: journal, history of drills, records of labs
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The XDG specification says that relative paths are to be ignored.
+    return Path(value) if value.startswith("/") else Path.home() / fallback
+
+
+def cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/kanae`, by default `~/.cache/kanae`."""
+    return _xdg("XDG_CACHE_HOME", ".cache") / "kanae"
+
+
+def state_dir() -> Path:
+    """`$XDG_STATE_HOME/kanae`, by default `~/.local/state/kanae`."""
+    return _xdg("XDG_STATE_HOME", ".local/state") / "kanae"
+
+
+def cluster_dir(cluster: str) -> Path:
+    """State of one cluster, by its name in the spec."""
+    return state_dir() / "clusters" / cluster
+
+
+def lab_dir(cluster: str) -> Path:
+    """State of the lab that plays the hosts of one cluster; holds `ssh_config` for its hosts."""
+    return state_dir() / "labs" / cluster
