@@ -1,7 +1,7 @@
 """Where kanae keeps things on the operator's machine (XDG base directories).
 
-    cache   artifacts, content-addressed, may be deleted at any time
-    state   one folder per cluster: journal, history of drills, records of labs
+cache   artifacts, content-addressed, may be deleted at any time
+state   one folder per cluster: journal, history of drills, records of labs
 """
 
 from __future__ import annotations

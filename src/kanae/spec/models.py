@@ -1,0 +1,300 @@
+"""The spec: the desired state of one cluster, as typed models (pydantic, camelCase in YAML).
+
+These are shapes and single-value rules only. Rules that need several fields are in
+`kanae.spec.rules`; loading with file:line:column errors is in `kanae.spec.load`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+# RFC 1123 label: what Kubernetes accepts as a node name without dots.
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$")]
+Version = Annotated[str, StringConstraints(pattern=r"^v?\d+\.\d+\.\d+$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+# A Go duration as Kubernetes components take it, or seconds.
+Duration = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?(ms|s|m|h))+$")]
+
+
+class Model(BaseModel):
+    """Strict and immutable; unknown fields are errors."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=False,
+    )
+
+
+class Role(StrEnum):
+    LOAD_BALANCER = "load-balancer"
+    ETCD = "etcd"
+    CONTROL_PLANE = "control-plane"
+    WORKER = "worker"
+    CLIENT = "client"
+
+
+class Sudo(StrEnum):
+    """How commands become root when the SSH user is not root."""
+
+    AUTO = "auto"  # none for root, passwordless sudo otherwise
+    NONE = "none"
+    PASSWORDLESS = "passwordless"
+    PASSWORD = "password"  # asked once, or read from the variable KANAE_SUDO_PASSWORD  # noqa: S105
+
+
+class Ssh(Model):
+    """How to reach a host. What is not said here comes from `config` (ssh_config(5)).
+
+    A lab of the same cluster name provides its own `config`; else ~/.ssh/config is read.
+    """
+
+    user: str | None = None
+    port: Port | None = None
+    key: str | None = Field(None, description="Path of the private key; ~ is expanded.")
+    config: str | None = Field(None, description="Path of an ssh_config file.")
+    known_hosts: str | None = Field(None, description="Path; host keys are always checked.")
+    jump: str | None = Field(None, description="user@host:port of a jump host.")
+    sudo: Sudo = Sudo.AUTO
+    connect_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
+
+
+class Taint(Model):
+    key: str
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
+class Power(Model):
+    """Commands that the operator's machine runs to control a host's power (ipmitool, Redfish...)."""
+
+    off: list[str] | None = None
+    on: list[str] | None = None
+    cycle: list[str] | None = None
+
+
+class Host(Model):
+    address: IPv4Address
+    roles: Annotated[list[Role], Field(min_length=1)]
+    labels: dict[str, str] = Field(default_factory=dict)
+    taints: list[Taint] | None = Field(
+        None,
+        description="Node taints. Default: NoSchedule on a control-plane host that is no worker.",
+    )
+    ssh: Ssh | None = Field(None, description="Overrides of the cluster's ssh, field by field.")
+    kubelet: dict[str, object] = Field(
+        default_factory=dict, description="KubeletConfiguration fields for this host."
+    )
+    power: Power | None = None
+
+
+class Endpoint(Model):
+    """Where clients reach the API: a balancer's address, a virtual address or the one host's."""
+
+    address: IPv4Address | None = Field(None, description="Default: derived from the topology.")
+    name: str | None = Field(None, description="A DNS name that resolves to it, if any.")
+    port: Port = 6443
+
+
+class EtcdTopology(StrEnum):
+    STACKED = "stacked"
+    EXTERNAL = "external"
+
+
+class Etcd(Model):
+    topology: EtcdTopology | None = Field(
+        None, description="Default: external when a host holds the etcd role, else stacked."
+    )
+    data_dir: PurePosixPath = PurePosixPath("/var/lib/etcd")
+    heartbeat_interval: Annotated[int, Field(ge=10, le=5000, description="milliseconds")] = 100
+    election_timeout: Annotated[int, Field(ge=50, le=50000, description="milliseconds")] = 1000
+    extra_args: dict[str, str] = Field(default_factory=dict)
+
+
+class Balancer(StrEnum):
+    HAPROXY = "haproxy"
+    NGINX = "nginx"
+
+
+class HealthCheck(Model):
+    """haproxy's active check of /readyz."""
+
+    interval: Duration = "500ms"
+    fast_interval: Duration = "200ms"
+    timeout: Duration = "400ms"
+    fall: Annotated[int, Field(ge=1)] = 2
+    rise: Annotated[int, Field(ge=1)] = 3
+
+
+class VirtualAddress(Model):
+    """keepalived: one address that moves between the balancer hosts (VRRP version 3, unicast)."""
+
+    address: IPv4Address
+    router_id: Annotated[int, Field(ge=1, le=255)] = 51
+    advertisement_interval: Annotated[float, Field(ge=0.05, le=10, description="seconds")] = 0.2
+    interface: str | None = Field(None, description="Default: the one with the host's address.")
+
+
+class LoadBalancer(Model):
+    kind: Balancer = Balancer.HAPROXY
+    connect_timeout: Duration | None = Field(None, description="Default: measured best by kind.")
+    check: HealthCheck = HealthCheck()
+    virtual_address: VirtualAddress | None = None
+
+
+class PodNetworkProvider(StrEnum):
+    FLANNEL = "flannel"
+    WEAVE = "weave"
+    MANIFESTS = "manifests"
+    NONE = "none"
+
+
+class Manifest(Model):
+    """A file of Kubernetes objects by path (relative to the spec) or http(s) URL with digest."""
+
+    source: str
+    digest: Digest | None = None
+
+
+class PodNetwork(Model):
+    provider: PodNetworkProvider = PodNetworkProvider.FLANNEL
+    manifests: list[Manifest] = Field(default_factory=list[Manifest])
+
+
+class Networks(Model):
+    pods: IPv4Network = IPv4Network("10.244.0.0/16")
+    services: IPv4Network = IPv4Network("10.96.0.0/12")
+    dns_domain: str = "cluster.local"
+    pod_network: PodNetwork = PodNetwork()
+
+
+class ComponentArgs(Model):
+    """Extra command-line arguments of a control-plane component, without leading dashes."""
+
+    extra_args: dict[str, str] = Field(default_factory=dict)
+
+
+class ApiServer(ComponentArgs):
+    cert_sans: list[str] = Field(default_factory=list)
+
+
+class ProxyMode(StrEnum):
+    IPTABLES = "iptables"
+    NFTABLES = "nftables"
+
+
+class KubeProxy(Model):
+    mode: ProxyMode = ProxyMode.NFTABLES
+    settings: dict[str, object] = Field(
+        default_factory=dict, description="KubeProxyConfiguration fields."
+    )
+
+
+class ArtifactSource(StrEnum):
+    AUTO = "auto"
+    UPSTREAM = "upstream"
+    MIRROR = "mirror"
+    BUNDLE = "bundle"
+    BUILD = "build"
+
+
+class Mirror(Model):
+    """Base URLs that replace upstream's, by upstream host name; the layout below stays the same."""
+
+    urls: dict[str, str] = Field(default_factory=dict)
+
+
+class Artifacts(Model):
+    source: ArtifactSource = ArtifactSource.AUTO
+    mirror: Mirror | None = None
+    bundle: str | None = Field(None, description="Path of a file made by `kanae bundle create`.")
+
+
+class ImageArchive(Model):
+    """An OCI or docker archive loaded onto nodes, so that they need no registry for it."""
+
+    source: str = Field(description="Path (relative to the spec) or http(s) URL.")
+    digest: Digest | None = Field(None, description="sha256 of the file; required for a URL.")
+    roles: list[Role] = Field(default_factory=lambda: [Role.CONTROL_PLANE, Role.WORKER])
+
+
+class SwapPolicy(StrEnum):
+    OFF = "off"
+    TOLERATE = "tolerate"
+    REFUSE = "refuse"
+
+
+class Policies(Model):
+    swap: SwapPolicy = SwapPolicy.REFUSE
+    allow_cgroup_v1: bool = Field(
+        True, description="Tell kubelet >= 1.35 to accept hosts that still run cgroup v1."
+    )
+    parallel_hosts: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class Spec(Model):
+    """One cluster."""
+
+    name: ClusterName
+    kubernetes: Version
+    hosts: Annotated[dict[HostName, Host], Field(min_length=1)]
+    ssh: Ssh = Ssh()
+    endpoint: Endpoint = Endpoint()
+    load_balancer: LoadBalancer = LoadBalancer()
+    etcd: Etcd = Etcd()
+    networks: Networks = Networks()
+    api_server: ApiServer = ApiServer()
+    controller_manager: ComponentArgs = ComponentArgs()
+    scheduler: ComponentArgs = ComponentArgs()
+    kube_proxy: KubeProxy = KubeProxy()
+    kubelet: dict[str, object] = Field(
+        default_factory=dict, description="KubeletConfiguration fields for every node."
+    )
+    artifacts: Artifacts = Artifacts()
+    images: list[ImageArchive] = Field(default_factory=list[ImageArchive])
+    policies: Policies = Policies()
+
+    def having(self, *roles: Role) -> tuple[str, ...]:
+        """Names of the hosts that hold any of these roles, in the order of the file."""
+        return tuple(n for n, h in self.hosts.items() if any(r in h.roles for r in roles))
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Hosts that are Kubernetes nodes: control plane and workers."""
+        return self.having(Role.CONTROL_PLANE, Role.WORKER)
+
+    @property
+    def version(self) -> str:
+        """Kubernetes version with its leading v, as in v1.37.2."""
+        return "v" + self.kubernetes.removeprefix("v")
+
+    @property
+    def etcd_topology(self) -> EtcdTopology:
+        if self.etcd.topology is not None:
+            return self.etcd.topology
+        return EtcdTopology.EXTERNAL if self.having(Role.ETCD) else EtcdTopology.STACKED
+
+    @property
+    def endpoint_address(self) -> IPv4Address:
+        """The endpoint's address: said, virtual, the one balancer's, or the first master's."""
+        if self.endpoint.address is not None:
+            return self.endpoint.address
+        if self.load_balancer.virtual_address is not None:
+            return self.load_balancer.virtual_address.address
+        holders = self.having(Role.LOAD_BALANCER) or self.having(Role.CONTROL_PLANE)
+        return self.hosts[holders[0]].address
+
+    @property
+    def endpoint_host(self) -> str:
+        """What clients put into the URL: the DNS name if there is one, else the address."""
+        return self.endpoint.name or str(self.endpoint_address)
