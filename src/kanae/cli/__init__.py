@@ -1,0 +1,74 @@
+"""The command line: one thin file per verb, imported only when its verb is called.
+
+A verb is looked up in `VERBS`; the module is imported at that moment, so that `kanae --help`
+does not pay for asyncssh or pydantic.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+import kanae
+from kanae.errors import KanaeError
+
+# verb -> (module below kanae.cli, one-line help). The module has a click command named `command`.
+VERBS: dict[str, tuple[str, str]] = {
+    "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
+    "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
+    "lab": ("lab", "Hosts on this machine that behave like bare metal."),
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"kanae.cli.{VERBS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kanae.__version__, prog_name="kanae")
+def command() -> None:
+    """Build highly available Kubernetes clusters with kubeadm, and prove that they are."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: runs a verb and turns every KanaeError into its text and exit code."""
+    try:
+        command.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="kanae",
+            standalone_mode=False,
+        )
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except KanaeError as error:
+        click.secho("error: ", fg="red", nl=False, err=True)
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe (head, grep -q) is gone: what it wanted has been written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -76,7 +76,7 @@ class Taint(Model):
 
 
 class Power(Model):
-    """Commands that the operator's machine runs to control a host's power (ipmitool, Redfish...)."""
+    """Commands that the operator's machine runs to control a host's power (ipmitool, Redfish)."""
 
     off: list[str] | None = None
     on: list[str] | None = None

@@ -1,0 +1,3 @@
+from kanae.cli import main
+
+main()
