@@ -1,0 +1,223 @@
+"""Facts: what is, read from the hosts in one round trip each. Values only, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to ask one host besides its base facts. Paths and names are literal, no globs.
+
+    files: kind, mode, owner, size and sha256; `contents` in addition the text (small files only,
+    never secrets). hashes of large files are cached on the host by inode, size and mtime_ns.
+    certificates: PEM certificates to read. units: systemd unit names with suffix.
+    images: ask containerd for its image names and digests. cluster: ask the API server on this
+    host (with admin.conf, by its own address) for nodes and the objects named in `objects`.
+    etcd: ask the etcd member on this host for its members and status.
+    """
+
+    files: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    sysctls: tuple[str, ...] = ()
+    images: bool = False
+    cluster: bool = False
+    etcd: bool = False
+    objects: tuple[ObjectKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """A Kubernetes object: `resource` as kubectl takes it, such as daemonsets.apps."""
+
+    resource: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """kind: file, directory, link or other. mode: e.g. 0o644. sha256: hex, "" unless a file.
+
+    text: only when asked for and valid UTF-8.
+    """
+
+    kind: str
+    mode: int
+    owner: str
+    size: int
+    sha256: str = ""
+    target: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFact:
+    """systemd's own words: load loaded|not-found|masked, active active|inactive|failed|...,
+    enabled enabled|disabled|static|masked|"". since: when it became active, seconds of monotonic
+    time, 0 when not active. stale: the unit file on disk is newer than what systemd loaded.
+    """
+
+    load: str
+    active: str
+    enabled: str
+    since: float = 0.0
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFact:
+    """fingerprint: sha256 of DER, hex. key_matches: the private key beside it (same path with .key)
+    belongs to it; None when there is no such key. sans: DNS names and IP addresses.
+    """
+
+    subject: str
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    sans: frozenset[str]
+    fingerprint: str
+    is_ca: bool
+    authority_key_id: str
+    subject_key_id: str
+    key_matches: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that accepts: protocol tcp or udp, address as ss prints it, process name or ""."""
+
+    protocol: str
+    address: str
+    port: int
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    name: str
+    mac: str
+    addresses: tuple[str, ...]  # CIDR notation
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    destination: str  # CIDR notation or "default"
+    gateway: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostBase:
+    """What every host is always asked. memory, swap and disk figures in bytes, clock in seconds.
+
+    clock_offset: host minus operator, corrected by half the round trip; clock_error: that half.
+    cgroup: 1 (v1 or hybrid) or 2. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
+    hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
+    oom_score_adj can be lowered (CAP_SYS_RESOURCE).
+    """
+
+    hostname: str
+    machine_id: str
+    product_uuid: str
+    boot_id: str
+    os_id: str
+    os_version: str
+    os_name: str
+    arch: str
+    kernel: str
+    cpus: int
+    memory: int
+    swap: int
+    cgroup: int
+    uptime: float
+    clock_offset: float
+    clock_error: float
+    hard_nofile: int
+    can_lower_oom: bool
+    systemd: int
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    resolvers: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    kernel_features: frozenset[str] = frozenset()
+    missing_programs: tuple[str, ...] = ()
+    selinux: str = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdMember:
+    """id: hex as etcdctl prints it. name is "" for a member that never started."""
+
+    id: str
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    learner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdFact:
+    """What one member says of the cluster and of itself. revision and sizes as etcd gives them."""
+
+    members: tuple[EtcdMember, ...]
+    member_id: str
+    leader_id: str
+    version: str
+    db_size: int
+    db_in_use: int
+    revision: int
+    raft_index: int
+    raft_applied: int
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiFact:
+    """What the API server on this host answers. objects: full JSON, for the keys that exist.
+
+    nodes: full Node objects by name. ready: its /readyz.
+    """
+
+    ready: bool
+    version: str
+    nodes: Mapping[str, Mapping[str, object]]
+    objects: Mapping[ObjectKey, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """All of one host at one time. A path, unit or package that is not there maps to None."""
+
+    host: str
+    read_at: datetime
+    base: HostBase
+    files: Mapping[str, FileFact | None] = field(default_factory=dict)
+    certificates: Mapping[str, CertificateFact | None] = field(default_factory=dict)
+    units: Mapping[str, UnitFact | None] = field(default_factory=dict)
+    packages: Mapping[str, str | None] = field(default_factory=dict)
+    sysctls: Mapping[str, str | None] = field(default_factory=dict)
+    images: Mapping[str, str] | None = None  # reference -> digest; None when not asked or no answer
+    api: ApiFact | None = None  # None when not asked or when it does not answer
+    etcd: EtcdFact | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)  # kanae's own records, name -> content
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All hosts. unreachable: host -> why; such a host has no entry in `hosts`."""
+
+    hosts: Mapping[str, HostFacts]
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def api(self) -> ApiFact | None:
+        """The API as the first host that answers sees it, ready ones first."""
+        answers = [facts.api for facts in self.hosts.values() if facts.api is not None]
+        return next((api for api in answers if api.ready), answers[0] if answers else None)

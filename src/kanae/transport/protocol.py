@@ -1,0 +1,75 @@
+"""What every way of reaching a host can do. Fakes and simulators implement the same protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kanae.errors import StepFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ran to its end. status: its exit status, never unknown."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file to write on a host: atomically, with its mode and owner set before it appears.
+
+    source: the bytes, or a local file. path: absolute, its folder is made when missing.
+    """
+
+    path: str
+    source: bytes | Path
+    mode: int = 0o644
+    owner: str = "root:root"
+
+
+class Transport(Protocol):
+    """One host, reached as root. All times in seconds.
+
+    Errors: ConnectError and its kinds when the host cannot be reached; ConnectionLost when the
+    connection breaks while something runs (its outcome is then indeterminate); StepTimedOut when
+    it does not end in time (the remote process has then been ended).
+    """
+
+    @property
+    def host(self) -> str:
+        """Name in the spec."""
+        ...
+
+    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+        """Run a POSIX sh script. Secrets go through stdin, never into the script (argv)."""
+        ...
+
+    async def upload(self, uploads: Sequence[Upload], *, timeout: float = 600.0) -> None:
+        """Write files; all of them in as few round trips as possible."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+async def must(
+    transport: Transport,
+    script: str,
+    *,
+    command: str,
+    stdin: bytes = b"",
+    timeout: float = 60.0,
+    remedy: str = "",
+) -> bytes:
+    """Run a script that has to end with status 0 and return its output, else StepFailed.
+
+    command: what the error shows instead of the whole script.
+    """
+    done = await transport.run(script, stdin=stdin, timeout=timeout)
+    if done.status != 0:
+        raise StepFailed(transport.host, command, done.status, done.stderr, remedy=remedy)
+    return done.stdout
