@@ -11,17 +11,10 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-# RFC 1123 label: what Kubernetes accepts as a node name without dots.
-HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-ClusterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$")]
-Version = Annotated[str, StringConstraints(pattern=r"^v?\d+\.\d+\.\d+$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-# A Go duration as Kubernetes components take it, or seconds.
-Duration = Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+)?(ms|s|m|h))+$")]
+from kanae.spec.text import ClusterName, Digest, Duration, HostName, Port, Version
 
 
 class Model(BaseModel):
@@ -61,10 +54,10 @@ class Ssh(Model):
 
     user: str | None = None
     port: Port | None = None
-    key: str | None = Field(None, description="Path of the private key; ~ is expanded.")
-    config: str | None = Field(None, description="Path of an ssh_config file.")
-    known_hosts: str | None = Field(None, description="Path; host keys are always checked.")
-    jump: str | None = Field(None, description="user@host:port of a jump host.")
+    key: str | None = Field(default=None, description="Path of the private key; ~ is expanded.")
+    config: str | None = Field(default=None, description="Path of an ssh_config file.")
+    known_hosts: str | None = Field(default=None, description="Path; host keys are always checked.")
+    jump: str | None = Field(default=None, description="user@host:port of a jump host.")
     sudo: Sudo = Sudo.AUTO
     connect_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
 
@@ -91,7 +84,9 @@ class Host(Model):
         None,
         description="Node taints. Default: NoSchedule on a control-plane host that is no worker.",
     )
-    ssh: Ssh | None = Field(None, description="Overrides of the cluster's ssh, field by field.")
+    ssh: Ssh | None = Field(
+        default=None, description="Overrides of the cluster's ssh, field by field."
+    )
     kubelet: dict[str, object] = Field(
         default_factory=dict, description="KubeletConfiguration fields for this host."
     )
@@ -101,8 +96,10 @@ class Host(Model):
 class Endpoint(Model):
     """Where clients reach the API: a balancer's address, a virtual address or the one host's."""
 
-    address: IPv4Address | None = Field(None, description="Default: derived from the topology.")
-    name: str | None = Field(None, description="A DNS name that resolves to it, if any.")
+    address: IPv4Address | None = Field(
+        default=None, description="Default: derived from the topology."
+    )
+    name: str | None = Field(default=None, description="A DNS name that resolves to it, if any.")
     port: Port = 6443
 
 
@@ -113,7 +110,7 @@ class EtcdTopology(StrEnum):
 
 class Etcd(Model):
     topology: EtcdTopology | None = Field(
-        None, description="Default: external when a host holds the etcd role, else stacked."
+        default=None, description="Default: external when a host holds the etcd role, else stacked."
     )
     data_dir: PurePosixPath = PurePosixPath("/var/lib/etcd")
     heartbeat_interval: Annotated[int, Field(ge=10, le=5000, description="milliseconds")] = 100
@@ -142,12 +139,16 @@ class VirtualAddress(Model):
     address: IPv4Address
     router_id: Annotated[int, Field(ge=1, le=255)] = 51
     advertisement_interval: Annotated[float, Field(ge=0.05, le=10, description="seconds")] = 0.2
-    interface: str | None = Field(None, description="Default: the one with the host's address.")
+    interface: str | None = Field(
+        default=None, description="Default: the one with the host's address."
+    )
 
 
 class LoadBalancer(Model):
     kind: Balancer = Balancer.HAPROXY
-    connect_timeout: Duration | None = Field(None, description="Default: measured best by kind.")
+    connect_timeout: Duration | None = Field(
+        default=None, description="Default: measured best by kind."
+    )
     check: HealthCheck = HealthCheck()
     virtual_address: VirtualAddress | None = None
 
@@ -217,14 +218,18 @@ class Mirror(Model):
 class Artifacts(Model):
     source: ArtifactSource = ArtifactSource.AUTO
     mirror: Mirror | None = None
-    bundle: str | None = Field(None, description="Path of a file made by `kanae bundle create`.")
+    bundle: str | None = Field(
+        default=None, description="Path of a file made by `kanae bundle create`."
+    )
 
 
 class ImageArchive(Model):
     """An OCI or docker archive loaded onto nodes, so that they need no registry for it."""
 
     source: str = Field(description="Path (relative to the spec) or http(s) URL.")
-    digest: Digest | None = Field(None, description="sha256 of the file; required for a URL.")
+    digest: Digest | None = Field(
+        default=None, description="sha256 of the file; required for a URL."
+    )
     roles: list[Role] = Field(default_factory=lambda: [Role.CONTROL_PLANE, Role.WORKER])
 
 
@@ -237,7 +242,7 @@ class SwapPolicy(StrEnum):
 class Policies(Model):
     swap: SwapPolicy = SwapPolicy.REFUSE
     allow_cgroup_v1: bool = Field(
-        True, description="Tell kubelet >= 1.35 to accept hosts that still run cgroup v1."
+        default=True, description="Tell kubelet >= 1.35 to accept hosts that still run cgroup v1."
     )
     parallel_hosts: Annotated[int, Field(ge=1, le=1000)] = 50
 
