@@ -1,0 +1,84 @@
+"""systemd units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kanae.facts.model import HostFacts, Query
+from kanae.resources.model import Content, Difference, Resource, quote
+
+MARKS = "/var/lib/kanae/marks"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Resource):
+    """A unit that is enabled and running, and restarted when what it reads has changed.
+
+    restart_on, reload_on: keys of resources. running False: only enabled; somebody else starts it
+    (kubeadm: kubelet). A due restart or reload is marked on the host before the files change and
+    unmarked when done, so that an interrupted run is made good by the next one.
+    """
+
+    unit: str
+    restart_on: tuple[str, ...] = ()
+    reload_on: tuple[str, ...] = ()
+    running: bool = True
+    enabled: bool = True
+
+    @property
+    def kind(self) -> str:
+        return "unit"
+
+    @property
+    def name(self) -> str:
+        return self.unit
+
+    def query(self) -> Query:
+        return Query(units=(self.unit,))
+
+    def _due(self, changed: frozenset[str]) -> tuple[str, list[str]]:
+        for act, keys in (("restart", self.restart_on), ("reload", self.reload_on)):
+            causes = sorted(set(keys) & changed)
+            if causes and self.running:
+                return act, causes
+        return "", []
+
+    def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
+        fact = facts.units.get(self.unit)
+        if fact is None or fact.load == "not-found":
+            return Difference("create", "enable" + (" and start" if self.running else ""))
+        wrong: list[str] = []
+        if fact.load == "masked":
+            wrong.append("unmask")
+        if self.enabled and fact.enabled != "enabled":
+            wrong.append("enable")
+        if self.running:
+            act, causes = self._due(changed)
+            marked = [act for act in ("restart", "reload") if f"{act}-{self.unit}" in facts.marks]
+            if fact.active != "active":
+                wrong.append(f"start (is {fact.active})")
+            elif act:
+                wrong.append(f"{act} ({', '.join(c.split(':', 1)[1] for c in causes)} changes)")
+            elif marked:
+                wrong.append(f"{marked[0]} (was due when an earlier run was interrupted)")
+        return Difference("run", ", ".join(wrong)) if wrong else None
+
+    def marks(self, changed: frozenset[str]) -> tuple[Content, ...]:
+        """What to write before anything that the unit reads is changed."""
+        act, _ = self._due(changed)
+        return (Content(f"{MARKS}/{act}-{self.unit}", "", 0o600, "root:root"),) if act else ()
+
+    def apply(self) -> str:
+        unit = quote(self.unit)
+        lines = [f"[ ! -L /etc/systemd/system/{unit} ] || systemctl unmask -q {unit}"]
+        if self.enabled:
+            lines.append(f"systemctl enable -q {unit}")
+        if self.running:
+            restart, reload = (quote(f"{MARKS}/{act}-{self.unit}") for act in ("restart", "reload"))
+            lines += [
+                f"if [ -e {restart} ]; then systemctl restart {unit}",
+                f"elif [ -e {reload} ]; then systemctl reload-or-restart {unit}",
+                f"else systemctl start {unit}; fi",
+                f"rm -f {restart} {reload}",
+            ]
+        return "\n".join(lines)
