@@ -15,6 +15,7 @@
     │   ├── HostKeyChanged         13   ... its host key is not the known one
     │   └── SudoRefused            14   ... sudo wants a password that was not given
     ├── ConnectionLost             15   a connection broke; the outcome is indeterminate
+    ├── FactsError                 16   what a host answered cannot be understood
     ├── StepFailed                 20   a command on a host failed
     ├── StepTimedOut               21   a command or condition did not end in time
     ├── RunFailed                  22   an apply ended with failed steps (each is named)
@@ -132,6 +133,12 @@ class ConnectionLost(HostError):
     """The connection broke while a command ran: whether it took effect is not known."""
 
     exit_code = 15
+
+
+class FactsError(HostError):
+    """A host's answer to the script of facts is cut short or not what the script prints."""
+
+    exit_code = 16
 
 
 class StepFailed(HostError):

@@ -12,11 +12,13 @@ class Query:
     """What to ask one host besides its base facts. Paths and names are literal, no globs.
 
     files: kind, mode, owner, size and sha256; `contents` in addition the text (small files only,
-    never secrets). hashes of large files are cached on the host by inode, size and mtime_ns.
-    certificates: PEM certificates to read. units: systemd unit names with suffix.
-    images: ask containerd for its image names and digests. cluster: ask the API server on this
-    host (with admin.conf, by its own address) for nodes and the objects named in `objects`.
-    etcd: ask the etcd member on this host for its members and status.
+    never secrets). Hashes of large files are cached on the host by device, inode, size, mtime_ns
+    and ctime_ns. certificates: PEM certificates to read (the first one of each file).
+    units: systemd unit names with suffix. images: ask containerd for its image names and digests.
+    cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes
+    and the objects named in `objects`. etcd: ask the etcd member on this host for its members and
+    status. disks: paths whose file systems' space is read; one that does not exist yet stands for
+    the nearest folder above it that does.
     """
 
     files: tuple[str, ...] = ()
@@ -29,6 +31,9 @@ class Query:
     cluster: bool = False
     etcd: bool = False
     objects: tuple[ObjectKey, ...] = ()
+    address: str = "127.0.0.1"
+    api_port: int = 6443
+    disks: tuple[str, ...] = ("/", "/var/lib", "/var/lib/etcd")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -145,7 +150,7 @@ class HostBase:
     routes: tuple[Route, ...] = ()
     resolvers: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
-    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     kernel_features: frozenset[str] = frozenset()
     missing_programs: tuple[str, ...] = ()
     selinux: str = "disabled"
@@ -198,15 +203,15 @@ class HostFacts:
     host: str
     read_at: datetime
     base: HostBase
-    files: Mapping[str, FileFact | None] = field(default_factory=dict)
-    certificates: Mapping[str, CertificateFact | None] = field(default_factory=dict)
-    units: Mapping[str, UnitFact | None] = field(default_factory=dict)
-    packages: Mapping[str, str | None] = field(default_factory=dict)
-    sysctls: Mapping[str, str | None] = field(default_factory=dict)
+    files: Mapping[str, FileFact | None] = field(default_factory=dict[str, FileFact | None])
+    certificates: Mapping[str, CertificateFact | None] = field(default_factory=dict[str, CertificateFact | None])
+    units: Mapping[str, UnitFact | None] = field(default_factory=dict[str, UnitFact | None])
+    packages: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    sysctls: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     images: Mapping[str, str] | None = None  # reference -> digest; None when not asked or no answer
     api: ApiFact | None = None  # None when not asked or when it does not answer
     etcd: EtcdFact | None = None
-    marks: Mapping[str, str] = field(default_factory=dict)  # kanae's own records, name -> content
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])  # kanae's own records, name -> content
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +219,7 @@ class Facts:
     """All hosts. unreachable: host -> why; such a host has no entry in `hosts`."""
 
     hosts: Mapping[str, HostFacts]
-    unreachable: Mapping[str, str] = field(default_factory=dict)
+    unreachable: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def api(self) -> ApiFact | None:
