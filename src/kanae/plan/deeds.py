@@ -1,0 +1,217 @@
+"""What steps can do. Each has its handler in `kanae.execute.deeds`.
+
+None holds a secret: keys and tokens are made or read when a deed is carried out and live only in
+the run's memory, on their way from host to host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kanae.plan.model import Deed
+from kanae.resources.artifact import Binary, Image
+from kanae.resources.model import Content, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Converge(Deed):
+    """Bring resources about, in order. marks: written first (see `resources.unit.Unit.marks`)."""
+
+    resources: tuple[Resource, ...]
+    marks: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverBinaries(Deed):
+    binaries: tuple[Binary, ...]
+    marks: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadImages(Deed):
+    """Put images into containerd's k8s.io namespace, from one archive that shares their layers."""
+
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadArchive(Deed):
+    """Load an archive that the spec names. path: on the operator's machine; digest: of the file."""
+
+    path: str
+    digest: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GatherAuthorities(Deed):
+    """Have the cluster's certificate authorities and service-account key in the run's memory.
+
+    source: the host to read them from, or "" to make new ones for a new cluster.
+    names: of `kanae.plan.pki.AUTHORITIES`.
+    """
+
+    names: tuple[str, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAuthorities(Deed):
+    """names: with their keys; public: only their certificates."""
+
+    names: tuple[str, ...]
+    public: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeafCertificate:
+    """path: of the certificate; its key lies beside it with the suffix .key."""
+
+    path: str
+    authority: str
+    common_name: str
+    organization: str = ""
+    sans: tuple[str, ...] = ()
+    server: bool = False
+    client: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCertificates(Deed):
+    """Issue leaf certificates from authorities in the run's memory and write them to the host."""
+
+    certificates: tuple[LeafCertificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KubeadmInit(Deed):
+    """The first control-plane host. config: documents without tokens, as YAML.
+
+    resume: an earlier init was interrupted: what it left is expected and used.
+    """
+
+    config: str
+    fingerprint: str
+    resume: bool = False
+    repeatable: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class MintToken(Deed):
+    """A bootstrap token for joins, made on a control-plane host; lives 30 minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubeadmJoin(Deed):
+    """config: documents with placeholders for the token and the CA's hash."""
+
+    config: str
+    fingerprint: str
+    control_plane: bool
+    repeatable: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClearNode(Deed):
+    """Take away what an interrupted join left on a host, and its Node object.
+
+    etcd_member: peer URL of a stacked member to be removed first, or "".
+    """
+
+    node: str
+    via: str
+    etcd_member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconfigureControlPlane(Deed):
+    """Write the static pod manifests again from this configuration, then wait for /readyz.
+
+    components: apiserver, controller-manager, scheduler, etcd: those whose manifest is to change.
+    """
+
+    config: str
+    fingerprint: str
+    components: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadConfig(Deed):
+    """Put the cluster's and the kubelets' configuration into their ConfigMaps."""
+
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconfigureKubelet(Deed):
+    """Fetch the kubelets' configuration anew, apply this host's patches, restart kubelet."""
+
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Addon(Deed):
+    """Apply one of kubeadm's own add-ons again. name: kube-proxy or coredns."""
+
+    name: str
+    config: str
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyObjects(Deed):
+    """Server-side apply. documents: JSON texts of Kubernetes objects."""
+
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetNode(Deed):
+    """Labels and taints of a Node. unlabel: keys. taints: the whole list, as JSON; "" to leave."""
+
+    node: str
+    labels: tuple[tuple[str, str], ...] = ()
+    unlabel: tuple[str, ...] = ()
+    taints: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartUnit(Deed):
+    """A unit that should run and does not (kubelet of a host that has joined)."""
+
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEtcd(Deed):
+    """Until every member answers and they agree on a leader. endpoints: client URLs."""
+
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitApi(Deed):
+    """Until /readyz of this address answers ok, asked from the step's host."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitNodes(Deed):
+    """Until these nodes are Ready, asked on the step's host."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteKubeconfig(Deed):
+    """Merge the administrator's kubeconfig into the one at `path` on the step's host.
+
+    source: a control-plane host to read it from. cluster: the name of its context.
+    """
+
+    source: str
+    cluster: str
+    path: str

@@ -1,0 +1,82 @@
+"""What planning looks at: spec, facts and artifacts together, with the questions asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kanae.artifacts.catalogue import Release
+from kanae.artifacts.model import Artifact, Kind, artifact_id
+from kanae.facts.model import ApiFact, Facts, HostFacts
+from kanae.spec.models import EtcdTopology, Role, Spec
+
+# Names of kanae's records on a host, below /var/lib/kanae/marks.
+CLUSTER = "cluster"  # the cluster's name: this host is its
+JOINED = "joined"  # fingerprint of the configuration with which kubeadm init or join succeeded
+MANIFESTS = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
+KUBELET = "kubelet"  # fingerprint of kubelet's configuration, then `sha256sum` of config.yaml
+INIT_STARTED = "init-started"  # kubeadm init was begun here
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArchive:
+    """An image archive that the spec names, as found on the operator's machine."""
+
+    path: str
+    digest: str
+    size: int
+    references: Mapping[str, str]  # reference -> digest of its manifest
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """artifacts: those in the cache, by Artifact.id; one that is missing prints as not yet had.
+
+    objects: the documents of the pod network, and of manifests that the spec names.
+    """
+
+    spec: Spec
+    release: Release
+    facts: Facts
+    artifacts: Mapping[str, Artifact]
+    archives: tuple[LocalArchive, ...] = ()
+    manifests: tuple[Mapping[str, object], ...] = field(default=())
+
+    def host(self, name: str) -> HostFacts:
+        return self.facts.hosts[name]
+
+    def arch(self, name: str) -> str:
+        return self.host(name).base.arch
+
+    def mark(self, host: str, mark: str) -> str | None:
+        return self.host(host).marks.get(mark)
+
+    def joined(self, host: str) -> bool:
+        return JOINED in self.host(host).marks
+
+    @property
+    def control_planes(self) -> tuple[str, ...]:
+        return self.spec.having(Role.CONTROL_PLANE)
+
+    @property
+    def etcd_hosts(self) -> tuple[str, ...]:
+        """Hosts with an etcd member: of the role when external, control-plane ones when stacked."""
+        external = self.spec.etcd_topology is EtcdTopology.EXTERNAL
+        return self.spec.having(Role.ETCD) if external else self.control_planes
+
+    @property
+    def external(self) -> bool:
+        return self.spec.etcd_topology is EtcdTopology.EXTERNAL
+
+    @property
+    def alive(self) -> tuple[str, ...]:
+        """Control-plane hosts that have joined: any of them can serve for the others."""
+        return tuple(host for host in self.control_planes if self.joined(host))
+
+    @property
+    def api(self) -> ApiFact | None:
+        return self.facts.api
+
+    def artifact(self, kind: Kind, name: str, host: str) -> Artifact | None:
+        return self.artifacts.get(artifact_id(kind, name, self.arch(host)))
