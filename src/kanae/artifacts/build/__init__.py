@@ -1,0 +1,1 @@
+"""Building: Go programs from pinned modules, images from programs and Debian packages."""
