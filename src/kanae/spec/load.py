@@ -6,11 +6,13 @@ import json
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from kanae.errors import SpecError, SpecProblem
 from kanae.spec.models import Spec
 from kanae.spec.reader import MAX_BYTES, parse
-from kanae.spec.rules import violations
+from kanae.spec.rules import Violation, violations
+from kanae.spec.salvage import Salvage, touches
 from kanae.spec.tree import Flaw, Mapping, Node, Path, find, key_of, nearest, plain
 from kanae.spec.words import describe, shown
 
@@ -21,8 +23,10 @@ def load(path: FilePath) -> Spec:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise _unreadable(name, f"cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL in the path.
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise _unreadable(name, f"cannot be read: {reason or error}") from None
     if len(content) > MAX_BYTES:
         raise _unreadable(name, f"expected a spec of at most {MAX_BYTES >> 10} KiB")
     try:
@@ -54,26 +58,47 @@ def loads(text: str, name: str) -> Spec:
 
 
 def _validate(root: Mapping) -> tuple[Spec | None, list[Flaw]]:
-    try:
-        # From JSON, since that is where pydantic's strict mode still reads an address or an
-        # enumeration from text, while it refuses true for a number and 6440 for a text.
-        spec = Spec.model_validate_json(
-            json.dumps(plain(root)), strict=True, by_alias=True, by_name=False
-        )
-    except ValidationError as error:
-        flaws: list[Flaw] = []
-        for detail in error.errors(include_url=False):
-            path: Path = detail["loc"]
-            at_key = detail["type"] == "extra_forbidden" or path[-1:] == ("[key]",)
-            path = path[:-1] if path[-1:] == ("[key]",) else path
-            message = describe(Spec, detail, find(root, path))
-            flaws.append(_flaw(root, path, message, at_key=at_key))
-        return None, flaws
-    return spec, [_flaw(root, found.path, found.message) for found in violations(spec)]
+    """The spec, None when a value is malformed, and what is wrong with it in all its parts."""
+    salvage = Salvage(plain(root))
+    flaws: list[Flaw] = []
+    spec = None
+    while spec is None and not salvage.hopeless:
+        try:
+            # From JSON, since that is where pydantic's strict mode still reads an address or an
+            # enumeration from text, while it refuses true for a number and 6440 for a text.
+            spec = Spec.model_validate_json(
+                json.dumps(salvage.data), strict=True, by_alias=True, by_name=False
+            )
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            if not salvage.cut:
+                flaws = [_malformed(root, detail) for detail in details]
+            salvage.without([detail["loc"] for detail in details])
+    if spec is not None:
+        flaws += [_broken(root, found) for found in violations(spec) if _holds(found, salvage.cut)]
+    return (None if salvage.cut else spec), flaws
 
 
-def _flaw(root: Node, path: Path, message: str, *, at_key: bool = False) -> Flaw:
-    place = (key_of(root, path) if at_key else None) or nearest(root, path)
+def _holds(found: Violation, cut: set[Path]) -> bool:
+    """Whether nothing that a violation rests on was cut out of the spec."""
+    return not any(touches(path, lost) for path in (found.path, *found.about) for lost in cut)
+
+
+def _malformed(root: Mapping, detail: ErrorDetails) -> Flaw:
+    path: Path = detail["loc"]
+    of_key = path[-1:] == ("[key]",)
+    path = path[:-1] if of_key else path
+    message = describe(Spec, detail, find(root, path))
+    if of_key or detail["type"] == "extra_forbidden":
+        return _flaw(key_of(root, path) or root, path, message)
+    return _flaw(nearest(root, path), path, message)
+
+
+def _broken(root: Mapping, found: Violation) -> Flaw:
+    return _flaw(nearest(root, found.path), found.path, found.message)
+
+
+def _flaw(place: Node, path: Path, message: str) -> Flaw:
     return Flaw(place.line, place.column, path, message)
 
 

@@ -9,88 +9,30 @@ from __future__ import annotations
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from kanae.spec.text import ClusterName, Digest, Duration, HostName, Port, Version
+from kanae.spec.base import Model
+from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
+from kanae.spec.text import (
+    ClusterName,
+    Digest,
+    DomainName,
+    Duration,
+    FileName,
+    HostName,
+    InterfaceName,
+    Port,
+    Version,
+)
 
-
-class Model(BaseModel):
-    """Strict and immutable; unknown fields are errors."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        strict=False,
-    )
-
-
-class Role(StrEnum):
-    LOAD_BALANCER = "load-balancer"
-    ETCD = "etcd"
-    CONTROL_PLANE = "control-plane"
-    WORKER = "worker"
-    CLIENT = "client"
-
-
-class Sudo(StrEnum):
-    """How commands become root when the SSH user is not root."""
-
-    AUTO = "auto"  # none for root, passwordless sudo otherwise
-    NONE = "none"
-    PASSWORDLESS = "passwordless"
-    PASSWORD = "password"  # asked once, or read from the variable KANAE_SUDO_PASSWORD  # noqa: S105
-
-
-class Ssh(Model):
-    """How to reach a host. What is not said here comes from `config` (ssh_config(5)).
-
-    A lab of the same cluster name provides its own `config`; else ~/.ssh/config is read.
-    """
-
-    user: str | None = None
-    port: Port | None = None
-    key: str | None = Field(default=None, description="Path of the private key; ~ is expanded.")
-    config: str | None = Field(default=None, description="Path of an ssh_config file.")
-    known_hosts: str | None = Field(default=None, description="Path; host keys are always checked.")
-    jump: str | None = Field(default=None, description="user@host:port of a jump host.")
-    sudo: Sudo = Sudo.AUTO
-    connect_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
-
-
-class Taint(Model):
-    key: str
-    value: str | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
-
-
-class Power(Model):
-    """Commands that the operator's machine runs to control a host's power (ipmitool, Redfish)."""
-
-    off: list[str] | None = None
-    on: list[str] | None = None
-    cycle: list[str] | None = None
-
-
-class Host(Model):
-    address: IPv4Address
-    roles: Annotated[list[Role], Field(min_length=1)]
-    labels: dict[str, str] = Field(default_factory=dict)
-    taints: list[Taint] | None = Field(
-        None,
-        description="Node taints. Default: NoSchedule on a control-plane host that is no worker.",
-    )
-    ssh: Ssh | None = Field(
-        default=None, description="Overrides of the cluster's ssh, field by field."
-    )
-    kubelet: dict[str, object] = Field(
-        default_factory=dict, description="KubeletConfiguration fields for this host."
-    )
-    power: Power | None = None
+__all__ = [
+    "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
+    "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "KubeProxy", "LoadBalancer",
+    "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider", "Policies",
+    "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint", "VirtualAddress",
+]  # fmt: skip
 
 
 class Endpoint(Model):
@@ -99,7 +41,9 @@ class Endpoint(Model):
     address: IPv4Address | None = Field(
         default=None, description="Default: derived from the topology."
     )
-    name: str | None = Field(default=None, description="A DNS name that resolves to it, if any.")
+    name: DomainName | None = Field(
+        default=None, description="A DNS name that resolves to it, if any."
+    )
     port: Port = 6443
 
 
@@ -139,7 +83,7 @@ class VirtualAddress(Model):
     address: IPv4Address
     router_id: Annotated[int, Field(ge=1, le=255)] = 51
     advertisement_interval: Annotated[float, Field(ge=0.05, le=10, description="seconds")] = 0.2
-    interface: str | None = Field(
+    interface: InterfaceName | None = Field(
         default=None, description="Default: the one with the host's address."
     )
 
@@ -175,7 +119,7 @@ class PodNetwork(Model):
 class Networks(Model):
     pods: IPv4Network = IPv4Network("10.244.0.0/16")
     services: IPv4Network = IPv4Network("10.96.0.0/12")
-    dns_domain: str = "cluster.local"
+    dns_domain: DomainName = "cluster.local"
     pod_network: PodNetwork = PodNetwork()
 
 
@@ -218,7 +162,7 @@ class Mirror(Model):
 class Artifacts(Model):
     source: ArtifactSource = ArtifactSource.AUTO
     mirror: Mirror | None = None
-    bundle: str | None = Field(
+    bundle: FileName | None = Field(
         default=None, description="Path of a file made by `kanae bundle create`."
     )
 
@@ -272,6 +216,27 @@ class Spec(Model):
     def having(self, *roles: Role) -> tuple[str, ...]:
         """Names of the hosts that hold any of these roles, in the order of the file."""
         return tuple(n for n, h in self.hosts.items() if any(r in h.roles for r in roles))
+
+    def ssh_of(self, name: str) -> Ssh:
+        """How to reach a host: the cluster's ssh with the host's own fields laid over it."""
+        own = self.hosts[name].ssh
+        if own is None:
+            return self.ssh
+        said = {field: getattr(own, field) for field in own.model_fields_set}
+        return self.ssh.model_copy(update=said)
+
+    def taints_of(self, name: str) -> tuple[Taint, ...]:
+        """Taints of a node: the host's own, else NoSchedule on control plane without worker."""
+        host = self.hosts[name]
+        if host.taints is not None:
+            return tuple(host.taints)
+        if Role.CONTROL_PLANE in host.roles and Role.WORKER not in host.roles:
+            return (Taint(key="node-role.kubernetes.io/control-plane", effect="NoSchedule"),)
+        return ()
+
+    def kubelet_of(self, name: str) -> dict[str, object]:
+        """KubeletConfiguration fields of a node: the cluster's, then the host's over them."""
+        return {**self.kubelet, **self.hosts[name].kubelet}
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ MAX_BYTES = 512 << 10
 MAX_FLAWS = 100
 MAX_DEPTH = 32
 # Values and characters of text after aliases are followed, one budget for both.
-MAX_WEIGHT = 4 << 20
+MAX_WEIGHT = 2 * MAX_BYTES
 
 
 class Unreadable(Exception):

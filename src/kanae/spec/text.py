@@ -38,3 +38,25 @@ Digest = Annotated[
 ]
 # A Go duration as Kubernetes components take it, or seconds.
 Duration = Annotated[str, _text(r"^(\d+(\.\d+)?(ms|s|m|h))+$", "a duration such as 500ms or 1m30s")]
+
+# RFC 1123 subdomain: dot-separated labels.
+DOMAIN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
+DomainName = Annotated[
+    str, Field(max_length=253), _text(rf"^{DOMAIN}$", "a DNS name in lower-case letters")
+]
+# IFNAMSIZ - 1 characters; include/uapi/linux/if.h. Nothing that needs quotes in a file.
+InterfaceName = Annotated[
+    str, _text(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$", "a network interface's name such as eth0")
+]
+UserName = Annotated[
+    str, _text(r"^[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,254}$", "a user's name without spaces")
+]
+JumpHost = Annotated[
+    str,
+    _text(
+        r"^([A-Za-z0-9_][^\s@:,]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*(:\d{1,5})?"
+        r"(,([A-Za-z0-9_][^\s@:,]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*(:\d{1,5})?)*$",
+        "a jump host such as user@gate:22, or several with commas between",
+    ),
+]
+FileName = Annotated[str, _text(r"^[^\x00-\x1f\x7f]+$", "a path")]

@@ -33,13 +33,19 @@ def shown(node: Node | None) -> str:
     return "a list" if type(node).__name__ == "Sequence" else "a mapping"
 
 
+def nearest_name(wrong: str, known: list[str]) -> str:
+    """The known name that was probably meant, whatever its case and dashes, else ""."""
+    by_bare = {re.sub(r"[-_ ]", "", name).lower(): name for name in known}
+    # Names are short: what is longer than this is nobody's slip, and comparing it costs time.
+    bare = re.sub(r"[-_ ]", "", wrong[:80]).lower()
+    near = get_close_matches(bare, list(by_bare), 1, 0.6)
+    return by_bare[near[0]] if near else ""
+
+
 def suggestion(wrong: str, known: list[str]) -> str:
     """The nearest known name, or all of them when none is near."""
-    by_bare = {re.sub(r"[-_ ]", "", name).lower(): name for name in known}
-    near = get_close_matches(re.sub(r"[-_ ]", "", wrong).lower(), list(by_bare), 1, 0.6)
-    if near:
-        return f"did you mean `{by_bare[near[0]]}`?"
-    return "known are " + ", ".join(known)
+    near = nearest_name(wrong, known)
+    return f"did you mean `{near}`?" if near else "known are " + ", ".join(known)
 
 
 def _bare(annotation: Any) -> tuple[Any, list[Any]]:
@@ -144,7 +150,7 @@ def describe(model: type[BaseModel], error: ErrorDetails, node: Node | None) -> 
         return f"missing; expected {expected}"
     if kind in ("enum", "literal_error"):
         text = node.text if isinstance(node, Scalar) else ""
-        near = get_close_matches(text.lower(), _choices(_declared(model, path)[0]), 1, 0.6)
+        near = get_close_matches(text[:80].lower(), _choices(_declared(model, path)[0]), 1, 0.6)
         hint = f"; did you mean {near[0]}?" if near else ""
         return f"expected {expected}, not {shown(node)}{hint}"
     if kind in _BOUNDS:

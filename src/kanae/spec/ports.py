@@ -1,0 +1,35 @@
+"""Ports that Kubernetes and etcd listen on, by role. All TCP.
+
+Sources: kubernetes.io/docs/reference/networking/ports-and-protocols; etcd's defaults, with
+kubeadm's 2381 for etcd's metrics (cmd/kubeadm/app/constants/constants.go EtcdMetricsPort).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+API_SERVER: Final = 6443
+ETCD_CLIENT: Final = 2379
+ETCD_PEER: Final = 2380
+ETCD_METRICS: Final = 2381
+KUBELET: Final = 10250
+KUBELET_HEALTHZ: Final = 10248
+PROXY_METRICS: Final = 10249
+PROXY_HEALTHZ: Final = 10256
+CONTROLLER_MANAGER: Final = 10257
+SCHEDULER: Final = 10259
+# --service-node-port-range's default; the end is excluded.
+NODE_PORTS: Final = range(30000, 32768)
+
+OF_NODE: Final = {
+    KUBELET: "kubelet",
+    KUBELET_HEALTHZ: "kubelet",
+    PROXY_METRICS: "kube-proxy",
+    PROXY_HEALTHZ: "kube-proxy",
+}
+OF_CONTROL_PLANE: Final = {
+    API_SERVER: "the API server",
+    CONTROLLER_MANAGER: "kube-controller-manager",
+    SCHEDULER: "kube-scheduler",
+}
+OF_ETCD: Final = {ETCD_CLIENT: "etcd", ETCD_PEER: "etcd", ETCD_METRICS: "etcd"}

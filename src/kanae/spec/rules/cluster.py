@@ -1,0 +1,41 @@
+"""Rules of single fields that are easier said in Python than as a pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from kanae.spec.models import Spec
+from kanae.spec.rules.violation import Violation
+from kanae.spec.scalar import quoted
+from kanae.spec.text import DOMAIN
+from kanae.spec.versions import KubernetesVersion, unsupported
+
+_DATA_DIR = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}")
+_NOT_FOR_DATA = ("/etc", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/lib/kubelet")  # noqa: S108
+_DOMAIN = re.compile(rf"(\*\.)?{DOMAIN}")
+
+
+def cluster_rules(spec: Spec) -> Iterator[Violation]:
+    if wrong := unsupported(KubernetesVersion.parse(spec.kubernetes)):
+        yield Violation(("kubernetes",), wrong)
+    data_dir = str(spec.etcd.data_dir)
+    place = ("etcd", "dataDir")
+    if not _DATA_DIR.fullmatch(data_dir):
+        message = f"expected an absolute path such as /var/lib/etcd, not {quoted(data_dir)}"
+        yield Violation(place, message)
+    elif any(data_dir == root or data_dir.startswith(root + "/") for root in _NOT_FOR_DATA):
+        yield Violation(place, f"expected a directory for lasting data, not {data_dir}")
+    for index, name in enumerate(spec.api_server.cert_sans):
+        if not _is_address(name) and not (_DOMAIN.fullmatch(name) and len(name) <= 253):
+            message = f"expected an address or a DNS name, not {quoted(name)}"
+            yield Violation(("apiServer", "certSans", index), message)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
