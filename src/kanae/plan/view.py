@@ -50,10 +50,16 @@ class View:
         return self.host(name).base.arch
 
     def mark(self, host: str, mark: str) -> str | None:
-        return self.host(host).marks.get(mark)
+        """A record on a host; None when there is none or the host cannot be reached."""
+        facts = self.facts.hosts.get(host)
+        return None if facts is None else facts.marks.get(mark)
 
     def joined(self, host: str) -> bool:
-        return JOINED in self.host(host).marks
+        return self.mark(host, JOINED) is not None
+
+    @property
+    def reachable(self) -> tuple[str, ...]:
+        return tuple(host for host in self.spec.hosts if host in self.facts.hosts)
 
     @property
     def control_planes(self) -> tuple[str, ...]:

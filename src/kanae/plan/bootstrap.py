@@ -1,0 +1,137 @@
+"""The plan: what makes hosts into the cluster of the spec, or back into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kanae.facts.model import ObjectKey, Query
+from kanae.plan import control_plane, nodes, objects, pki, refusals
+from kanae.plan.builder import Builder, HostBuilder
+from kanae.plan.client import client_query, plan_clients
+from kanae.plan.deeds import AwaitEtcd
+from kanae.plan.desired import TYPICAL, Site, Stages, stages
+from kanae.plan.model import Plan
+from kanae.plan.view import View
+from kanae.render import kubeadm
+from kanae.render import paths as at
+from kanae.render.objects import key_of
+from kanae.resources.model import merge
+from kanae.spec.models import Role
+
+
+def query(site: Site, host: str, manifests: Sequence[dict[str, object]]) -> Query:
+    """All that has to be asked of a host to plan for it."""
+    spec = site.spec
+    roles = spec.hosts[host].roles
+    queries = [resource.query() for resource in stages(site, host, TYPICAL, True).all()]
+    queries.append(pki.query(spec, host))
+    if Role.CLIENT in roles:
+        queries.append(client_query(spec, host))
+    if Role.CONTROL_PLANE in roles or Role.WORKER in roles:
+        files = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.KUBELET_CONFIG)
+        queries.append(Query(files=(*files, at.KUBELET_PATCH), contents=(at.KUBELET_PATCH,)))
+    if Role.CONTROL_PLANE in roles:
+        pods = tuple(f"{at.MANIFESTS}/{pod}.yaml" for pod in control_plane.STATIC_PODS)
+        keys: list[ObjectKey] = [key_of(document) for document in manifests]
+        keys += [key for addon in objects.ADDONS.values() for key in addon]
+        keys += [key for key, _, _ in kubeadm.CONFIG_MAPS]
+        queries.append(
+            Query(
+                files=(at.ADMIN_CONF, *pods, f"{spec.etcd.data_dir}/member"),
+                cluster=True,
+                objects=tuple(keys),
+            )
+        )
+    if Role.ETCD in roles:
+        queries.append(Query(files=(f"{spec.etcd.data_dir}/member",), etcd=True))
+    return replace(merge(queries), api_address=str(spec.hosts[host].address))
+
+
+def plan(view: View) -> Plan:
+    """Pure: the same view gives the same plan. Raises Refused for what kanae must not do."""
+    refusals.refuse(view)
+    builder = Builder(view.spec.name)
+    hosts = view.reachable
+    site = Site(view.spec, view.release, view.artifacts, view.archives)
+    want = {host: stages(site, host, view.host(host).base, view.joined(host)) for host in hosts}
+    builders = {host: HostBuilder(builder, host, view.host(host)) for host in hosts}
+    for host in hosts:
+        _prepare(builders[host], want[host])
+    certificates = pki.plan_pki(view, builder, hosts)
+    etcd = _etcd(view, builder, builders, want, certificates)
+    quorum = control_plane.plan_etcd_gate(view, builder, etcd)
+    balancers = [
+        builders[host].converge("balancer", "load balancer", want[host].balancer, want[host].units)
+        for host in hosts
+    ]
+    for host in hosts:
+        builders[host].converge(
+            "kubernetes", "kubeadm's configuration", want[host].kubernetes, want[host].units
+        )
+    ready = {host: [builders[host].last, certificates[host]] for host in hosts}
+    init_needs = {host: [*needs, quorum] for host, needs in ready.items()}
+    init = control_plane.plan_init(view, builder, init_needs)
+    joins = control_plane.plan_joins(view, builder, ready, init, [quorum, *balancers])
+    reconfigured = control_plane.plan_reconfigure(view, builder, init_needs)
+    via = control_plane.first_host(view) if init is not None else view.alive[0]
+    network = objects.plan_network(
+        view, builder, [init, *(builders[host].last for host in hosts if init is not None)]
+    )
+    objects.plan_addons(view, builder, [reconfigured])
+    fresh = init is not None or bool(joins) or network is not None
+    up = nodes.plan_ready(view, builder, via, [init, network, *joins.values()], fresh)
+    nodes.plan_nodes(view, builder, via, joins | ({via: init} if init else {}), up)
+    plan_clients(view, builder, builders, via, [init])
+    return builder.plan()
+
+
+def _prepare(build: HostBuilder, want: Stages) -> None:
+    build.converge("system", "base system", want.system, want.units)
+    build.converge("binaries", "folders", want.binaries[:_folders(want)], want.units)
+    build.converge("artifacts", "deliver binaries", want.binaries[_folders(want) :], want.units)
+    build.converge("runtime", "container runtime and kubelet", want.runtime, want.units)
+    build.converge("images", "load images", want.images)
+
+
+def _folders(want: Stages) -> int:
+    return sum(1 for resource in want.binaries if resource.kind == "directory")
+
+
+def _etcd(
+    view: View,
+    builder: Builder,
+    builders: dict[str, HostBuilder],
+    want: dict[str, Stages],
+    certificates: dict[str, str | None],
+) -> list[str | None]:
+    """Members start together in a new cluster; in a living one they change one at a time, each
+    waiting for quorum before the next is touched.
+    """
+    living = any(
+        (unit := view.host(host).units.get("etcd.service")) is not None and unit.active == "active"
+        for host in view.reachable
+    )
+    endpoints = tuple(f"https://{view.spec.hosts[name].address}:2379" for name in view.etcd_hosts)
+    steps: list[str | None] = []
+    previous: str | None = None
+    for host in view.reachable:
+        step = builders[host].converge(
+            "etcd",
+            "etcd",
+            want[host].etcd,
+            want[host].units,
+            needs=[certificates[host], previous],
+        )
+        if step is not None and living and Role.ETCD in view.spec.hosts[host].roles:
+            previous = builder.add(
+                host,
+                "etcd",
+                "member-healthy",
+                "wait for etcd's quorum",
+                AwaitEtcd(endpoints),
+                needs=[step],
+            )
+            builders[host].last = previous
+        steps.append(step)
+    return steps

@@ -1,0 +1,99 @@
+"""Labels and taints of Node objects, and waiting until nodes are Ready."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from kanae.plan.builder import Builder
+from kanae.plan.deeds import AwaitNodes, SetNode
+from kanae.plan.model import Change, Verb
+from kanae.plan.view import View
+from kanae.render.kubeadm import taints
+
+# An annotation of ours with the label keys that came from the spec, so that one that leaves the
+# spec is taken off again and nobody else's ever is.
+OWNED = "kanae.dev/labels"
+# Taints that Kubernetes itself sets and removes.
+TRANSIENT = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+
+
+def plan_nodes(
+    view: View, builder: Builder, via: str, joins: Mapping[str, str], ready: str | None
+) -> None:
+    """Steps for nodes whose labels or taints differ. via: the host on which kubectl runs."""
+    for host in view.spec.nodes:
+        node = view.api.nodes.get(host) if view.api is not None else None
+        labels = view.spec.hosts[host].labels
+        if host in joins or node is None:
+            if not labels or host not in joins:
+                continue
+            changes = [Change(Verb.CREATE, "label", f"{host}: {k}={v}") for k, v in labels.items()]
+            deed = SetNode(host, tuple(labels.items()))
+        else:
+            found = _compare(view, host, node)
+            if found is None:
+                continue
+            deed, changes = found
+        builder.add(
+            via,
+            "nodes",
+            f"set-{host}",
+            f"labels and taints of {host}",
+            deed,
+            needs=[joins.get(host), ready if host in joins else None],
+            changes=changes,
+        )
+
+
+def _compare(
+    view: View, host: str, node: Mapping[str, object]
+) -> tuple[SetNode, list[Change]] | None:
+    metadata = cast("Mapping[str, Mapping[str, str]]", node.get("metadata", {}))
+    have = metadata.get("labels", {})
+    wanted = view.spec.hosts[host].labels
+    owned = metadata.get("annotations", {}).get(OWNED, "").split(",")
+    changes = [
+        Change(Verb.UPDATE if key in have else Verb.CREATE, "label", f"{host}: {key}={value}")
+        for key, value in wanted.items()
+        if have.get(key) != value
+    ]
+    gone = tuple(key for key in owned if key and key in have and key not in wanted)
+    changes += [Change(Verb.DELETE, "label", f"{host}: {key}") for key in gone]
+    spec = cast("Mapping[str, Sequence[Mapping[str, str]]]", node.get("spec", {}))
+    live = [taint for taint in spec.get("taints", ()) if not taint["key"].startswith(TRANSIENT)]
+    wish = taints(view.spec, host)
+    text = ""
+    if _set(live) != _set(wish):
+        kept = [taint for taint in spec.get("taints", ()) if taint["key"].startswith(TRANSIENT)]
+        text = json.dumps([*kept, *wish], sort_keys=True)
+        was, will = (", ".join(sorted(_set(each))) or "none" for each in (live, wish))
+        changes.append(Change(Verb.UPDATE, "taints", host, f"{was} -> {will}"))
+    if not changes:
+        return None
+    return SetNode(host, tuple(wanted.items()), gone, text), changes
+
+
+def _set(each: Sequence[Mapping[str, str]]) -> set[str]:
+    return {
+        f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
+        for taint in each
+    }
+
+
+def plan_ready(
+    view: View, builder: Builder, via: str, needs: Sequence[str | None], fresh: bool
+) -> str | None:
+    """Wait for all nodes when something was done that they have to come through."""
+    if not fresh:
+        return None
+    return builder.add(
+        via,
+        "nodes",
+        "ready",
+        "wait until all nodes are Ready",
+        AwaitNodes(view.spec.nodes),
+        needs=needs,
+        timeout=300.0,
+    )
