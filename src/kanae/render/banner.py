@@ -1,0 +1,12 @@
+"""The comment at the head of every rendered file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MANAGED: Final = "Managed by kanae; changes are repaired by `kanae apply`."
+
+
+def banner(comment: str = "#") -> str:
+    """One line with the format's comment sign, ending with a newline."""
+    return f"{comment} {MANAGED}\n"
