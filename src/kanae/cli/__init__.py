@@ -18,6 +18,8 @@ from kanae.errors import KanaeError
 
 # verb -> (module below kanae.cli, one-line help). The module has a click command named `command`.
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Write a short commented spec to start from."),
+    "schema": ("schema", "Print the JSON Schema of a spec."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
     "lab": ("lab", "Hosts on this machine that behave like bare metal."),
