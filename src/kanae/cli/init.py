@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kanae.artifacts import catalogue
 from kanae.errors import Refused, UsageError
 from kanae.spec.sample import SAMPLES, sample
 
@@ -21,7 +22,9 @@ _CHOICES = "\n".join(f"  {name:15} {chosen.summary}" for name, chosen in SAMPLES
 )
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 def command(path: Path, topology: str, force: bool) -> None:
-    text = sample(topology, name=topology, file=str(path))
+    text = sample(
+        topology, name=topology, file=str(path), kubernetes=catalogue.load().versions()[0]
+    )
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)

@@ -13,6 +13,8 @@ from kanae.spec.text import FileName, JumpHost, Port, UserName
 
 
 class Role(StrEnum):
+    """What a host does. client: gets kubectl and a kubeconfig."""
+
     LOAD_BALANCER = "load-balancer"
     ETCD = "etcd"
     CONTROL_PLANE = "control-plane"
@@ -35,8 +37,8 @@ class Ssh(Model):
     A lab of the same cluster name provides its own `config`; else ~/.ssh/config is read.
     """
 
-    user: UserName | None = None
-    port: Port | None = None
+    user: UserName | None = Field(default=None, description="Default: as ssh_config says.")
+    port: Port | None = Field(default=None, description="Default: as ssh_config says, else 22.")
     key: FileName | None = Field(
         default=None, description="Path of the private key; ~ is expanded."
     )
@@ -46,29 +48,39 @@ class Ssh(Model):
     )
     jump: JumpHost | None = Field(default=None, description="user@host:port of a jump host.")
     sudo: Sudo = Sudo.AUTO
-    connect_timeout: Annotated[float, Field(gt=0, le=300)] = 10.0
+    connect_timeout: Annotated[float, Field(gt=0, le=300, description="seconds")] = 10.0
 
 
 class Taint(Model):
-    key: str
-    value: str | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+    """What keeps pods off a node unless they tolerate it."""
+
+    key: str = Field(description="As in a label's key.")
+    value: str | None = Field(default=None, description="Default: empty.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = Field(
+        description="NoExecute also evicts the pods that run there."
+    )
 
 
 class Power(Model):
     """Commands that the operator's machine runs to control a host's power (ipmitool, Redfish)."""
 
-    off: list[str] | None = None
-    on: list[str] | None = None
-    cycle: list[str] | None = None
+    off: list[str] | None = Field(default=None, description="Program and arguments.")
+    on: list[str] | None = Field(default=None, description="Program and arguments.")
+    cycle: list[str] | None = Field(default=None, description="Program and arguments.")
 
 
 class Host(Model):
-    address: IPv4Address
-    roles: Annotated[list[Role], Field(min_length=1)]
-    labels: dict[str, str] = Field(default_factory=dict)
+    """One machine, virtual or not, with its own IPv4 address."""
+
+    address: IPv4Address = Field(
+        description="Where it is reached by SSH and by the other hosts; one of its own."
+    )
+    roles: Annotated[list[Role], Field(min_length=1)] = Field(
+        description="What it does; roles combine freely."
+    )
+    labels: dict[str, str] = Field(default_factory=dict, description="Labels of its node.")
     taints: list[Taint] | None = Field(
-        None,
+        default=None,
         description="Node taints. Default: NoSchedule on a control-plane host that is no worker.",
     )
     ssh: Ssh | None = Field(

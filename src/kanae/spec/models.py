@@ -13,19 +13,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from kanae.spec.balancer import Balancer, Endpoint, HealthCheck, LoadBalancer, VirtualAddress
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
-from kanae.spec.text import (
-    ClusterName,
-    Digest,
-    DomainName,
-    Duration,
-    FileName,
-    HostName,
-    InterfaceName,
-    Port,
-    Version,
-)
+from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
+from kanae.spec.text import ClusterName, DomainName, HostName, Version
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
@@ -35,168 +27,124 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Endpoint(Model):
-    """Where clients reach the API: a balancer's address, a virtual address or the one host's."""
-
-    address: IPv4Address | None = Field(
-        default=None, description="Default: derived from the topology."
-    )
-    name: DomainName | None = Field(
-        default=None, description="A DNS name that resolves to it, if any."
-    )
-    port: Port = 6443
-
-
 class EtcdTopology(StrEnum):
+    """stacked: a static pod on each control-plane host; external: run by systemd."""
+
     STACKED = "stacked"
     EXTERNAL = "external"
 
 
 class Etcd(Model):
+    """The store of the cluster's state."""
+
     topology: EtcdTopology | None = Field(
         default=None, description="Default: external when a host holds the etcd role, else stacked."
     )
-    data_dir: PurePosixPath = PurePosixPath("/var/lib/etcd")
+    data_dir: PurePosixPath = Field(
+        default=PurePosixPath("/var/lib/etcd"),
+        description="Absolute path; on a disk that syncs fast.",
+    )
     heartbeat_interval: Annotated[int, Field(ge=10, le=5000, description="milliseconds")] = 100
     election_timeout: Annotated[int, Field(ge=50, le=50000, description="milliseconds")] = 1000
-    extra_args: dict[str, str] = Field(default_factory=dict)
-
-
-class Balancer(StrEnum):
-    HAPROXY = "haproxy"
-    NGINX = "nginx"
-
-
-class HealthCheck(Model):
-    """haproxy's active check of /readyz."""
-
-    interval: Duration = "500ms"
-    fast_interval: Duration = "200ms"
-    timeout: Duration = "400ms"
-    fall: Annotated[int, Field(ge=1)] = 2
-    rise: Annotated[int, Field(ge=1)] = 3
-
-
-class VirtualAddress(Model):
-    """keepalived: one address that moves between the balancer hosts (VRRP version 3, unicast)."""
-
-    address: IPv4Address
-    router_id: Annotated[int, Field(ge=1, le=255)] = 51
-    advertisement_interval: Annotated[float, Field(ge=0.05, le=10, description="seconds")] = 0.2
-    interface: InterfaceName | None = Field(
-        default=None, description="Default: the one with the host's address."
+    extra_args: dict[str, str] = Field(
+        default_factory=dict, description="Arguments of etcd, without leading dashes."
     )
-
-
-class LoadBalancer(Model):
-    kind: Balancer = Balancer.HAPROXY
-    connect_timeout: Duration | None = Field(
-        default=None, description="Default: measured best by kind."
-    )
-    check: HealthCheck = HealthCheck()
-    virtual_address: VirtualAddress | None = None
 
 
 class PodNetworkProvider(StrEnum):
+    """manifests: whatever `manifests` names; none: nodes stay NotReady until you add one."""
+
     FLANNEL = "flannel"
     WEAVE = "weave"
     MANIFESTS = "manifests"
     NONE = "none"
 
 
-class Manifest(Model):
-    """A file of Kubernetes objects by path (relative to the spec) or http(s) URL with digest."""
-
-    source: str
-    digest: Digest | None = None
-
-
 class PodNetwork(Model):
+    """How pods of different nodes reach each other."""
+
     provider: PodNetworkProvider = PodNetworkProvider.FLANNEL
-    manifests: list[Manifest] = Field(default_factory=list[Manifest])
+    manifests: list[Manifest] = Field(
+        default_factory=list[Manifest], description="For the provider manifests: what to apply."
+    )
 
 
 class Networks(Model):
-    pods: IPv4Network = IPv4Network("10.244.0.0/16")
-    services: IPv4Network = IPv4Network("10.96.0.0/12")
-    dns_domain: DomainName = "cluster.local"
+    """Networks inside the cluster; apart from each other and from every host."""
+
+    pods: IPv4Network = Field(
+        default=IPv4Network("10.244.0.0/16"), description="Each node takes a /24 of it."
+    )
+    services: IPv4Network = Field(
+        default=IPv4Network("10.96.0.0/12"), description="Virtual addresses of services."
+    )
+    dns_domain: DomainName = Field(
+        default="cluster.local", description="Domain of services in the cluster's DNS."
+    )
     pod_network: PodNetwork = PodNetwork()
 
 
 class ComponentArgs(Model):
     """Extra command-line arguments of a control-plane component, without leading dashes."""
 
-    extra_args: dict[str, str] = Field(default_factory=dict)
+    extra_args: dict[str, str] = Field(
+        default_factory=dict, description="Name of an argument -> its value."
+    )
 
 
 class ApiServer(ComponentArgs):
-    cert_sans: list[str] = Field(default_factory=list)
+    """kube-apiserver, the same on every control-plane host."""
+
+    cert_sans: list[str] = Field(
+        default_factory=list,
+        description="Further addresses and names for its certificate, beside those of the spec.",
+    )
 
 
 class ProxyMode(StrEnum):
+    """nftables wants Linux 5.13 or later."""
+
     IPTABLES = "iptables"
     NFTABLES = "nftables"
 
 
 class KubeProxy(Model):
+    """kube-proxy, the same on every node."""
+
     mode: ProxyMode = ProxyMode.NFTABLES
     settings: dict[str, object] = Field(
         default_factory=dict, description="KubeProxyConfiguration fields."
     )
 
 
-class ArtifactSource(StrEnum):
-    AUTO = "auto"
-    UPSTREAM = "upstream"
-    MIRROR = "mirror"
-    BUNDLE = "bundle"
-    BUILD = "build"
-
-
-class Mirror(Model):
-    """Base URLs that replace upstream's, by upstream host name; the layout below stays the same."""
-
-    urls: dict[str, str] = Field(default_factory=dict)
-
-
-class Artifacts(Model):
-    source: ArtifactSource = ArtifactSource.AUTO
-    mirror: Mirror | None = None
-    bundle: FileName | None = Field(
-        default=None, description="Path of a file made by `kanae bundle create`."
-    )
-
-
-class ImageArchive(Model):
-    """An OCI or docker archive loaded onto nodes, so that they need no registry for it."""
-
-    source: str = Field(description="Path (relative to the spec) or http(s) URL.")
-    digest: Digest | None = Field(
-        default=None, description="sha256 of the file; required for a URL."
-    )
-    roles: list[Role] = Field(default_factory=lambda: [Role.CONTROL_PLANE, Role.WORKER])
-
-
 class SwapPolicy(StrEnum):
+    """off: turn it off; tolerate: kubelet lives with it; refuse: stop at a host that has it."""
+
     OFF = "off"
     TOLERATE = "tolerate"
     REFUSE = "refuse"
 
 
 class Policies(Model):
+    """How kanae treats hosts."""
+
     swap: SwapPolicy = SwapPolicy.REFUSE
     allow_cgroup_v1: bool = Field(
         default=True, description="Tell kubelet >= 1.35 to accept hosts that still run cgroup v1."
     )
-    parallel_hosts: Annotated[int, Field(ge=1, le=1000)] = 50
+    parallel_hosts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=50, description="Hosts worked on at once."
+    )
 
 
 class Spec(Model):
     """One cluster."""
 
-    name: ClusterName
-    kubernetes: Version
-    hosts: Annotated[dict[HostName, Host], Field(min_length=1)]
+    name: ClusterName = Field(description="Of the cluster, in kubeconfig and on this machine.")
+    kubernetes: Version = Field(description="A full version such as v1.37.2.")
+    hosts: Annotated[dict[HostName, Host], Field(min_length=1)] = Field(
+        description="Host name -> host. Nodes have this name too."
+    )
     ssh: Ssh = Ssh()
     endpoint: Endpoint = Endpoint()
     load_balancer: LoadBalancer = LoadBalancer()
@@ -210,7 +158,10 @@ class Spec(Model):
         default_factory=dict, description="KubeletConfiguration fields for every node."
     )
     artifacts: Artifacts = Artifacts()
-    images: list[ImageArchive] = Field(default_factory=list[ImageArchive])
+    images: list[ImageArchive] = Field(
+        default_factory=list[ImageArchive],
+        description="Loaded onto nodes before anything runs there.",
+    )
     policies: Policies = Policies()
 
     def having(self, *roles: Role) -> tuple[str, ...]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The newest release that kanae's artifacts catalogue builds and the lab runs.
-KUBERNETES = "v1.37.2"
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -82,7 +79,6 @@ SAMPLES: dict[str, Sample] = {
 }
 
 _HEAD = """\
-# yaml-language-server: $schema=spec.schema.json
 # kanae: {summary}.
 # Put in your addresses, then:  kanae check {file}  and  kanae apply {file}
 name: {name}
@@ -103,10 +99,13 @@ hosts:
 """
 
 
-def sample(topology: str, *, name: str, file: str) -> str:
-    """A spec of a topology (a key of SAMPLES) as text. name: of the cluster; file: its path."""
+def sample(topology: str, *, name: str, file: str, kubernetes: str) -> str:
+    """A spec of a topology (a key of SAMPLES) as text.
+
+    name: of the cluster; file: the path that it is written to; kubernetes: version.
+    """
     chosen = SAMPLES[topology]
-    head = _HEAD.format(summary=chosen.summary, file=file, name=name, kubernetes=KUBERNETES)
+    head = _HEAD.format(summary=chosen.summary, file=file, name=name, kubernetes=kubernetes)
     settings = "".join(line + "\n" for line in chosen.settings)
     width = max(len(host) for host, _, _ in chosen.hosts) + 1
     hosts = "".join(
