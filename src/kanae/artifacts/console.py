@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import TracebackType
 from typing import TextIO
 
@@ -31,7 +31,7 @@ PLAIN_INTERVAL = 10.0
 
 
 @contextlib.contextmanager
-def progress(stream: TextIO | None = None) -> Iterator[Progress]:
+def progress(stream: TextIO | None = None) -> Generator[Progress, None, None]:
     """A reporter on standard error (or `stream`) for the length of a with block."""
     where = stream if stream is not None else sys.stderr
     if not where.isatty():

@@ -12,7 +12,7 @@ from pathlib import Path
 from kanae.artifacts.catalogue import Item, Release
 from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.artifacts.progress import Progress, Silent
-from kanae.artifacts.sources import Choice, choose
+from kanae.artifacts.sources import choose
 from kanae.artifacts.store import Store
 from kanae.artifacts.supplier import Supplier
 from kanae.errors import ArtifactError
@@ -40,7 +40,7 @@ def obtain(
     telling = progress if progress is not None else Silent()
     items = select(release, arches, names)
     with store.in_use():
-        choice = choose(source, items, store, mirror=mirror, bundle=bundle)
+        choice = choose(source, release, items, store, mirror=mirror, bundle=bundle)
         if choice.reason:
             telling.say(choice.reason)
         missing = [item for item in items if store.get(choice.supplier.key(item)) is None]
@@ -60,7 +60,7 @@ def lookup(
 ) -> ArtifactSet:
     """As `obtain`, but only what the store already has: nothing is fetched, built or probed."""
     items = select(release, arches, names)
-    choice = choose(source, items, store, mirror=mirror, bundle=bundle, probing=False)
+    choice = choose(source, release, items, store, mirror=mirror, bundle=bundle, probing=False)
     found = (store.get(choice.supplier.key(item)) for item in items)
     return ArtifactSet(artifact for artifact in found if artifact is not None)
 
@@ -103,7 +103,7 @@ def _supply_group(
     names = ", ".join(item.name for item in group)
 
     def on_wait() -> None:
-        progress.say(f"waiting: another process is at work on {names}")
+        progress.say(f"waiting for {names}: another process is getting it")
 
     with store.locked([supplier.key(item) for item in group], on_wait):
         missing = [item for item in group if store.get(supplier.key(item)) is None]
@@ -122,6 +122,3 @@ def _collect(supplier: Supplier, items: Sequence[Item], store: Store) -> Artifac
             )
         found.append(artifact)
     return ArtifactSet(found)
-
-
-__all__ = ["Choice", "lookup", "obtain", "select"]

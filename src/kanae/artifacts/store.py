@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,20 +76,23 @@ class Store:
                 self._adopt(part, digest)
         return digest
 
-    def add_file(self, file: Path, *, executable: bool = False) -> tuple[str, int]:
-        """Move a complete file into the store; returns digest and size. The file is gone after."""
-        digest = hash_file(file)
+    def add_file(self, file: Path, *, executable: bool = False, known: str = "") -> tuple[str, int]:
+        """Move a complete file into the store; returns digest and size. The file is gone after.
+
+        known: its digest, where the caller has just computed it.
+        """
+        digest = known or hash_file(file)
         size = file.stat().st_size
         if self.verified(digest):
             file.unlink()
             if executable:
-                self._make_executable(digest)
+                self.make_executable(digest)
         else:
             self._adopt(file, digest, executable=executable)
         return digest, size
 
     @contextlib.contextmanager
-    def new_file(self) -> Iterator[Path]:
+    def new_file(self) -> Generator[Path, None, None]:
         """A path for a file on its way into the store; removed if it is still there at the end."""
         descriptor, name = tempfile.mkstemp(dir=self.partial)
         os.close(descriptor)
@@ -99,7 +102,7 @@ class Store:
             Path(name).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def work_dir(self) -> Iterator[Path]:
+    def work_dir(self) -> Generator[Path, None, None]:
         """A temporary folder on the store's file system."""
         folder = Path(tempfile.mkdtemp(dir=self.partial))
         try:
@@ -123,8 +126,7 @@ class Store:
                 if note.read_text() == seen:
                     return True
         if hash_file(blob) != digest:
-            blob.unlink(missing_ok=True)
-            note.unlink(missing_ok=True)
+            self.discard(digest)
             return False
         write_atomically(note, seen)
         return True
@@ -153,9 +155,14 @@ class Store:
         file.replace(blob)
         write_atomically(self.root / "verified" / blob.name, _stamp(blob))
 
-    def _make_executable(self, digest: str) -> None:
+    def make_executable(self, digest: str) -> None:
         if not os.access(self.path(digest), os.X_OK):
             self.path(digest).chmod(0o755)
+
+    def discard(self, digest: str) -> None:
+        """Forget a blob that was needed only on the way."""
+        self.path(digest).unlink(missing_ok=True)
+        (self.root / "verified" / self.path(digest).name).unlink(missing_ok=True)
 
     # --- index
 
@@ -210,7 +217,7 @@ class Store:
     # --- locks and cleaning
 
     @contextlib.contextmanager
-    def in_use(self, *, exclusively: bool = False) -> Iterator[None]:
+    def in_use(self, *, exclusively: bool = False) -> Generator[None, None, None]:
         """Hold off `prune` (or, exclusively, everybody else) while blobs are added and named."""
         descriptor = os.open(self.root / "locks" / "store", os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -220,7 +227,9 @@ class Store:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def locked(self, keys: Sequence[str], on_wait: Callable[[], None]) -> Iterator[None]:
+    def locked(
+        self, keys: Sequence[str], on_wait: Callable[[], None]
+    ) -> Generator[None, None, None]:
         """Hold the locks of all keys; on_wait is called once if another holds one of them.
 
         Locks are taken in sorted order, so two processes that want overlapping sets cannot each

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kanae.artifacts import oci
 from kanae.artifacts.build import programs, userland
-from kanae.artifacts.catalogue import Build, Item
+from kanae.artifacts.catalogue import Build, Item, Layout
 from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import Store
@@ -41,8 +41,17 @@ class BuildSupplier:
             built = programs.build(recipe, items[0].arch, wanted, work, progress)
             # Images read the programs, so they come before the binaries move into the store.
             images = [item for item in items if item.kind is Kind.IMAGE]
+            below = {
+                item.name: userland.layers(_layout(item).layer, item.arch, store, progress)
+                for item in images
+            }
             with ThreadPoolExecutor(max_workers=2) as pool:
-                list(pool.map(lambda item: self._image(item, built, store, progress), images))
+                jobs = [
+                    pool.submit(self._image, item, built, below[item.name], store, progress)
+                    for item in images
+                ]
+            for job in jobs:
+                job.result()
             for item in items:
                 if item.kind is Kind.BINARY:
                     digest, size = store.add_file(built[item.name], executable=True)
@@ -50,12 +59,14 @@ class BuildSupplier:
                     store.put(self.key(item), entry)
 
     def _image(
-        self, item: Item, built: Mapping[str, Path], store: Store, progress: Progress
+        self,
+        item: Item,
+        built: Mapping[str, Path],
+        below: Sequence[oci.Layer],
+        store: Store,
+        progress: Progress,
     ) -> None:
-        layout = item.layout
-        if layout is None:
-            raise ArtifactError(f"the catalogue does not say how image {item.name} is put together")
-        below = userland.layers(layout.layer, item.arch, store, progress)
+        layout = _layout(item)
         members: list[oci.Member] = []
         folders: set[str] = set()
         for name, path in layout.files.items():
@@ -80,7 +91,11 @@ def _recipe(item: Item) -> Build:
     return item.build
 
 
+def _layout(item: Item) -> Layout:
+    if item.layout is None:
+        raise ArtifactError(f"the catalogue does not say how image {item.name} is put together")
+    return item.layout
+
+
 def _programs_of(item: Item) -> tuple[str, ...]:
-    if item.kind is Kind.BINARY:
-        return (item.name,)
-    return tuple(item.layout.files) if item.layout is not None else ()
+    return (item.name,) if item.kind is Kind.BINARY else tuple(_layout(item).files)

@@ -71,7 +71,7 @@ def _stored(
     kind: str, packages: tuple[str, ...], arch: str, store: Store, progress: Progress
 ) -> Layer:
     key = layer_key(kind, packages, arch)
-    with store.locked([key], lambda: progress.say(f"waiting: another process makes {kind}")):
+    with store.locked([key], lambda: progress.say(f"waiting: image layer {kind} is being made")):
         entry = store.have(key)
         if entry is None:
             with store.work_dir() as work:

@@ -1,0 +1,219 @@
+"""One file with everything of a release, for operators without Internet.
+
+A plain tar: first `kanae-bundle.json` (what is in it, with digests), then every blob once as
+blobs/sha256/<hex>, sorted. The same content gives the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kanae.artifacts import oci
+from kanae.artifacts.catalogue import Item
+from kanae.artifacts.model import Artifact, ArtifactSet, Kind, artifact_id
+from kanae.artifacts.progress import Progress, Task
+from kanae.artifacts.store import CHUNK, Entry, Store, hash_file
+from kanae.errors import ArtifactError, ArtifactMismatch
+
+INDEX = "kanae-bundle.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a bundle's index says. digest: of the index, which names all other bytes."""
+
+    file: Path
+    kubernetes: str
+    entries: tuple[Entry, ...]
+    sizes: dict[str, int]
+    digest: str
+
+    def find(self, item: Item) -> Entry | None:
+        for entry in self.entries:
+            if artifact_id(Kind(entry.kind), entry.name, entry.arch) == item.id:
+                return entry
+        return None
+
+
+def create(file: Path, kubernetes: str, artifacts: ArtifactSet, progress: Progress) -> Bundle:
+    """Write a bundle of artifacts that are in the store; the file appears when it is complete."""
+    entries = [_entry(artifact) for artifact in artifacts.values()]
+    files = {
+        digest: artifact.path.with_name(digest.removeprefix("sha256:"))
+        for artifact, entry in zip(artifacts.values(), entries, strict=True)
+        for digest in entry.blobs
+    }
+    sizes = {digest: path.stat().st_size for digest, path in sorted(files.items())}
+    told = {
+        "format": FORMAT,
+        "kubernetes": kubernetes,
+        "entries": [asdict(entry) for entry in entries],
+        "blobs": sizes,
+    }
+    index = json.dumps(told, sort_keys=True, indent=1).encode()
+    part = file.with_name(file.name + ".part")
+    try:
+        with progress.task(f"writing {file.name}") as task, tarfile.open(part, "w") as tar:
+            task.total(sum(sizes.values()))
+            _add(tar, INDEX, len(index), io.BytesIO(index))
+            for digest, path in sorted(files.items()):
+                with path.open("rb") as stream:
+                    name = f"blobs/sha256/{digest.removeprefix('sha256:')}"
+                    _add(tar, name, sizes[digest], stream)
+                task.advance(sizes[digest])
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return inspect(file)
+
+
+def inspect(file: Path) -> Bundle:
+    """Read a bundle's index. ArtifactError when the file is no bundle."""
+    try:
+        with tarfile.open(file, "r:") as tar:
+            first = tar.next()
+            stream = tar.extractfile(first) if first is not None and first.name == INDEX else None
+            if stream is None:
+                raise ArtifactError(f"{file} does not begin with {INDEX}: it is not a bundle")
+            index = stream.read()
+        told: dict[str, Any] = json.loads(index)
+        if told["format"] != FORMAT:
+            raise ArtifactError(
+                f"{file} has bundle format {told['format']}; this kanae reads {FORMAT}",
+                remedy="make the bundle with the same version of kanae",
+            )
+        entries = tuple(Entry(**(e | {"blobs": tuple(e["blobs"])})) for e in told["entries"])
+        sizes = {str(digest): int(size) for digest, size in told["blobs"].items()}
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"there is no bundle {file}", remedy="make one: kanae bundle create"
+        ) from error
+    except (tarfile.TarError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{file} cannot be read as a bundle: {error}", remedy="copy or make it again"
+        ) from error
+    digest = "sha256:" + hashlib.sha256(index).hexdigest()
+    return Bundle(file, told["kubernetes"], entries, sizes, digest)
+
+
+def verify(file: Path, progress: Progress) -> tuple[Bundle, tuple[str, ...]]:
+    """Read all of a bundle; returns its index and what is wrong with it, nothing if all is well."""
+    bundle = inspect(file)
+    problems: list[str] = []
+    seen: set[str] = set()
+    with progress.task(f"reading {file.name}") as task:
+        task.total(sum(bundle.sizes.values()))
+        try:
+            with tarfile.open(file, "r:") as tar:
+                for info in tar:
+                    if info.name == INDEX:
+                        continue
+                    digest = "sha256:" + info.name.rpartition("/")[2]
+                    stream = tar.extractfile(info)
+                    found = hashlib.sha256()
+                    while stream is not None and (chunk := stream.read(CHUNK)):
+                        found.update(chunk)
+                        task.advance(len(chunk))
+                    if "sha256:" + found.hexdigest() == digest:
+                        seen.add(digest)
+                    else:
+                        problems.append(f"{digest} does not have that digest")
+        except tarfile.TarError as error:
+            problems.append(f"the file is damaged or cut short: {error}")
+    problems += [f"{digest} is missing" for digest in sorted(set(bundle.sizes) - seen)]
+    return bundle, tuple(problems)
+
+
+class BundleSupplier:
+    """The source "bundle": see `kanae.artifacts.supplier.Supplier`."""
+
+    label = "bundle"
+    parallel = 1
+
+    def __init__(self, file: Path, kubernetes: str) -> None:
+        self._bundle = inspect(file)
+        if self._bundle.kubernetes != kubernetes:
+            raise ArtifactError(
+                f"{file} is for Kubernetes {self._bundle.kubernetes}, not {kubernetes}",
+                remedy=f"make one: kanae bundle create --kubernetes {kubernetes}",
+            )
+
+    def key(self, item: Item) -> str:
+        return hashlib.sha256(f"bundle\n{self._bundle.digest}\n{item.id}".encode()).hexdigest()
+
+    def groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        return [list(items)] if items else []
+
+    def supply(self, items: Sequence[Item], store: Store, progress: Progress) -> None:
+        found = {item.id: self._bundle.find(item) for item in items}
+        missing = [name for name, entry in found.items() if entry is None]
+        if missing:
+            raise ArtifactError(
+                f"{self._bundle.file} holds no {', '.join(missing)}",
+                remedy="make a bundle with these names and architectures",
+            )
+        entries = [entry for entry in found.values() if entry is not None]
+        self._unpack({digest for entry in entries for digest in entry.blobs}, store, progress)
+        for item, entry in zip(items, entries, strict=True):
+            if item.kind is Kind.BINARY:
+                store.make_executable(entry.digest)
+            store.put(self.key(item), entry)
+
+    def _unpack(self, digests: set[str], store: Store, progress: Progress) -> None:
+        wanted = {digest for digest in digests if not store.verified(digest)}
+        with (
+            progress.task(f"unpacking {self._bundle.file.name}") as task,
+            tarfile.open(self._bundle.file, "r:") as tar,
+        ):
+            task.total(sum(self._bundle.sizes[digest] for digest in wanted))
+            for info in tar:
+                digest = "sha256:" + info.name.rpartition("/")[2]
+                if digest in wanted:
+                    self._unpack_one(tar, info, digest, store, task)
+
+    def _unpack_one(
+        self, tar: tarfile.TarFile, info: tarfile.TarInfo, digest: str, store: Store, task: Task
+    ) -> None:
+        with store.new_file() as part:
+            stream = tar.extractfile(info)
+            with part.open("wb") as out:
+                while stream is not None and (chunk := stream.read(CHUNK)):
+                    out.write(chunk)
+                    task.advance(len(chunk))
+            if hash_file(part) != digest:
+                raise ArtifactMismatch(
+                    f"{self._bundle.file}: {digest} does not have that digest",
+                    remedy="copy the bundle again; `kanae bundle verify` names all damage",
+                )
+            store.add_file(part, known=digest)
+
+
+def _entry(artifact: Artifact) -> Entry:
+    blobs = (artifact.digest,)
+    if artifact.kind is Kind.IMAGE:
+        blobs += tuple(digest for digest, _ in oci.blobs_of(artifact.path.read_bytes()))
+    return Entry(
+        kind=artifact.kind.value,
+        name=artifact.name,
+        version=artifact.version,
+        arch=artifact.arch,
+        source="bundle",
+        digest=artifact.digest,
+        size=artifact.size,
+        blobs=blobs,
+        reference=artifact.reference,
+    )
+
+
+def _add(tar: tarfile.TarFile, name: str, size: int, stream: Any) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    tar.addfile(info, stream)
