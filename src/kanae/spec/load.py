@@ -13,7 +13,7 @@ from kanae.spec.models import Spec
 from kanae.spec.reader import MAX_BYTES, parse
 from kanae.spec.rules import Violation, violations
 from kanae.spec.salvage import Salvage, touches
-from kanae.spec.tree import Flaw, Mapping, Node, Path, find, key_of, nearest, plain
+from kanae.spec.tree import Flaw, Mapping, Node, Path, Scalar, find, key_of, nearest, plain
 from kanae.spec.words import describe, shown
 
 
@@ -95,7 +95,11 @@ def _malformed(root: Mapping, detail: ErrorDetails) -> Flaw:
 
 
 def _broken(root: Mapping, found: Violation) -> Flaw:
-    return _flaw(nearest(root, found.path), found.path, found.message)
+    place = nearest(root, found.path)
+    if found.at_key or not isinstance(place, Scalar):
+        # The place of a list or mapping is its first entry, which is not what is wrong.
+        place = key_of(root, found.path) or place
+    return _flaw(place, found.path, found.message)
 
 
 def _flaw(place: Node, path: Path, message: str) -> Flaw:

@@ -111,28 +111,35 @@ _TYPES: dict[Any, str] = {
 }
 
 
+def _pattern(constraints: list[Any]) -> str:
+    """The regular expression among a field's constraints that PATTERNS explains, else ""."""
+    for constraint in constraints:
+        if isinstance(constraint, StringConstraints) and constraint.pattern in PATTERNS:
+            return str(constraint.pattern)
+    return ""
+
+
 def _expected(model: type[BaseModel], path: Path) -> str:
     """What the field at a path holds, in words."""
     declared, constraints = _declared(model, path)
     if choices := _choices(declared):
         return "one of " + ", ".join(choices)
-    for constraint in constraints:
-        if isinstance(constraint, StringConstraints) and constraint.pattern in PATTERNS:
-            return PATTERNS[str(constraint.pattern)]
+    if pattern := _pattern(constraints):
+        return PATTERNS[pattern]
     if isinstance(declared, type) and issubclass(declared, BaseModel):
         return "a mapping of " + ", ".join(_fields(declared))
     return _TYPES.get(get_origin(declared) or declared, "a value")
 
 
-def _quote_hint(node: Node | None) -> str:
+def _quote_hint(node: Node | None, pattern: str) -> str:
     if not isinstance(node, Scalar) or node.quoted or node.value is None:
         return ""
     if isinstance(node.value, bool):
         return f'{node.text} without quotes is no text; write it in quotes, as "{node.text}"'
-    return (
-        f"{node.text} without quotes is read as the number {node.value};"
-        f' write it in quotes, as "{node.text}"'
-    )
+    read = f"{node.text} without quotes is read as the number {node.value};"
+    if re.search(pattern, node.text):
+        return f'{read} write it in quotes, as "{node.text}"'
+    return f"{read} put text that looks like a number in quotes"
 
 
 def describe(model: type[BaseModel], error: ErrorDetails, node: Node | None) -> str:
@@ -155,10 +162,10 @@ def describe(model: type[BaseModel], error: ErrorDetails, node: Node | None) -> 
         return f"expected {expected}, not {shown(node)}{hint}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"expected {words} {context[name]}, not {shown(node)}"
+        return f"expected {words} {context[name]:g}, not {shown(node)}"
     if kind == "too_short":
         return "expected at least one entry"
-    if kind == "string_type" and (hint := _quote_hint(node)):
+    if kind == "string_type" and (hint := _quote_hint(node, _pattern(_declared(model, path)[1]))):
         return f"expected {expected}; {hint}"
     if (network := _network_around(path, model, node)) is not None:
         return f"expected a network without host bits, {network}, not {shown(node)}"

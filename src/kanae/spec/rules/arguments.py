@@ -118,14 +118,16 @@ def _owned(
         here = (*place, name)
         if name in owned:
             where = f"; say it by {owned[name]}" if owned[name] else ""
-            yield Violation(here, f"--{name} is set by kanae{where}")
+            yield Violation(here, f"--{name} is set by kanae{where}", at_key=True)
         elif not _ARGUMENT.fullmatch(name):
             bare = name.lstrip("-")
-            hint = f"; write {bare}" if _ARGUMENT.fullmatch(bare) else f", such as {_EXAMPLE}"
-            yield Violation(here, f"expected an argument's name without leading dashes{hint}")
-
-
-_EXAMPLE = NODE_MASK_ARGUMENT
+            hint = (
+                f"; write {bare}"
+                if _ARGUMENT.fullmatch(bare)
+                else f", such as {NODE_MASK_ARGUMENT}"
+            )
+            message = f"expected an argument's name without leading dashes{hint}"
+            yield Violation(here, message, at_key=True)
 
 
 def _items(text: str) -> set[str]:

@@ -124,7 +124,9 @@ def node_rules(spec: Spec) -> Iterator[Violation]:
 
 def _labels(host: Host, place: Path) -> Iterator[Violation]:
     for key, value in host.labels.items():
-        if wrong := key_problem(key) or _reserved(key) or value_problem(value):
+        if wrong := key_problem(key) or _reserved(key):
+            yield Violation((*place, key), wrong, at_key=True)
+        if wrong := value_problem(value):
             yield Violation((*place, key), wrong)
 
 
@@ -164,8 +166,10 @@ def _settings(
         if field in component.owned:
             where = component.owned[field]
             hint = f"; say it by {where}" if where else ""
-            yield Violation((*place, field), f"{field} is set by kanae{hint}")
+            yield Violation((*place, field), f"{field} is set by kanae{hint}", at_key=True)
         elif field not in component.known:
             near = nearest_name(field, sorted(component.known - component.owned.keys()))
             hint = f"; did you mean `{near}`?" if near else ""
-            yield Violation((*place, field), f"unknown field of {component.kind}{hint}")
+            yield Violation(
+                (*place, field), f"unknown field of {component.kind}{hint}", at_key=True
+            )

@@ -14,6 +14,7 @@ from kanae.spec.tree import Path
 class Violation:
     """path: the field to be changed, in the names of the file; message: what was expected.
 
+    at_key: the name of the field is wrong, not its value.
     about: further fields that were judged; a violation is not shown when one of them was
     unreadable, since it may be a mere consequence.
     """
@@ -21,6 +22,7 @@ class Violation:
     path: Path
     message: str
     about: tuple[Path, ...] = ()
+    at_key: bool = False
 
 
 Rule: TypeAlias = Callable[[Spec], Iterator[Violation]]
