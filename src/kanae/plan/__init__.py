@@ -1,0 +1,1 @@
+"""Planning: a pure function from {spec, facts} to a graph of steps."""

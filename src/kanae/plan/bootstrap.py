@@ -11,11 +11,10 @@ from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.client import client_query, plan_clients
 from kanae.plan.deeds import AwaitEtcd
 from kanae.plan.desired import TYPICAL, Site, Stages, stages
+from kanae.plan.live import CONFIG_MAPS, key_of
 from kanae.plan.model import Plan
 from kanae.plan.view import View
-from kanae.render import kubeadm
 from kanae.render import paths as at
-from kanae.render.objects import key_of
 from kanae.resources.model import merge
 from kanae.spec.models import Role
 
@@ -29,13 +28,17 @@ def query(site: Site, host: str, manifests: Sequence[dict[str, object]]) -> Quer
     if Role.CLIENT in roles:
         queries.append(client_query(spec, host))
     if Role.CONTROL_PLANE in roles or Role.WORKER in roles:
-        files = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.KUBELET_CONFIG)
+        files = (
+            control_plane.KUBELET_CONF,
+            control_plane.BOOTSTRAP_KUBELET_CONF,
+            at.KUBELET_CONFIG,
+        )
         queries.append(Query(files=(*files, at.KUBELET_PATCH), contents=(at.KUBELET_PATCH,)))
     if Role.CONTROL_PLANE in roles:
         pods = tuple(f"{at.MANIFESTS}/{pod}.yaml" for pod in control_plane.STATIC_PODS)
         keys: list[ObjectKey] = [key_of(document) for document in manifests]
         keys += [key for addon in objects.ADDONS.values() for key in addon]
-        keys += [key for key, _, _ in kubeadm.CONFIG_MAPS]
+        keys += [key for key, _, _ in CONFIG_MAPS]
         queries.append(
             Query(
                 files=(at.ADMIN_CONF, *pods, f"{spec.etcd.data_dir}/member"),
@@ -45,7 +48,7 @@ def query(site: Site, host: str, manifests: Sequence[dict[str, object]]) -> Quer
         )
     if Role.ETCD in roles:
         queries.append(Query(files=(f"{spec.etcd.data_dir}/member",), etcd=True))
-    return replace(merge(queries), api_address=str(spec.hosts[host].address))
+    return replace(merge(queries), address=str(spec.hosts[host].address))
 
 
 def plan(view: View) -> Plan:
@@ -88,7 +91,7 @@ def plan(view: View) -> Plan:
 
 def _prepare(build: HostBuilder, want: Stages) -> None:
     build.converge("system", "base system", want.system, want.units)
-    build.converge("binaries", "folders", want.binaries[:_folders(want)], want.units)
+    build.converge("binaries", "folders", want.binaries[: _folders(want)], want.units)
     build.converge("artifacts", "deliver binaries", want.binaries[_folders(want) :], want.units)
     build.converge("runtime", "container runtime and kubelet", want.runtime, want.units)
     build.converge("images", "load images", want.images)

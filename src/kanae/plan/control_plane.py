@@ -18,14 +18,19 @@ from kanae.plan.deeds import (
     ReconfigureKubelet,
     UploadConfig,
 )
+from kanae.plan.live import CONFIG_MAPS, covers, held
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import INIT_STARTED, JOINED, KUBELET, MANIFESTS, View
 from kanae.render import kubeadm
 from kanae.render import paths as at
+from kanae.render.documents import to_yaml
+from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
 from kanae.resources.model import text_diff
 from kanae.spec.models import Role
 
 API_PORT = 6443
+KUBELET_CONF = f"{at.KUBERNETES}/kubelet.conf"
+BOOTSTRAP_KUBELET_CONF = f"{at.KUBERNETES}/bootstrap-kubelet.conf"
 Needs = Mapping[str, Sequence[str | None]]
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
@@ -34,16 +39,16 @@ def control_plane_fingerprint(view: View, host: str) -> str:
     """Changes exactly when the static pod manifests of this host have to be written again."""
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
     kinds = ("InitConfiguration", "ClusterConfiguration")
-    text = kubeadm.to_yaml([document for document in documents if document["kind"] in kinds])
+    text = to_yaml([document for document in documents if document["kind"] in kinds])
+    text += kubeadm.api_server_patch(view.spec) or ""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def kubelet_fingerprint(view: View, host: str) -> str:
     """Changes exactly when kubelet's configuration on this host has to be written again."""
-    base = view.host(host).base
-    documents = kubeadm.kubelet_documents(view.spec, base)
-    patch = kubeadm.kubelet_patch(view.spec, host, base) or ""
-    return hashlib.sha256((kubeadm.to_yaml(documents) + patch).encode()).hexdigest()
+    patch = kubelet_patch(view.spec, host, view.host(host).base) or ""
+    text = to_yaml([kubelet_configuration(view.spec)]) + patch
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def first_host(view: View) -> str:
@@ -64,7 +69,12 @@ def plan_init(view: View, builder: Builder, needs: Needs) -> str | None:
         "control-plane",
         "init",
         "kubeadm init" + (" (go on with an interrupted one)" if resume else ""),
-        KubeadmInit(kubeadm.to_yaml(documents), control_plane_fingerprint(view, host), resume),
+        KubeadmInit(
+            to_yaml(documents),
+            control_plane_fingerprint(view, host),
+            kubelet_fingerprint(view, host),
+            resume,
+        ),
         needs=needs.get(host, ()),
         changes=[Change(Verb.RUN, "kubeadm init", view.spec.endpoint_host, f"as {host}")],
         timeout=600.0,
@@ -80,9 +90,7 @@ def plan_joins(
     with external etcd they run together. Workers always do.
     """
     first = first_host(view) if init is not None else None
-    joining = [
-        host for host in view.spec.nodes if host in view.reachable and not view.joined(host)
-    ]
+    joining = [host for host in view.spec.nodes if host in view.reachable and not view.joined(host)]
     joining = [host for host in joining if host != first]
     if not joining:
         return {}
@@ -105,12 +113,13 @@ def plan_joins(
             "join",
             f"kubeadm join ({kind})",
             KubeadmJoin(
-                kubeadm.to_yaml(
+                to_yaml(
                     kubeadm.join_documents(
                         view.spec, host, view.host(host).base, control_plane=control_plane
                     )
                 ),
-                control_plane_fingerprint(view, host) if control_plane else "",
+                control_plane_fingerprint(view, host) if control_plane else "worker",
+                kubelet_fingerprint(view, host),
                 control_plane,
             ),
             needs=[init, token, clear, serial, *gates, *needs.get(host, ())],
@@ -124,7 +133,7 @@ def plan_joins(
 
 def _half_joined(view: View, host: str) -> bool:
     facts = view.host(host)
-    traces = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, *(_manifest(pod) for pod in STATIC_PODS))
+    traces = (KUBELET_CONF, BOOTSTRAP_KUBELET_CONF, *(_manifest(pod) for pod in STATIC_PODS))
     return any(facts.files.get(path) is not None for path in traces)
 
 
@@ -136,7 +145,7 @@ def _clear(view: View, builder: Builder, host: str, via: str) -> str:
         "control-plane",
         "clear",
         "take away what an interrupted join left",
-        ClearNode(host, via, peer),
+        ClearNode(host, via, peer, str(view.spec.etcd.data_dir)),
         changes=[Change(Verb.DELETE, "node", host, "left by an interrupted join")],
     )
 
@@ -178,7 +187,7 @@ def plan_reconfigure(view: View, builder: Builder, needs: Needs) -> str | None:
         if not edited and not stale:
             continue
         documents = kubeadm.init_documents(view.spec, host, facts.base)
-        config = kubeadm.to_yaml(documents)
+        config = to_yaml(documents)
         changes = [
             Change(
                 Verb.UPDATE if facts.files.get(path) is not None else Verb.CREATE,
@@ -247,14 +256,14 @@ def _upload(view: View, builder: Builder, needs: Needs) -> str | None:
     host = view.alive[0]
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
     changes: list[Change] = []
-    for key, field, kind in kubeadm.CONFIG_MAPS:
+    for key, field, kind in CONFIG_MAPS:
         live = api.objects.get(key)
         wanted = next(document for document in documents if document["kind"] == kind)
-        held = kubeadm.held(live, field)
+        old_config = held(live, field)
         if live is None:
             changes.append(Change(Verb.CREATE, "config map", key.name))
-        elif not kubeadm.covers(held, wanted):
-            old, new = kubeadm.to_yaml([held]), kubeadm.to_yaml([wanted])
+        elif not covers(old_config, wanted):
+            old, new = to_yaml([old_config]), to_yaml([wanted])
             changes.append(
                 Change(Verb.UPDATE, "config map", key.name, diff=text_diff(old, new, key.name))
             )
@@ -265,7 +274,7 @@ def _upload(view: View, builder: Builder, needs: Needs) -> str | None:
         "control-plane",
         "upload-config",
         "upload kubeadm's configuration",
-        UploadConfig(kubeadm.to_yaml(documents)),
+        UploadConfig(to_yaml(documents)),
         needs=needs.get(host, ()),
         changes=changes,
     )

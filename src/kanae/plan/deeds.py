@@ -36,14 +36,6 @@ class LoadImages(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadArchive(Deed):
-    """Load an archive that the spec names. path: on the operator's machine; digest: of the file."""
-
-    path: str
-    digest: str
-    references: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class GatherAuthorities(Deed):
     """Have the cluster's certificate authorities and service-account key in the run's memory.
@@ -88,11 +80,13 @@ class IssueCertificates(Deed):
 class KubeadmInit(Deed):
     """The first control-plane host. config: documents without tokens, as YAML.
 
+    fingerprint, kubelet_fingerprint: recorded on the host on success, see `plan.view`.
     resume: an earlier init was interrupted: what it left is expected and used.
     """
 
     config: str
     fingerprint: str
+    kubelet_fingerprint: str
     resume: bool = False
     repeatable: ClassVar[bool] = False
 
@@ -104,10 +98,14 @@ class MintToken(Deed):
 
 @dataclass(frozen=True, slots=True)
 class KubeadmJoin(Deed):
-    """config: documents with placeholders for the token and the CA's hash."""
+    """config: documents with placeholders for the token and the CA's hash.
+
+    fingerprint: of a control-plane host's configuration, "worker" for a worker.
+    """
 
     config: str
     fingerprint: str
+    kubelet_fingerprint: str
     control_plane: bool
     repeatable: ClassVar[bool] = False
 
@@ -116,12 +114,13 @@ class KubeadmJoin(Deed):
 class ClearNode(Deed):
     """Take away what an interrupted join left on a host, and its Node object.
 
-    etcd_member: peer URL of a stacked member to be removed first, or "".
+    etcd_member: peer URL of a stacked member to be removed first, or ""; data_dir: its folder.
     """
 
     node: str
     via: str
     etcd_member: str = ""
+    data_dir: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +173,6 @@ class SetNode(Deed):
     labels: tuple[tuple[str, str], ...] = ()
     unlabel: tuple[str, ...] = ()
     taints: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StartUnit(Deed):
-    """A unit that should run and does not (kubelet of a host that has joined)."""
-
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from kanae.facts.model import HostBase
 from kanae.plan.view import CLUSTER, LocalArchive
 from kanae.render import containerd, etcd, haproxy, keepalived, kubeadm, kubelet, nginx, system
 from kanae.render import paths as at
+from kanae.render.kubelet_config import kubelet_patch
 from kanae.resources.artifact import Binary, Image
-from kanae.resources.file import Directory, File
+from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.system import Modules, Packages, Sysctl
 from kanae.resources.unit import MARKS, Unit
@@ -134,9 +135,9 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
         File(f"{MARKS}/{CLUSTER}", spec.name, 0o600),
     ]
     if modules:
-        wishes += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
+        wishes += [File(at.MODULES_CONFIG, system.modules_file(modules)), Modules(tuple(modules))]
     if sysctls:
-        wishes.append(File(at.SYSCTLS, system.sysctls_file(sysctls)))
+        wishes.append(File(at.SYSCTL_CONFIG, system.sysctls_file(sysctls)))
         wishes += [Sysctl(setting, value) for setting, value in sysctls.items()]
     if packages:
         wishes.append(Packages(tuple(packages), tuple(quiet)))
@@ -147,8 +148,8 @@ def _binaries(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     roles = site.spec.hosts[host].roles
     wanted: dict[str, str] = {}
     if Role.CONTROL_PLANE in roles or Role.WORKER in roles:
-        wanted |= {name: at.BIN for name in NODE_BINARIES}
-        wanted |= {name: at.CNI_BIN for name in CNI_BINARIES}
+        wanted |= dict.fromkeys(NODE_BINARIES, at.BIN)
+        wanted |= dict.fromkeys(CNI_BINARIES, at.CNI_BIN)
     if Role.ETCD in roles:
         wanted["etcd"] = at.BIN
     if Role.ETCD in roles or Role.CONTROL_PLANE in roles:
@@ -176,8 +177,8 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
     address = str(spec.hosts[host].address)
     pause = site.release.image_references()["pause"]
     config = File(at.CONTAINERD_CONFIG, containerd.config(spec, host, base, pause))
-    unit = File(at.CONTAINERD_UNIT, containerd.unit(base))
-    kubelet_unit = File(at.KUBELET_UNIT, kubelet.unit())
+    unit = File(_unit(at.CONTAINERD_UNIT), containerd.unit(base))
+    kubelet_unit = File(_unit(at.KUBELET_UNIT), kubelet.unit())
     dropin = File(at.KUBELET_DROPIN, kubelet.dropin(address))
     return (
         config,
@@ -186,11 +187,11 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
         kubelet_unit,
         dropin,
         Unit(
-            "containerd.service",
+            at.CONTAINERD_UNIT,
             restart_on=(config.key, unit.key, f"binary:{at.BIN}/containerd"),
         ),
         Unit(
-            "kubelet.service",
+            at.KUBELET_UNIT,
             restart_on=(kubelet_unit.key, dropin.key, f"binary:{at.BIN}/kubelet"),
             running=joined,
         ),
@@ -227,20 +228,20 @@ def _etcd(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     if Role.ETCD in roles:
         members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
         config = File(at.ETCD_CONFIG, etcd.config(spec, host, members, "new"), 0o600)
-        unit = File(at.ETCD_UNIT, etcd.unit(spec))
+        unit = File(_unit(at.ETCD_UNIT), etcd.unit(spec))
         wishes += [
             Directory(str(spec.etcd.data_dir), 0o700),
             config,
             unit,
-            Unit("etcd.service", restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
+            Unit(at.ETCD_UNIT, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
         ]
     if Role.CONTROL_PLANE in roles:
         front = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
-        unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_front_unit(base))
+        unit = File(_unit(at.ETCD_BALANCER_UNIT), haproxy.etcd_front_unit(base))
         wishes += [
             front,
             unit,
-            Unit(at.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(front.key,)),
+            Unit(at.ETCD_BALANCER_UNIT, restart_on=(unit.key,), reload_on=(front.key,)),
         ]
     return tuple(wishes)
 
@@ -252,18 +253,18 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     if Role.LOAD_BALANCER in roles:
         name = at.balancer_unit(spec.name)
         config = File(
-            at.balancer_config(spec),
+            at.balancer_config(spec.name),
             nginx.config(spec) if is_nginx else haproxy.front(spec, host, base),
         )
         unit = File(
-            f"/etc/systemd/system/{name}",
+            _unit(name),
             nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
         )
         wishes += [config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,))]
         if spec.load_balancer.virtual_address is not None:
             vrrp = at.keepalived_unit(spec.name)
-            settings = File(at.keepalived_config(spec), keepalived.config(spec, host, base))
-            check = File(f"/etc/systemd/system/{vrrp}", keepalived.unit(spec))
+            settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
+            check = File(_unit(vrrp), keepalived.unit(spec))
             wishes += [
                 settings,
                 check,
@@ -271,17 +272,22 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
             ]
     if Role.CONTROL_PLANE in roles and is_nginx:
         script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
-        unit = File(at.GATE_UNIT, nginx.gate_unit())
-        wishes += [script, unit, Unit(at.GATE, restart_on=(script.key, unit.key))]
+        unit = File(_unit(at.GATE_UNIT), nginx.gate_unit())
+        wishes += [script, unit, Unit(at.GATE_UNIT, restart_on=(script.key, unit.key))]
     return tuple(wishes)
 
 
 def _kubernetes(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
-    wishes: list[Resource] = []
-    patch = kubeadm.kubelet_patch(spec, host, base)
-    if patch is not None:
-        wishes += [Directory(at.PATCHES), File(at.KUBELET_PATCH, patch)]
+    wishes: list[Resource] = [Directory(at.PATCHES)]
+    patch = kubelet_patch(spec, host, base)
+    wishes.append(Absent(at.KUBELET_PATCH) if patch is None else File(at.KUBELET_PATCH, patch))
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
-        documents = kubeadm.init_documents(spec, host, base)
-        wishes.append(File(at.KUBEADM_CONFIG, kubeadm.to_yaml(documents)))
+        api = kubeadm.api_server_patch(spec)
+        wishes.append(
+            Absent(at.API_SERVER_PATCH) if api is None else File(at.API_SERVER_PATCH, api)
+        )
     return tuple(wishes)
+
+
+def _unit(name: str) -> str:
+    return f"{at.UNITS}/{name}"

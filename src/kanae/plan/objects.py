@@ -9,10 +9,11 @@ from typing import cast
 from kanae.facts.model import ApiFact, ObjectKey
 from kanae.plan.builder import Builder
 from kanae.plan.deeds import Addon, ApplyObjects
+from kanae.plan.live import covers, held, key_of
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render import kubeadm
-from kanae.render.objects import covers, key_of
+from kanae.render.documents import to_yaml
 from kanae.resources.model import text_diff
 
 # What `kubeadm init` leaves in kube-system beside the static pods, by add-on.
@@ -38,7 +39,7 @@ def plan_addons(view: View, builder: Builder, needs: Sequence[str | None]) -> No
         return
     host = view.alive[0]
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
-    config = kubeadm.to_yaml(documents)
+    config = to_yaml(documents)
     for name, keys in ADDONS.items():
         changes = [
             Change(Verb.CREATE, key.resource, f"{key.namespace}/{key.name}", "is missing")
@@ -61,15 +62,13 @@ def plan_addons(view: View, builder: Builder, needs: Sequence[str | None]) -> No
             )
 
 
-def _proxy_settings(
-    api: ApiFact, documents: Sequence[Mapping[str, object]]
-) -> list[Change]:
+def _proxy_settings(api: ApiFact, documents: Sequence[Mapping[str, object]]) -> list[Change]:
     key = ADDONS["kube-proxy"][1]
     wanted = next(doc for doc in documents if doc["kind"] == "KubeProxyConfiguration")
-    held = kubeadm.held(api.objects[key], "config.conf")
-    if covers(held, wanted):
+    old_config = held(api.objects[key], "config.conf")
+    if covers(old_config, wanted):
         return []
-    old, new = kubeadm.to_yaml([held]), kubeadm.to_yaml([wanted])
+    old, new = to_yaml([old_config]), to_yaml([wanted])
     return [Change(Verb.UPDATE, "configmaps", key.name, diff=text_diff(old, new, key.name))]
 
 

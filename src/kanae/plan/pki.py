@@ -105,9 +105,7 @@ def query(spec: Spec, host: str) -> Query:
 
 def _has(facts: HostFacts, name: str, private: bool = True) -> bool:
     public, key = AUTHORITIES[name]
-    return facts.files.get(public) is not None and (
-        not private or facts.files.get(key) is not None
-    )
+    return facts.files.get(public) is not None and (not private or facts.files.get(key) is not None)
 
 
 def _identity(facts: HostFacts, name: str) -> str:

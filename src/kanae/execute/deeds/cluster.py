@@ -1,0 +1,139 @@
+"""Objects, nodes, and waiting for the cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import cast
+
+from kanae.execute.conditions import Condition, Seen, poll
+from kanae.execute.context import StepContext
+from kanae.execute.deeds.kubeadm import KUBECTL
+from kanae.execute.events import Outcome
+from kanae.plan.deeds import ApplyObjects, AwaitApi, AwaitEtcd, AwaitNodes, SetNode
+from kanae.plan.nodes import OWNED
+from kanae.render import paths as at
+from kanae.resources.model import quote
+from kanae.transport.protocol import must
+
+ETCDCTL = (
+    f"etcdctl --cacert {at.ETCD_CA} --cert {at.ETCD_PROBE_CLIENT} "
+    f"--key {at.ETCD_PROBE_CLIENT.removesuffix('.crt')}.key --command-timeout=3s"
+)
+
+
+async def apply_objects(ctx: StepContext) -> Outcome:
+    """Server-side apply, as the field manager kanae."""
+    documents = ctx.deed(ApplyObjects).documents
+    items = f'{{"apiVersion":"v1","kind":"List","items":[{",".join(documents)}]}}'
+    await must(
+        ctx.transport(),
+        f"{KUBECTL} apply --server-side --field-manager=kanae --force-conflicts -f - >/dev/null",
+        command=f"kubectl apply ({len(documents)} objects)",
+        stdin=items.encode(),
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def set_node(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(SetNode)
+    patch: dict[str, object] = {
+        "metadata": {
+            "labels": {**dict.fromkeys(deed.unlabel), **dict(deed.labels)},
+            "annotations": {OWNED: ",".join(key for key, _ in deed.labels) or None},
+        }
+    }
+    if deed.taints:
+        patch["spec"] = {"taints": json.loads(deed.taints)}
+    await must(
+        ctx.transport(),
+        f"{KUBECTL} patch node {quote(deed.node)} --type=merge -p {quote(json.dumps(patch))}"
+        " >/dev/null",
+        command=f"kubectl patch node {deed.node}",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def await_etcd(ctx: StepContext) -> Outcome:
+    """Every member has to answer a linearizable read, which needs a leader and a quorum."""
+    endpoints = ctx.deed(AwaitEtcd).endpoints
+    transport = ctx.transport()
+
+    async def look() -> Seen:
+        done = await transport.run(
+            f"{ETCDCTL} --endpoints {','.join(endpoints)} endpoint health 2>&1", timeout=15
+        )
+        return Seen(done.status == 0, " ".join(done.stdout.decode(errors="replace").split())[-300:])
+
+    await poll(
+        Condition(
+            transport.host,
+            "etcd's members to be healthy",
+            look,
+            remedy="`journalctl -u etcd` on the hosts whose member does not answer",
+        ),
+        timeout=ctx.left(),
+        progress=ctx.progress,
+    )
+    return Outcome.OK
+
+
+async def await_api(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(AwaitApi)
+    transport = ctx.transport()
+    server = f"https://{deed.address}:{deed.port}"
+
+    async def look() -> Seen:
+        done = await transport.run(
+            f"{KUBECTL} --server {server} --request-timeout=3s get --raw /readyz 2>&1", timeout=15
+        )
+        return Seen(done.status == 0, done.stdout.decode(errors="replace").strip()[-300:])
+
+    await poll(
+        Condition(
+            transport.host,
+            f"{server}/readyz",
+            look,
+            remedy="`crictl ps -a` and `journalctl -u kubelet` on the host",
+        ),
+        timeout=ctx.left(),
+        progress=ctx.progress,
+    )
+    return Outcome.OK
+
+
+async def await_nodes(ctx: StepContext) -> Outcome:
+    nodes = ctx.deed(AwaitNodes).nodes
+    transport = ctx.transport()
+
+    async def look() -> Seen:
+        done = await transport.run(f"{KUBECTL} --request-timeout=5s get nodes -o json", timeout=15)
+        if done.status != 0:
+            return Seen(False, done.stderr.strip()[-300:])
+        waiting = _not_ready(json.loads(done.stdout), nodes)
+        return Seen(not waiting, f"not Ready: {', '.join(waiting)}" if waiting else "all Ready")
+
+    await poll(
+        Condition(
+            transport.host,
+            "nodes to be Ready",
+            look,
+            remedy="`kubectl describe node` says what is missing; `kubectl -n kube-flannel get "
+            "pods` (or of your pod network) whether it runs",
+        ),
+        timeout=ctx.left(),
+        interval=0.3,
+        progress=ctx.progress,
+    )
+    return Outcome.OK
+
+
+def _not_ready(listed: object, wanted: Sequence[str]) -> list[str]:
+    ready: set[str] = set()
+    for item in cast("dict[str, list[dict[str, dict[str, object]]]]", listed)["items"]:
+        conditions = cast("list[dict[str, str]]", item["status"].get("conditions", []))
+        if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+            ready.add(str(item["metadata"]["name"]))
+    return [name for name in wanted if name not in ready]

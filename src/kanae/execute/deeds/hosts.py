@@ -1,0 +1,116 @@
+"""Resources, binaries and images: what a host is given."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kanae.artifacts import oci
+from kanae.artifacts.model import Artifact
+from kanae.errors import ArtifactError
+from kanae.execute.context import StepContext
+from kanae.execute.events import Outcome
+from kanae.plan.deeds import Converge, DeliverBinaries, LoadImages
+from kanae.resources.artifact import Binary, Image
+from kanae.resources.model import Content
+from kanae.transport.protocol import Upload, must
+
+IMAGES = "/var/lib/kanae/images"
+
+
+async def converge(ctx: StepContext) -> Outcome:
+    """Two round trips: write all files, then run all lines."""
+    deed = ctx.deed(Converge)
+    contents = [*deed.marks, *(each for resource in deed.resources for each in resource.uploads())]
+    transport = ctx.transport()
+    if contents:
+        await transport.upload(_uploads(contents), timeout=ctx.left())
+    lines = [line for resource in deed.resources if (line := resource.apply())]
+    if any(content.path.startswith("/etc/systemd/system/") for content in contents):
+        lines.insert(0, "systemctl daemon-reload")
+    if lines:
+        what = ", ".join(resource.key for resource in deed.resources)
+        await must(
+            transport,
+            "set -e\n" + "\n".join(lines),
+            command=what if len(what) < 200 else what[:197] + "...",
+            timeout=ctx.left(),
+            remedy="see `systemctl status` and `journalctl -xe` on the host, then apply again",
+        )
+    return Outcome.CHANGED
+
+
+def _uploads(contents: Sequence[Content]) -> list[Upload]:
+    return [Upload(each.path, each.text.encode(), each.mode, each.owner) for each in contents]
+
+
+class Delivery:
+    """Carries artifacts from the store to hosts. artifacts: by Artifact.id.
+
+    archives: files that hold images the spec names, by the artifact of their `Image`.
+    folder: where image archives are put together, once for all hosts that want the same.
+    """
+
+    def __init__(self, artifacts: Mapping[str, Artifact], folder: Path) -> None:
+        self._artifacts = artifacts
+        self._folder = folder
+
+    def _artifact(self, wanted: Binary | Image) -> Artifact:
+        found = self._artifacts.get(wanted.artifact)
+        if found is None or found.digest != wanted.digest:
+            raise ArtifactError(
+                f"{wanted.name}: {wanted.artifact} is not in the store as planned",
+                remedy="run `kanae artifacts fetch`, then apply again",
+            )
+        return found
+
+    async def binaries(self, ctx: StepContext) -> Outcome:
+        deed = ctx.deed(DeliverBinaries)
+        uploads = _uploads(deed.marks)
+        uploads += [
+            Upload(binary.path, self._artifact(binary).path, 0o755) for binary in deed.binaries
+        ]
+        size = sum(binary.size for binary in deed.binaries)
+        ctx.progress(f"sending {len(deed.binaries)} binaries, {size / 1e6:.0f} MB")
+        await ctx.transport().upload(uploads, timeout=ctx.left())
+        return Outcome.CHANGED
+
+    async def images(self, ctx: StepContext) -> Outcome:
+        deed = ctx.deed(LoadImages)
+        ours = [image for image in deed.images if not image.artifact.startswith("archive:")]
+        files = {image.artifact.removeprefix("archive:") for image in deed.images} - {
+            image.artifact for image in ours
+        }
+        archives = [Path(path) for path in sorted(files)]
+        if ours:
+            archives.append(self.archive(ours))
+        for archive in archives:
+            await self._load(ctx, archive)
+        return Outcome.CHANGED
+
+    def archive(self, images: Sequence[Image]) -> Path:
+        """One archive of these images, made when it is first wanted."""
+        wanted = [self._artifact(image) for image in images]
+        name = hashlib.sha256(" ".join(sorted(a.digest for a in wanted)).encode()).hexdigest()
+        path = self._folder / f"{name}.tar"
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            oci.write_archive(wanted, path)
+        return path
+
+    async def _load(self, ctx: StepContext, archive: Path) -> None:
+        transport = ctx.transport()
+        size = await asyncio.to_thread(lambda: archive.stat().st_size)
+        there = f"{IMAGES}/{archive.name}"
+        ctx.progress(f"sending images, {size / 1e6:.0f} MB")
+        await transport.upload([Upload(there, archive, 0o600)], timeout=ctx.left())
+        ctx.progress("loading images")
+        await must(
+            transport,
+            f"ctr -n k8s.io images import --local --no-unpack {there} >/dev/null && rm -f {there}",
+            command="ctr -n k8s.io images import",
+            timeout=ctx.left(),
+            remedy="see `journalctl -u containerd` on the host",
+        )

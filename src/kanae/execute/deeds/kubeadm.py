@@ -1,0 +1,301 @@
+"""kubeadm init, join and the phases by which a living cluster is changed."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from io import StringIO
+from typing import cast
+
+from ruamel.yaml import YAML
+
+from kanae.execute.context import StepContext
+from kanae.execute.deeds import guarded
+from kanae.execute.deeds.authorities import authority_hash, authority_public
+from kanae.execute.events import Outcome
+from kanae.plan.deeds import (
+    Addon,
+    ClearNode,
+    KubeadmInit,
+    KubeadmJoin,
+    ReconfigureControlPlane,
+    ReconfigureKubelet,
+    UploadConfig,
+)
+from kanae.plan.view import INIT_STARTED, JOINED, KUBELET, MANIFESTS
+from kanae.render import paths as at
+from kanae.render.kubeadm import PLACEHOLDERS
+from kanae.resources.unit import MARKS
+from kanae.spec.models import Role
+from kanae.transport.protocol import must
+
+TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
+TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of joins
+KUBECTL = f"kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir /run/kanae/kubectl"
+_LETTERS = string.ascii_lowercase + string.digits
+# What an interrupted init leaves, so that going on with it must not stumble over it. Each is one
+# of kubeadm's named preflight checks; all others stay.
+RESUMED = (
+    *(f"Port-{port}" for port in (6443, 10250, 10257, 10259, 2379, 2380)),
+    *(
+        f"FileAvailable--etc-kubernetes-manifests-{pod}.yaml"
+        for pod in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+    ),
+    "DirAvailable--var-lib-etcd",
+)
+REMEDIES = {
+    "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
+    "couldn't validate the identity of the API Server": "the endpoint answers with another "
+    "cluster's certificate: look at the balancer's configuration, then apply again",
+    "context deadline exceeded": "see `journalctl -u kubelet -u containerd` on the host",
+}
+
+
+def _record_kubelet(fingerprint: str) -> str:
+    mark = f"{MARKS}/{KUBELET}"
+    return (
+        f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG}; }} >{mark}.new"
+        f" && mv -f {mark}.new {mark}"
+    )
+
+
+def _record_manifests() -> str:
+    mark = f"{MARKS}/{MANIFESTS}"
+    return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new && mv -f {mark}.new {mark}"
+
+
+def new_token() -> str:
+    """A bootstrap token: six and sixteen characters, from the system's random source."""
+
+    def letters(count: int) -> str:
+        return "".join(secrets.choice(_LETTERS) for _ in range(count))
+
+    return f"{letters(6)}.{letters(16)}"
+
+
+def with_token(config: str, token: str) -> str:
+    """The same documents with this bootstrap token in InitConfiguration."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    documents = cast("list[dict[str, object]]", list(yaml.load_all(config)))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]  # untyped in ruamel.yaml
+    for document in documents:
+        if document.get("kind") == "InitConfiguration":
+            document["bootstrapTokens"] = [
+                {
+                    "token": token,
+                    "ttl": TOKEN_TTL,
+                    "usages": ["signing", "authentication"],
+                    "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+                }
+            ]
+    stream = StringIO()
+    yaml.dump_all(documents, stream)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
+    return stream.getvalue()
+
+
+async def init(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(KubeadmInit)
+    token = ctx.values.put(TOKEN, new_token())
+    ignored = f" --ignore-preflight-errors={','.join(RESUMED)}" if deed.resume else ""
+    limit = ctx.left() - 15
+    text = guarded.script(
+        "kubeadm-init",
+        f'kubeadm init --config "$config" --skip-phases=show-join-command{ignored}',
+        mark=JOINED,
+        before=f"touch {MARKS}/{INIT_STARTED}",
+        after="\n".join(
+            [
+                _record_manifests(),
+                _record_kubelet(deed.kubelet_fingerprint),
+                f'echo {deed.fingerprint} >"$mark.new"',
+                f"rm -f {MARKS}/{INIT_STARTED}",
+            ]
+        ),
+        limit=limit,
+    )
+    done = await ctx.transport().run(
+        text, stdin=with_token(deed.config, token).encode(), timeout=ctx.left()
+    )
+    guarded.raised(ctx.transport(), done, "kubeadm init", REMEDIES, "kubeadm-init")
+    return Outcome.CHANGED
+
+
+async def joined(ctx: StepContext) -> bool | None:
+    """Whether an init or join whose connection was lost took effect."""
+    return await guarded.took_effect(ctx.transport(), JOINED, max(5.0, ctx.left() - 30))
+
+
+async def mint_token(ctx: StepContext) -> Outcome:
+    """A token is a Secret in kube-system; its value goes by a file of mode 0600, never by argv."""
+    token = ctx.values.put(TOKEN, new_token())
+    document = (
+        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: bootstrap-token-{token[:6]}\n"
+        "  namespace: kube-system\ntype: bootstrap.kubernetes.io/token\nstringData:\n"
+        f"  token-id: {token[:6]}\n  token-secret: {token[7:]}\n"
+        "  usage-bootstrap-authentication: 'true'\n  usage-bootstrap-signing: 'true'\n"
+        "  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token\n"
+        f"  description: kanae, run of {ctx.spec.name}\n"
+        '  expiration: "@EXPIRATION@"\n'
+    )
+    # The expiry is by the host's clock, which may differ from the operator's.
+    await must(
+        ctx.transport(),
+        "when=$(date -u -d '+30 minutes' +%Y-%m-%dT%H:%M:%SZ)\n"
+        f'sed "s/@EXPIRATION@/$when/" | {KUBECTL} create -f - >/dev/null',
+        command="kubectl create secret (bootstrap token)",
+        stdin=document.encode(),
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def join(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(KubeadmJoin)
+    source = _some_control_plane(ctx)
+    pin = authority_hash(await authority_public(ctx, source))
+    config = deed.config.replace(PLACEHOLDERS.token, ctx.values.get(TOKEN)).replace(
+        PLACEHOLDERS.ca_cert_hashes[0], pin
+    )
+    after = [_record_kubelet(deed.kubelet_fingerprint), f'echo {deed.fingerprint} >"$mark.new"']
+    if deed.control_plane:
+        after.insert(0, _record_manifests())
+    text = guarded.script(
+        "kubeadm-join",
+        'kubeadm join --config "$config"',
+        mark=JOINED,
+        after="\n".join(after),
+        limit=ctx.left() - 15,
+    )
+    done = await ctx.transport().run(text, stdin=config.encode(), timeout=ctx.left())
+    guarded.raised(ctx.transport(), done, "kubeadm join", REMEDIES, "kubeadm-join")
+    return Outcome.CHANGED
+
+
+def _some_control_plane(ctx: StepContext) -> str:
+    """Any host that holds the cluster's authority: the ones of the control plane all do."""
+    return next(h for h in ctx.spec.having(Role.CONTROL_PLANE) if h != ctx.step.host)
+
+
+async def clear(ctx: StepContext) -> Outcome:
+    """Certificates stay: the authorities belong to the cluster, and etcd may run on this host."""
+    deed = ctx.deed(ClearNode)
+    via = ctx.transport(deed.via)
+    await must(
+        via,
+        f"{KUBECTL} delete node {deed.node} --ignore-not-found --timeout=30s",
+        command=f"kubectl delete node {deed.node}",
+        timeout=ctx.left(),
+    )
+    wipe = ""
+    if deed.etcd_member:
+        etcdctl = (
+            f"etcdctl --endpoints https://127.0.0.1:2379 --cacert {at.ETCD_CA} "
+            f"--cert {at.ETCD_PROBE_CLIENT} --key {at.ETCD_PROBE_CLIENT.removesuffix('.crt')}.key"
+        )
+        await must(
+            via,
+            f"id=$({etcdctl} member list | grep -F {deed.etcd_member} | cut -d, -f1)\n"
+            f'[ -z "$id" ] || {etcdctl} member remove "$id"',
+            command=f"etcdctl member remove ({deed.etcd_member})",
+            timeout=ctx.left(),
+        )
+        wipe = f"rm -rf {deed.data_dir}/member"
+    await must(
+        ctx.transport(),
+        f"""exec 9>{guarded.LOCK}; flock -w 60 9 || exit {guarded.BUSY}
+systemctl stop kubelet
+kubeadm reset -f --skip-phases=preflight,remove-etcd-member --cert-dir /run/kanae/no-certificates \
+--cri-socket {at.CRI_SOCKET} >/dev/null 2>&1 9>&- || true
+rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf {MARKS}/{JOINED} {MARKS}/{MANIFESTS} {MARKS}/{KUBELET}
+{wipe}""",
+        command="kubeadm reset",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+def _with_config(lines: str) -> str:
+    """Lines in which "$config" is a file that holds what came by stdin."""
+    return (
+        "set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml\n"
+        f'cat >"$config"; trap \'rm -f "$config"\' EXIT\n'
+        f"exec 9>{guarded.LOCK}; flock -w 120 9\n{lines}\n"
+    )
+
+
+async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
+    """Write the manifests; when the API server's changed, wait until the new one has taken over."""
+    deed = ctx.deed(ReconfigureControlPlane)
+    ids = "crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1"
+    server = f"https://{ctx.spec.hosts[ctx.step.host or ''].address}:6443"
+    await must(
+        ctx.transport(),
+        _with_config(
+            f"""manifest={at.MANIFESTS}/kube-apiserver.yaml
+before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$({ids})
+kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {{
+  rm -f {at.PKI}/apiserver.crt {at.PKI}/apiserver.key
+  kubeadm init phase certs apiserver --config "$config" >/dev/null; }}
+kubeadm init phase control-plane all --config "$config" >/dev/null
+if [ "$before" != "$(sha256sum <"$manifest")" ]; then
+  for turn in $(seq 600); do
+    new=$({ids})
+    if [ -n "$new" ] && [ "$new" != "$old" ] &&
+      {KUBECTL} --server {server} --request-timeout=2s get --raw /readyz >/dev/null 2>&1
+    then break; fi
+    [ "$turn" -lt 600 ] || {{ crictl ps -a --name kube-apiserver >&2; exit 1; }}
+    sleep 0.3
+  done
+fi
+{_record_manifests()}
+echo {deed.fingerprint} >{MARKS}/{JOINED}"""
+        ),
+        command="kubeadm init phase control-plane all",
+        stdin=deed.config.encode(),
+        timeout=ctx.left(),
+        remedy="the new API server does not become ready: `crictl logs` of kube-apiserver on the "
+        "host says why; put the setting right in the spec and apply again",
+    )
+    return Outcome.CHANGED
+
+
+async def upload_config(ctx: StepContext) -> Outcome:
+    await must(
+        ctx.transport(),
+        _with_config('kubeadm init phase upload-config all --config "$config" >/dev/null'),
+        command="kubeadm init phase upload-config all",
+        stdin=ctx.deed(UploadConfig).config.encode(),
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def reconfigure_kubelet(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(ReconfigureKubelet)
+    await must(
+        ctx.transport(),
+        f"""set -e; exec 9>{guarded.LOCK}; flock -w 120 9
+kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
+--kubeconfig {at.KUBERNETES}/kubelet.conf >/dev/null
+systemctl restart {at.KUBELET_UNIT} 9>&-
+{_record_kubelet(deed.fingerprint)}""",
+        command="kubeadm upgrade node phase kubelet-config",
+        timeout=ctx.left(),
+        remedy="`journalctl -u kubelet` on the host says which setting it refuses",
+    )
+    return Outcome.CHANGED
+
+
+async def addon(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(Addon)
+    lines = f'kubeadm init phase addon {deed.name} --config "$config" >/dev/null'
+    if deed.restart:
+        lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{deed.name} >/dev/null"
+    await must(
+        ctx.transport(),
+        _with_config(lines),
+        command=f"kubeadm init phase addon {deed.name}",
+        stdin=deed.config.encode(),
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED

@@ -1,0 +1,132 @@
+"""What an edited spec asks for that is not built yet, or that would lose something: refused whole.
+
+Each in one sentence, before anything is planned: never half-done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from kanae.errors import Refused
+from kanae.plan.live import CONFIG_MAPS, held
+from kanae.plan.view import CLUSTER, View
+from kanae.render.kubeadm import cluster_configuration
+
+
+def refuse(view: View) -> None:
+    """Raises Refused with the first reason found."""
+    for host in view.reachable:
+        owner = view.mark(host, CLUSTER)
+        if owner is not None and owner.strip() != view.spec.name and not _shared(view, host):
+            raise Refused(
+                f"{host} belongs to the cluster {owner.strip()!r}, not to {view.spec.name!r}",
+                remedy=f"take it off that cluster first: kanae reset with the spec of {owner!r}",
+            )
+    if not view.alive:
+        return
+    _versions(view)
+    _nodes(view)
+    _etcd(view)
+    _networks(view)
+
+
+def _shared(view: View, host: str) -> bool:
+    """A balancer host serves several clusters, each by files and units of its own."""
+    return not set(view.spec.hosts[host].roles) - {"load-balancer", "client"}
+
+
+def _versions(view: View) -> None:
+    api = view.api
+    if api is None:
+        return
+    config = held(api.objects.get(CONFIG_MAPS[0][0]), CONFIG_MAPS[0][1])
+    installed = str(config.get("kubernetesVersion", view.spec.version))
+    if installed != view.spec.version:
+        raise Refused(
+            f"the cluster runs Kubernetes {installed} and the spec says {view.spec.version}: "
+            "changing the version of a living cluster is not built yet",
+            remedy=f"set kubernetes: {installed}",
+        )
+
+
+def _nodes(view: View) -> None:
+    api = view.api
+    if api is None:
+        return
+    surplus = sorted(set(api.nodes) - set(view.spec.nodes))
+    if surplus:
+        raise Refused(
+            f"the cluster has nodes that the spec lacks ({', '.join(surplus)}): "
+            "removing a host is not built yet",
+            remedy="put them back into the spec, or drain and delete them by hand with kubectl",
+        )
+
+
+def _etcd(view: View) -> None:
+    wanted = {f"https://{view.spec.hosts[host].address}:2380" for host in view.etcd_hosts}
+    for host in view.etcd_hosts:
+        fact = view.host(host).etcd if host in view.reachable else None
+        if fact is None:
+            continue
+        have = {url for member in fact.members for url in member.peer_urls}
+        if have - wanted:
+            raise Refused(
+                f"etcd has members that the spec lacks ({', '.join(sorted(have - wanted))}): "
+                "removing an etcd member is not built yet",
+                remedy="put the host back into the spec",
+            )
+        if view.external and wanted - have:
+            raise Refused(
+                "the spec has etcd hosts that are no members "
+                f"({', '.join(sorted(wanted - have))}): "
+                "changing the members of an external etcd is not built yet",
+                remedy="take the etcd role off the new hosts",
+            )
+    if view.external:
+        empty = [
+            host
+            for host in view.etcd_hosts
+            if host in view.reachable
+            and view.host(host).files.get(f"{view.spec.etcd.data_dir}/member") is None
+        ]
+        if empty:
+            raise Refused(
+                f"{', '.join(empty)} lost the data of its etcd member, and starting it empty "
+                "under the same identity could make etcd forget what it acknowledged",
+                remedy="replacing a lost member is not built yet: `etcdctl member remove`, then "
+                "`member add`, on another member",
+            )
+
+
+def _networks(view: View) -> None:
+    api = view.api
+    if api is None:
+        return
+    live = held(api.objects.get(CONFIG_MAPS[0][0]), CONFIG_MAPS[0][1])
+    if not live:
+        return
+    wanted = cluster_configuration(view.spec)
+    for field, what in (
+        ("networking", "pod or service network"),
+        ("controlPlaneEndpoint", "endpoint"),
+        ("clusterName", "cluster name"),
+    ):
+        old, new = live.get(field), wanted.get(field)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            have = cast("Mapping[str, object]", old)
+            same = all(have.get(k) == v for k, v in cast("Mapping[str, object]", new).items())
+        else:
+            same = old == new
+        if not same:
+            raise Refused(
+                f"the {what} of a living cluster cannot be changed ({old} -> {new}): "
+                "this is not built yet",
+                remedy="put the old value back into the spec",
+            )
+    old_etcd = cast("Mapping[str, object]", live.get("etcd", {}))
+    if ("external" in old_etcd) != view.external:
+        raise Refused(
+            "changing the etcd topology of a living cluster is not built yet",
+            remedy=f"set etcd.topology: {'external' if 'external' in old_etcd else 'stacked'}",
+        )
