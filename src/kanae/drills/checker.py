@@ -1,0 +1,357 @@
+"""From a history to a verdict. Pure: the same history always gives the same verdict.
+
+Order of seriousness: what must never happen (an acknowledged write lost, a watch out of order or
+with a gap, members that differ) fails a run even when it would be void; then reasons to call it
+void; then limits that were not met.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from kanae.drills import figures
+from kanae.drills.records import ENDPOINT, History, Request, Stream
+from kanae.drills.verdict import (
+    Judgement,
+    Result,
+    StreamFigures,
+    Verdict,
+    WatchFigures,
+    Window,
+    Writes,
+)
+
+_SHOWN = 3  # how many examples a reason names
+
+
+class _Windows:
+    """The parts of a run. Missing phases collapse to the last known time."""
+
+    def __init__(self, history: History) -> None:
+        last = max((r.end for r in history.requests), default=0.0)
+        self.stop = _first(history.phase("stop"), last)
+        self.steady = _first(history.phase("steady"), history.phase("warm-up"), 0.0)
+        self.fault = _first(history.fault("inject"), history.phase("fault"), self.stop)
+        self.after = _first(history.phase("after"), self.stop)
+
+    def named(self) -> tuple[tuple[str, float, float], ...]:
+        return (
+            ("before", self.steady, self.fault),
+            ("during", self.fault, self.after),
+            ("after", self.after, self.stop),
+        )
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def check(
+    history: History,
+    limits: Mapping[str, float] | None = None,
+    validity: Mapping[str, float] | None = None,
+) -> Verdict:
+    """Judge a run. limits, validity: as in the history's header unless given."""
+    limits = history.header.limits if limits is None else limits
+    validity = history.header.validity if validity is None else validity
+    windows = _Windows(history)
+    requests: dict[int, list[Request]] = defaultdict(list)
+    for request in history.requests:
+        requests[request.stream].append(request)
+    streams = tuple(
+        _stream(stream, requests[stream.id], windows, history)
+        for stream in history.header.streams
+        if stream.kind != "watch"
+    )
+    writes = _writes(history)
+    watches = tuple(
+        _watch(history, stream) for stream in history.header.streams if stream.kind == "watch"
+    )
+    heals: dict[str, float | None] = {heal.what: heal.seconds for heal in history.heals}
+    proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
+    changes = _leader_changes(history)
+    judgements = _judge(limits, streams, heals, proofs, changes)
+    broken = _broken_promises(history, writes, watches)
+    void = _void(history, validity, streams, windows)
+    missed = [_shortfall(judgement) for judgement in judgements if not judgement.met]
+    missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
+    missed += [
+        f"unhealthy at the end: {problem}"
+        for health in history.health
+        if health.when == "after"
+        for problem in health.problems
+    ]
+    if broken:
+        result = Result.FAILED
+    elif void:
+        result = Result.VOID
+    else:
+        result = Result.FAILED if missed else Result.PASSED
+    steady_lags = [lag for lag in history.lags if lag.at >= windows.steady]
+    spans = [lag.cpu for lag in steady_lags]
+    return Verdict(
+        result=result,
+        reasons=tuple(broken + void + missed),
+        judgements=judgements,
+        streams=streams,
+        writes=writes,
+        watches=watches,
+        leader_changes=changes,
+        heals=heals,
+        proofs=proofs,
+        lag_p50=figures.lag_at(steady_lags, 0.5),
+        lag_p99=figures.lag_at(steady_lags, 0.99),
+        lag_worst=max((lag.worst for lag in steady_lags), default=0.0),
+        cpu=sum(spans) / len(spans) if spans else 0.0,
+    )
+
+
+def _stream(
+    stream: Stream, requests: Sequence[Request], windows: _Windows, history: History
+) -> StreamFigures:
+    parts: list[Window] = []
+    for name, begin, end in windows.named():
+        here = [request for request in requests if begin <= request.at < end]
+        parts.append(
+            Window(
+                name=name,
+                due=int(max(0.0, end - begin) / stream.period) * stream.lanes,
+                sent=len(here),
+                failed=sum(not request.ok for request in here),
+                latency=figures.latency(here),
+            )
+        )
+    lanes: dict[int, list[Request]] = defaultdict(list)
+    for request in requests:
+        lanes[request.lane].append(request)
+    gaps = [
+        figures.longest_gap(lanes[lane], windows.fault, windows.stop)
+        for lane in range(stream.lanes)
+    ]
+    judged = [request for request in requests if windows.fault <= request.at < windows.stop]
+    return StreamFigures(
+        stream=stream,
+        windows=tuple(parts),
+        gap=max(gaps, key=lambda gap: gap.seconds),
+        wait=max(
+            figures.longest_wait(lanes[lane], windows.fault, windows.stop)
+            for lane in range(stream.lanes)
+        ),
+        failed=sum(not request.ok for request in judged),
+        failed_seconds=figures.failed_seconds(judged, stream.period),
+        errors=Counter(
+            f"http {request.status}" if request.outcome == "http" else request.outcome
+            for request in judged
+            if not request.ok
+        ),
+        late=sum(late.stream == stream.id for late in history.late),
+    )
+
+
+def _acknowledged(history: History) -> dict[str, tuple[float, int]]:
+    """key -> when its write was answered with 201, and the resourceVersion it got."""
+    found = {r.key: (r.end, r.revision) for r in history.requests if r.key and r.ok}
+    found |= {r.key: (r.end, r.revision) for r in history.late if r.key and r.status == 201}
+    return found
+
+
+def _writes(history: History) -> Writes:
+    acknowledged = _acknowledged(history)
+    unknown = {r.key for r in history.requests if r.key} - set(acknowledged)
+    complete = [set(back.keys) for back in history.read_backs if not back.error]
+    anywhere = set[str]().union(*complete)
+    everywhere = set[str].intersection(*complete) if complete else set[str]()
+    return Writes(
+        acknowledged=len(acknowledged),
+        unknown=len(unknown),
+        unknown_kept=len(unknown & anywhere),
+        lost=tuple(sorted(set(acknowledged) - anywhere)) if complete else (),
+        differing=tuple(sorted(anywhere - everywhere)),
+    )
+
+
+def _watch(history: History, stream: Stream) -> WatchFigures:
+    disorder: list[str] = []
+    seen: dict[str, tuple[float, int]] = {}
+    last, last_key, events = 0, "", 0
+    for event in history.watch:
+        if event.stream != stream.id:
+            continue
+        if event.type == "LISTED":
+            seen.setdefault(event.key, (event.at, event.revision))
+            continue  # a list has no order
+        if event.type == "BOOKMARK":
+            # A bookmark may repeat the revision of the event before it.
+            if event.revision < last:
+                disorder.append(f"bookmark {event.revision} after {last} ({last_key})")
+        else:
+            events += 1
+            if event.revision <= last:
+                disorder.append(f"{event.key} at {event.revision} after {last_key} at {last}")
+            if event.type == "ADDED":
+                seen.setdefault(event.key, (event.at, event.revision))
+        if event.revision > last:
+            last, last_key = event.revision, event.key or "a bookmark"
+    acknowledged = _acknowledged(history)
+    both = acknowledged.keys() & seen.keys()
+    states = [state.state for state in history.watch_states if state.stream == stream.id]
+    return WatchFigures(
+        route=stream.route,
+        events=events,
+        reopened=max(0, states.count("open") - 1),
+        expired=states.count("expired"),
+        disorder=tuple(disorder),
+        missed=tuple(sorted(acknowledged.keys() - seen.keys())),
+        wrong_revision=tuple(
+            sorted(k for k in both if acknowledged[k][1] and acknowledged[k][1] != seen[k][1])
+        ),
+        delay=max((seen[key][0] - acknowledged[key][0] for key in both), default=0.0),
+    )
+
+
+def _leader_changes(history: History) -> int:
+    names = [leader.leader for leader in history.leaders if leader.leader]
+    return sum(a != b for a, b in pairwise(names))
+
+
+def _judge(
+    limits: Mapping[str, float],
+    streams: Iterable[StreamFigures],
+    heals: Mapping[str, float | None],
+    proofs: Mapping[str, float | None],
+    leader_changes: int,
+) -> tuple[Judgement, ...]:
+    front = [figures for figures in streams if figures.stream.route == ENDPOINT]
+    found: list[Judgement] = []
+    for metric, limit in sorted(limits.items()):
+        group, _, name = metric.partition(".")
+        if metric == "leader-changes":
+            found.append(Judgement(metric, float(leader_changes), limit))
+        elif group in ("heal", "proof"):
+            found.append(Judgement(metric, (heals if group == "heal" else proofs).get(name), limit))
+        else:
+            kind, _, figure = name.partition(".")
+            found.append(_worst(metric, limit, _matching(front, group, kind), figure))
+    return tuple(found)
+
+
+def _matching(
+    streams: Iterable[StreamFigures], connection: str, kind: str
+) -> Iterable[StreamFigures]:
+    return [
+        figures
+        for figures in streams
+        if connection in ("any", figures.stream.connection) and kind in ("any", figures.stream.kind)
+    ]
+
+
+def _worst(metric: str, limit: float, streams: Iterable[StreamFigures], figure: str) -> Judgement:
+    def value(figures: StreamFigures) -> float:
+        if figure == "gap":
+            return figures.gap.seconds
+        if figure == "wait":
+            return figures.wait
+        return float(figures.failed) if figure == "failed" else figures.failed_seconds
+
+    worst = max(streams, key=value, default=None)
+    if worst is None:
+        return Judgement(metric, None, limit)
+    return Judgement(metric, value(worst), limit, worst.stream.name)
+
+
+def _examples(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
+
+
+def _shortfall(judgement: Judgement) -> str:
+    where = f" ({judgement.where})" if judgement.where else ""
+    if judgement.value is None:
+        return f"{judgement.metric} was not reached; the limit is {judgement.limit:g}"
+    return f"{judgement.metric} is {judgement.value:.3g}, over its limit {judgement.limit:g}{where}"
+
+
+def _broken_promises(
+    history: History, writes: Writes, watches: Iterable[WatchFigures]
+) -> list[str]:
+    found: list[str] = []
+    if writes.lost:
+        found.append(f"{len(writes.lost)} acknowledged writes lost: {_examples(writes.lost)}")
+    if writes.differing:
+        found.append(f"read-backs differ by {len(writes.differing)}: {_examples(writes.differing)}")
+    for watch in watches:
+        for name, items in (
+            ("out of order or twice", watch.disorder),
+            ("events missing", watch.missed),
+            ("another revision than acknowledged", watch.wrong_revision),
+        ):
+            if items:
+                found.append(f"watch through {watch.route}: {name}: {_examples(items)}")
+    for hashes in history.hashes:
+        values = {value for value in hashes.hashes.values() if value is not None}
+        if len(values) > 1:
+            found.append(f"etcd members differ at revision {hashes.revision}: {hashes.hashes}")
+    return found
+
+
+def _void(
+    history: History,
+    validity: Mapping[str, float],
+    streams: Iterable[StreamFigures],
+    windows: _Windows,
+) -> list[str]:
+    found: list[str] = []
+    if history.broken:
+        found.append(f"{history.broken} records of the history are unreadable")
+    if history.torn or history.phase("stop") is None:
+        found.append("the history has no end: the run was cut short")
+    before = [health for health in history.health if health.when == "before"]
+    if not before:
+        found.append("no health check before the fault")
+    found += [f"unhealthy before: {p}" for health in before for p in health.problems]
+    if history.fault("injected") is None:
+        found.append("the fault was not injected")
+    elif not history.evidence:
+        found.append("no evidence that the fault took effect")
+    found += [
+        f"the fault did not take effect: {e.name} on {e.host}: {e.detail}"
+        for e in history.evidence
+        if not e.took
+    ]
+    found += [note.text for note in history.notes if note.level == "wrong"]
+    if not [back for back in history.read_backs if not back.error]:
+        found.append("no complete read-back: lost writes cannot be excluded")
+    elif history.read_backs and any(back.error for back in history.read_backs):
+        found += [f"read-back by {b.route}: {b.error}" for b in history.read_backs if b.error]
+    lags = [lag for lag in history.lags if lag.at >= windows.steady]
+    lag = figures.lag_at(lags, 0.99)
+    if not lags:
+        found.append("the prober did not report its own lag")
+    elif lag > validity["max-lag-p99"]:
+        found.append(f"the prober itself was late: p99 {lag:.3f} s")
+    for stream in streams:
+        found += _thin(stream, validity)
+    failed = sum(
+        window.failed
+        for stream in streams
+        if stream.stream.route == ENDPOINT
+        for window in stream.windows
+        if window.name == "before"
+    )
+    if failed > validity["max-failed-before"]:
+        found.append(f"unhealthy before: {failed} requests through the endpoint failed")
+    return found
+
+
+def _thin(stream: StreamFigures, validity: Mapping[str, float]) -> list[str]:
+    found: list[str] = []
+    for window in stream.windows:
+        wanted = max(validity["min-requests"], validity["min-share"] * window.due)
+        if window.sent < wanted:
+            found.append(
+                f"workload too thin: {stream.stream.name}: {window.sent} requests"
+                f" {window.name}, wanted {wanted:.0f}"
+            )
+    return found

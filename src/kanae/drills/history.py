@@ -1,0 +1,166 @@
+"""A history file: one JSON record a line, appended by the orchestrator and the prober at once.
+
+Each process writes whole lines with a single write(2) on a descriptor opened with O_APPEND, so
+that lines of the two never mix. The reader bears a file whose end is torn by a crash.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from kanae.drills.records import (
+    ADAPTER,
+    FORMAT,
+    Evidence,
+    FaultEvent,
+    Hashes,
+    Header,
+    Heal,
+    Health,
+    History,
+    Lag,
+    Late,
+    Leader,
+    Note,
+    Phase,
+    Proof,
+    ReadBack,
+    Record,
+    Request,
+    WatchEvent,
+    WatchState,
+)
+from kanae.errors import UsageError
+
+R = TypeVar("R", bound=Record)
+
+
+class Writer:
+    """Appends records. Lines are buffered until `flush`, which writes them in one call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: list[bytes] = []
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def add(self, record: Record) -> None:
+        self._lines.append(ADAPTER.dump_json(record))
+
+    def write(self, record: Record) -> None:
+        """Append one record now."""
+        self.add(record)
+        self.flush()
+
+    def flush(self) -> None:
+        if not self._lines:
+            return
+        # The leading newline parts this from a line that a killed process left unfinished;
+        # readers skip empty lines.
+        data = b"\n" + b"\n".join(self._lines) + b"\n"
+        self._lines.clear()
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def close(self) -> None:
+        self.flush()
+        os.close(self._fd)
+
+
+def compress(path: Path) -> Path:
+    """Replace a finished history by its gzip form beside it and return that path."""
+    packed = path.with_name(path.name + ".gz")
+    draft = path.with_name(path.name + ".gz.part")
+    with path.open("rb") as source, gzip.open(draft, "wb", compresslevel=6) as target:
+        while block := source.read(1 << 20):
+            target.write(block)
+    draft.chmod(0o600)
+    draft.replace(packed)
+    path.unlink()
+    return packed
+
+
+def _bytes(path: Path) -> tuple[bytes, bool]:
+    """All that can be read of a file, and whether its compressed form was cut short."""
+    if path.suffix != ".gz":
+        return path.read_bytes(), False
+    content = bytearray()
+    try:
+        with gzip.open(path, "rb") as file:
+            while block := file.read(1 << 16):
+                content += block
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return bytes(content), True
+    return bytes(content), False
+
+
+def _of(records: Iterable[Record], kind: type[R]) -> tuple[R, ...]:
+    return tuple(
+        sorted((record for record in records if isinstance(record, kind)), key=lambda r: _at(r))
+    )
+
+
+def _at(record: Record) -> float:
+    return record.zero if isinstance(record, Header) else record.at
+
+
+def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) -> History:
+    """Records in any order to a history. Raises UsageError when there is no header."""
+    found = list(records)
+    header = next((record for record in found if isinstance(record, Header)), None)
+    if header is None:
+        raise UsageError("no drill history: its header is missing")
+    if header.format != FORMAT:
+        raise UsageError(
+            f"a drill history of format {header.format}; this kanae reads format {FORMAT}"
+        )
+    return History(
+        header=header,
+        phases=_of(found, Phase),
+        requests=_of(found, Request),
+        late=_of(found, Late),
+        # A watch's own order of arrival is what the checker judges: not sorted.
+        watch=tuple(record for record in found if isinstance(record, WatchEvent)),
+        watch_states=_of(found, WatchState),
+        faults=_of(found, FaultEvent),
+        evidence=_of(found, Evidence),
+        health=_of(found, Health),
+        leaders=_of(found, Leader),
+        hashes=_of(found, Hashes),
+        heals=_of(found, Heal),
+        proofs=_of(found, Proof),
+        read_backs=_of(found, ReadBack),
+        lags=_of(found, Lag),
+        notes=_of(found, Note),
+        torn=torn,
+        broken=broken,
+    )
+
+
+def read(path: Path) -> History:
+    """A history file, plain or gzip. Raises UsageError when it is none."""
+    try:
+        content, torn = _bytes(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    torn = torn or not content.endswith(b"\n")
+    records: list[Record] = []
+    bad: list[int] = []
+    lines = [line for line in content.split(b"\n") if line.strip()]
+    for number, line in enumerate(lines):
+        try:
+            records.append(ADAPTER.validate_json(line))
+        except ValidationError:
+            bad.append(number)
+    if torn and bad and bad[-1] == len(lines) - 1:
+        bad.pop()
+    try:
+        return assemble(records, torn=torn, broken=len(bad))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}") from None

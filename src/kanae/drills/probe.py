@@ -1,0 +1,324 @@
+"""The prober's process: `python -m kanae.drills.probe`.
+
+Standard input: a line with the configuration (JSON), then commands, one a line: `finish`. Its end
+means that the orchestrator is gone, and does the same. Standard output: `ready` once everything is
+set up, `failed TEXT` if that cannot be, `finished` at the end. Everything measured goes into the
+history file only, so that nobody can hold the prober up by not reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import ssl
+import sys
+import time
+from bisect import bisect_left
+from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kanae.drills import objects
+from kanae.drills.client import (
+    RequestFailed,
+    Response,
+    Route,
+    StatusFailed,
+    request,
+    tls_context,
+)
+from kanae.drills.history import Writer
+from kanae.drills.lanes import KeptLane, NewLane
+from kanae.drills.listing import list_all
+from kanae.drills.records import (
+    BOUNDS,
+    ENDPOINT,
+    Lag,
+    Late,
+    Note,
+    Phase,
+    Proof,
+    ReadBack,
+    Request,
+    Stream,
+)
+from kanae.drills.watching import Watcher
+from kanae.drills.workload import CONFIG, ProbeConfig
+
+_FLUSH = 0.2  # seconds between writes to the history file
+_SETUP = 30.0
+_SETTLE = 60.0  # for the last write, the watches and each read-back at the end
+_PAUSE = 0.2  # between tries while setting up and settling
+
+
+class Prober:
+    """Runs the workload of one configuration and records it."""
+
+    def __init__(self, config: ProbeConfig) -> None:
+        self._config = config
+        self._context: ssl.SSLContext = tls_context(config.credentials)
+        self._writer = Writer(Path(config.history))
+        self._routes = {route.name: route for route in config.routes}
+        self._front = self._routes.get(ENDPOINT, config.routes[0])
+        self._watchers: list[Watcher] = []
+        self._lanes: list[NewLane | KeptLane] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._counts = [0] * (len(BOUNDS) + 1)
+        self._worst = 0.0
+
+    def now(self) -> float:
+        return time.monotonic() - self._config.zero
+
+    # Setting up and clearing away
+
+    async def set_up(self) -> None:
+        """Make the namespace and the object to read. Raises RequestFailed."""
+        config = self._config
+        await self._insist(objects.create_namespace(self._front, config.namespace), {201, 409})
+        target = objects.create(self._front, config.namespace, objects.TARGET, close=True)
+        await self._insist(target, {201, 409})
+        page = await self._insist(objects.list_page(self._front, config.namespace), {200})
+        revision = objects.revision_of(page)
+        for stream in config.streams:
+            if stream.kind == "watch":
+                route = self._routes[stream.route]
+                self._watchers.append(
+                    Watcher(config, stream, route, self._context, self._writer, revision)
+                )
+
+    async def _insist(self, data: bytes, wanted: set[int], within: float = _SETUP) -> Response:
+        """Send a request through the endpoint until its status is a wanted one."""
+        end = time.monotonic() + within
+        while True:
+            try:
+                response = await request(
+                    self._front, self._context, data, deadline=self._config.deadline
+                )
+                if response.status in wanted:
+                    return response
+                raise StatusFailed(response.status, response.body.decode(errors="replace"))
+            except RequestFailed:
+                if time.monotonic() > end:
+                    raise
+            await asyncio.sleep(_PAUSE)
+
+    async def _read_back(self, route: Route) -> ReadBack:
+        end = time.monotonic() + _SETTLE
+        while True:
+            try:
+                revision, found = await list_all(
+                    route,
+                    self._context,
+                    self._config.namespace,
+                    deadline=self._config.deadline,
+                )
+            except RequestFailed as failure:
+                if time.monotonic() > end:
+                    return ReadBack(self.now(), route.name, 0, (), str(failure) or "no answer")
+                await asyncio.sleep(_PAUSE)
+            else:
+                keys = tuple(name for name, _ in found)
+                return ReadBack(self.now(), route.name, revision, keys)
+
+    async def _settle(self) -> None:
+        """The last write, what the watches have yet to see of it, the read-backs, the clean-up."""
+        begun = self.now()
+        fence = objects.create(self._front, self._config.namespace, objects.FENCE, close=True)
+        try:
+            # 409: an earlier try was answered with an error but has been kept.
+            await self._insist(fence, {201, 409}, _SETTLE)
+            written = Proof(self.now(), "final-write", True, self.now() - begun, "")
+        except RequestFailed as failure:
+            written = Proof(self.now(), "final-write", False, self.now() - begun, failure.detail)
+        self._writer.write(written)
+        if written.ok:
+            waiting = [watcher.seen(objects.FENCE) for watcher in self._watchers]
+            try:
+                async with asyncio.timeout(_SETTLE):
+                    await asyncio.gather(*waiting)
+            except TimeoutError:
+                self._writer.write(
+                    Note(self.now(), "info", f"a watch did not catch up within {_SETTLE:g} s")
+                )
+        backs = [self._read_back(route) for route in self._read_routes()]
+        for back in await asyncio.gather(*backs):
+            self._writer.add(back)
+        self._writer.flush()
+        try:
+            deletion = objects.delete_namespace(self._front, self._config.namespace)
+            await self._insist(deletion, {200, 202, 404, 409}, 10.0)
+        except RequestFailed as failure:
+            text = f"namespace {self._config.namespace} was not deleted: {failure.detail}"
+            self._writer.write(Note(self.now(), "info", text))
+
+    def _read_routes(self) -> list[Route]:
+        used = {stream.route for stream in self._config.streams}
+        return [route for route in self._config.routes if route.name in used]
+
+    # The workload
+
+    async def _one(
+        self, stream: Stream, number: int, lane: NewLane | KeptLane, at: float, key: str
+    ) -> None:
+        began = self.now()
+        self._count(began - at)
+        route, close = self._routes[stream.route], stream.connection == "new"
+        namespace = self._config.namespace
+        if stream.kind == "write":
+            data, success = objects.create(route, namespace, key, close=close), 201
+        else:
+            data, success = objects.read_target(route, namespace, close=close), 200
+        deadline = self._config.zero + at + self._config.deadline
+        late = partial(self._late, stream, number, at, key)
+        attempt = await lane.run(data, success, deadline, late)
+        end = self.now()
+        self._writer.add(
+            Request(
+                stream=stream.id,
+                lane=number,
+                at=round(at, 6),
+                began=round(began, 6),
+                end=round(end, 6),
+                outcome=attempt.outcome,
+                status=attempt.status,
+                port=attempt.port,
+                handshake=round(attempt.handshake, 6),
+                key=key,
+                revision=_revision(attempt.body) if key and attempt.outcome == "ok" else 0,
+                detail=attempt.detail,
+            )
+        )
+
+    def _late(self, stream: Stream, lane: int, at: float, key: str, answer: Response) -> None:
+        revision = objects.revision_of(answer) if key else 0
+        self._writer.add(
+            Late(stream.id, lane, round(at, 6), round(self.now(), 6), answer.status, key, revision)
+        )
+
+    def _count(self, lag: float) -> None:
+        self._counts[bisect_left(BOUNDS, lag)] += 1
+        self._worst = max(self._worst, lag)
+
+    async def _timetable(
+        self, stream: Stream, number: int, lane: NewLane | KeptLane, first: float
+    ) -> None:
+        """Begin a lane's requests when they are due, for ever."""
+        sequence = 0
+        while True:
+            at = first + sequence * stream.period
+            if (wait := at - self.now()) > 0:
+                await asyncio.sleep(wait)
+            key = f"w-{stream.id}-{number}-{sequence}" if stream.kind == "write" else ""
+            self._start(self._one(stream, number, lane, at, key))
+            sequence += 1
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _report(self) -> None:
+        """Write what has been recorded, and once a second the prober's own lag and CPU share."""
+        before, cpu, rounds = time.monotonic(), _cpu(), 0
+        while True:
+            await asyncio.sleep(_FLUSH)
+            rounds += 1
+            if rounds % 5 == 0:
+                now, used = time.monotonic(), _cpu()
+                self._writer.add(
+                    Lag(self.now(), tuple(self._counts), self._worst, (used - cpu) / (now - before))
+                )
+                self._counts, self._worst = [0] * (len(BOUNDS) + 1), 0.0
+                before, cpu = now, used
+            self._writer.flush()
+
+    async def run(self, finish: asyncio.Event) -> None:
+        """The workload until `finish` is set or its longest time is over, then the settling."""
+        config = self._config
+        streams = [stream for stream in config.streams if stream.kind != "watch"]
+        total = sum(stream.lanes for stream in streams)
+        begin, place = self.now() + 0.2, 0
+        tables: list[asyncio.Task[None]] = [asyncio.create_task(self._report())]
+        watches = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
+        for stream in streams:
+            for number in range(stream.lanes):
+                kind = KeptLane if stream.connection == "kept" else NewLane
+                lane = kind(self._routes[stream.route], self._context, config.grace)
+                self._lanes.append(lane)
+                # Spread over the period, so that requests do not come in bursts of all lanes.
+                first = begin + stream.period * place / total
+                tables.append(asyncio.create_task(self._timetable(stream, number, lane, first)))
+                place += 1
+        try:
+            async with asyncio.timeout(config.longest):
+                await finish.wait()
+        except TimeoutError:
+            text = f"the workload ended by itself after {config.longest:g} s"
+            self._writer.write(Note(self.now(), "wrong", text))
+        self._writer.write(Phase(self.now(), "stop"))
+        for table in tables[1:]:
+            table.cancel()
+        while self._running:
+            # No request outlives its deadline.
+            await asyncio.wait(set(self._running))
+        await self._settle()
+        for task in [*watches, tables[0]]:
+            task.cancel()
+        await asyncio.gather(*watches, *tables, return_exceptions=True)
+        for lane in self._lanes:
+            lane.close()
+        self._writer.close()
+
+
+def _revision(body: bytes) -> int:
+    try:
+        return objects.name_and_revision(objects.decode(body))[1]
+    except ValueError:
+        return 0
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _say(text: str) -> None:
+    os.write(1, f"{text}\n".encode())
+
+
+async def _commands(reader: asyncio.StreamReader, finish: asyncio.Event) -> None:
+    while (line := await reader.readline()) and line.strip() != b"finish":
+        continue
+    finish.set()
+
+
+async def main() -> None:
+    """Serve one orchestrator on standard input and output."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    config = CONFIG.validate_json(await reader.readline())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
+    prober = Prober(config)
+    try:
+        await prober.set_up()
+    except RequestFailed as failure:
+        _say(f"failed {failure.detail}")
+        return
+    finish = asyncio.Event()
+    commands = asyncio.create_task(_commands(reader, finish))
+    # What exists by now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    _say("ready")
+    await prober.run(finish)
+    commands.cancel()
+    _say("finished")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

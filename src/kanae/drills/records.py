@@ -1,0 +1,307 @@
+"""What a history holds, as values. One record is one JSON object with its kind in `k`.
+
+Times are seconds since the history's zero (`Header.zero`, Unix time), taken from the monotonic
+clock that all processes of one machine share; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+FORMAT = 1
+ENDPOINT = "endpoint"
+
+Connection = Literal["new", "kept"]
+Kind = Literal["read", "write", "watch"]
+# http: an answer came with a status that is no success. tls: the handshake failed.
+Error = Literal["refused", "reset", "timeout", "eof", "unreachable", "tls", "http", "malformed"]
+Outcome = Literal["ok"] | Error
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Requests of one kind over one route. route: `endpoint`, or a host's name for its API server.
+
+    lanes: kept connections, each sending every `period` seconds; one lane for new connections.
+    """
+
+    id: int
+    route: str
+    connection: Connection
+    kind: Kind
+    lanes: int
+    period: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.route} {self.connection} {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first record. limits: metric -> threshold, as resolved when the run began.
+
+    digest: sha256 of the spec file, hex. hold: how long the fault is meant to last.
+    """
+
+    run: str
+    drill: str
+    cluster: str
+    digest: str
+    versions: Mapping[str, str]
+    balancer: str
+    targets: tuple[str, ...]
+    zero: float
+    streams: tuple[Stream, ...]
+    deadline: float
+    limits: Mapping[str, float]
+    validity: Mapping[str, float]
+    format: int = FORMAT
+    k: Literal["header"] = "header"
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the run begins: warm-up, steady, fault, recovery, after, stop."""
+
+    at: float
+    name: Literal["warm-up", "steady", "fault", "recovery", "after", "stop"]
+    k: Literal["phase"] = "phase"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """at: when it was due; began: when it was really begun; end: when its outcome was known.
+
+    status: HTTP status or 0. port: the local one, which names the connection. handshake: time for
+    TCP and TLS when this request opened the connection, else 0. key, revision: of a write.
+    """
+
+    stream: int
+    lane: int
+    at: float
+    began: float
+    end: float
+    outcome: Outcome
+    status: int = 0
+    port: int = 0
+    handshake: float = 0.0
+    key: str = ""
+    revision: int = 0
+    detail: str = ""
+    k: Literal["request"] = "request"
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome == "ok"
+
+    @property
+    def latency(self) -> float:
+        return self.end - self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The answer to a request that had been given up at its deadline."""
+
+    stream: int
+    lane: int
+    at: float
+    end: float
+    status: int
+    key: str = ""
+    revision: int = 0
+    k: Literal["late"] = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """type: ADDED, MODIFIED, DELETED or BOOKMARK, or LISTED when the watch had expired and its
+    objects were listed anew. revision: the object's resourceVersion.
+    """
+
+    stream: int
+    at: float
+    type: str
+    revision: int
+    key: str = ""
+    k: Literal["watch"] = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """A watch opens, resuming after `revision`, or ends. state expired: it could not resume."""
+
+    stream: int
+    at: float
+    state: Literal["open", "ended", "expired", "failed"]
+    revision: int = 0
+    port: int = 0
+    detail: str = ""
+    k: Literal["watch-state"] = "watch-state"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEvent:
+    at: float
+    event: Literal["prepare", "inject", "injected", "undo", "undone"]
+    detail: str = ""
+    k: Literal["fault"] = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Whether the fault took effect, as seen in one way."""
+
+    at: float
+    name: str
+    host: str
+    took: bool
+    detail: str
+    k: Literal["evidence"] = "evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    at: float
+    when: Literal["before", "after"]
+    problems: tuple[str, ...]
+    k: Literal["health"] = "health"
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """etcd's leader as a member names it: hexadecimal member id."""
+
+    at: float
+    leader: str
+    k: Literal["leader"] = "leader"
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """HashKV of each member at one revision; None where a member gave none."""
+
+    at: float
+    revision: int
+    hashes: Mapping[str, int | None]
+    k: Literal["hashes"] = "hashes"
+
+
+@dataclass(frozen=True, slots=True)
+class Heal:
+    """Something is whole again, `seconds` after the undo began; None: not within its deadline."""
+
+    at: float
+    what: Literal["host", "node", "redundancy"]
+    seconds: float | None
+    detail: str = ""
+    k: Literal["heal"] = "heal"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Something extra that a drill shows, such as a Deployment made while a host is dead."""
+
+    at: float
+    name: str
+    ok: bool
+    seconds: float
+    detail: str
+    k: Literal["proof"] = "proof"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """Every key that a route lists after the run. error: why the list is not complete, or ""."""
+
+    at: float
+    route: str
+    revision: int
+    keys: tuple[str, ...]
+    error: str = ""
+    k: Literal["read-back"] = "read-back"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How late the prober itself began its requests since its last report; `counts` by `BOUNDS`."""
+
+    at: float
+    counts: tuple[int, ...]
+    worst: float
+    cpu: float = 0.0
+    k: Literal["lag"] = "lag"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence for the reader. level: info; wrong, which makes the run void."""
+
+    at: float
+    level: Literal["info", "wrong"]
+    text: str
+    k: Literal["note"] = "note"
+
+
+# Upper bounds of the lag histogram's classes, seconds; one more class is open above.
+BOUNDS: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+Record = (
+    Header
+    | Phase
+    | Request
+    | Late
+    | WatchEvent
+    | WatchState
+    | FaultEvent
+    | Evidence
+    | Health
+    | Leader
+    | Hashes
+    | Heal
+    | Proof
+    | ReadBack
+    | Lag
+    | Note
+)
+
+ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="k")])
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A whole run. Each tuple is in order of time (requests and late answers: of `at`).
+
+    torn: the file ends in the middle of a record. broken: unreadable records before its end.
+    """
+
+    header: Header
+    phases: tuple[Phase, ...] = ()
+    requests: tuple[Request, ...] = ()
+    late: tuple[Late, ...] = ()
+    watch: tuple[WatchEvent, ...] = ()
+    watch_states: tuple[WatchState, ...] = ()
+    faults: tuple[FaultEvent, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    health: tuple[Health, ...] = ()
+    leaders: tuple[Leader, ...] = ()
+    hashes: tuple[Hashes, ...] = ()
+    heals: tuple[Heal, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    read_backs: tuple[ReadBack, ...] = ()
+    lags: tuple[Lag, ...] = ()
+    notes: tuple[Note, ...] = field(default=())
+    torn: bool = False
+    broken: int = 0
+
+    def phase(self, name: str) -> float | None:
+        """When a part of the run began, None if it never did."""
+        return next((phase.at for phase in self.phases if phase.name == name), None)
+
+    def fault(self, event: str) -> float | None:
+        return next((fault.at for fault in self.faults if fault.event == event), None)

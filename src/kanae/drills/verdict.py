@@ -1,0 +1,111 @@
+"""What a checker says of a history. Values only; JSON by `dataclasses.asdict`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kanae.drills.figures import Gap, Latency
+from kanae.drills.records import Stream
+
+
+class Result(StrEnum):
+    """VOID: the run proves nothing, whatever its figures."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Requests due in one part of the run (before, during or after the fault)."""
+
+    name: str
+    due: int
+    sent: int
+    failed: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """One stream. gap, wait, failed, failed_seconds: from the fault to the end of the workload.
+
+    errors: kind of error -> how many. late: answers that came after their deadline.
+    """
+
+    stream: Stream
+    windows: tuple[Window, ...]
+    gap: Gap
+    wait: float
+    failed: int
+    failed_seconds: float
+    errors: Mapping[str, int]
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """acknowledged: writes that were answered with 201, also late. unknown: errored ones, of which
+    `unknown_kept` are there. lost: acknowledged, and absent from every complete read-back.
+    differing: keys that some complete read-backs list and others do not.
+    """
+
+    acknowledged: int
+    unknown: int
+    unknown_kept: int
+    lost: tuple[str, ...]
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFigures:
+    """One route's watch. disorder: places where a resourceVersion did not rise (a duplicate or an
+    event out of order). missed: acknowledged keys that never came. wrong_revision: keys that came
+    with another resourceVersion than their write was answered with. gap: longest time from an
+    acknowledgement to its event.
+    """
+
+    route: str
+    events: int
+    reopened: int
+    expired: int
+    disorder: tuple[str, ...]
+    missed: tuple[str, ...]
+    wrong_revision: tuple[str, ...]
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A metric against its limit. where: the worst stream, or "". value None: never reached."""
+
+    metric: str
+    value: float | None
+    limit: float
+    where: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.value is not None and self.value <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """reasons: why it is void or failed, most serious first; empty when passed."""
+
+    result: Result
+    reasons: tuple[str, ...]
+    judgements: tuple[Judgement, ...]
+    streams: tuple[StreamFigures, ...]
+    writes: Writes
+    watches: tuple[WatchFigures, ...]
+    leader_changes: int
+    heals: Mapping[str, float | None]
+    proofs: Mapping[str, float | None]
+    lag_p50: float
+    lag_p99: float
+    lag_worst: float
+    cpu: float
