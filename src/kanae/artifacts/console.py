@@ -52,12 +52,13 @@ def progress(stream: TextIO | None = None) -> Generator[Progress, None, None]:
 
 
 def amount(done: int, total: int, seconds: float, unit: str) -> str:
-    """As in "12.0 of 48.1 MB, 8.3 MB/s, 4 s left" or "310 packages"."""
-    if unit != "bytes":
-        return f"{done} of {total} {unit}" if total else f"{done} {unit}"
+    """As in "12.0 of 48.1 MB, 8.3 MB/s, 4 s left" or "310 of 620 packages, 90 s left"."""
     rate = done / seconds if seconds > 0 else 0.0
-    of = f" of {total / 1e6:.1f}" if total else ""
-    text = f"{done / 1e6:.1f}{of} MB, {rate / 1e6:.1f} MB/s"
+    if unit == "bytes":
+        of = f" of {total / 1e6:.1f}" if total else ""
+        text = f"{done / 1e6:.1f}{of} MB, {rate / 1e6:.1f} MB/s"
+    else:
+        text = f"{done} of {total} {unit}" if total else f"{done} {unit}"
     if total > done and rate > 0:
         text += f", {(total - done) / rate:.0f} s left"
     return text

@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import CHUNK, Store
-from kanae.errors import ArtifactError
+from kanae.errors import ArtifactError, MachineUnfit
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
+LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
+# Several threads give other bytes than one, but any number of threads gives the same.
+ZSTD = ("zstd", "-q", "-3", "-T2", "-c")
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -40,22 +43,39 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A stored layer. diff_id: digest of the plain tar, equal to digest while uncompressed."""
+    """A stored layer. diff_id: digest of its tar before compression."""
 
     digest: str
     size: int
     diff_id: str
-    media_type: str = LAYER
 
 
 def add_layer(store: Store, members: Iterable[Member]) -> Layer:
-    """Write a layer into the store: entries sorted by path, owner root, time 0."""
+    """Write a layer into the store: entries sorted by path, owner root, time 0.
+
+    Compressed by the zstd program, since for a control plane's images that made the archive 3.8
+    times smaller and containerd's import more than twice as fast as plain tar (docs/artifacts.md).
+    Raises ArtifactError when zstd fails, MachineUnfit when there is none.
+    """
     with store.new_file() as part:
-        with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
-            for member in sorted(members, key=lambda m: m.path):
-                _add_member(tar, member)
+        try:
+            zstd = subprocess.Popen(ZSTD, stdin=subprocess.PIPE, stdout=part.open("wb"))
+        except FileNotFoundError as error:
+            raise MachineUnfit(
+                "there is no program zstd on this machine, which compresses image layers",
+                remedy="install it (on Debian: apt-get install zstd)",
+            ) from error
+        with zstd, cast(IO[bytes], zstd.stdin) as stream:
+            hashing = _Hashing(stream)
+            with tarfile.open(
+                fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
+            ) as tar:
+                for member in sorted(members, key=lambda m: m.path):
+                    _add_member(tar, member)
+        if zstd.returncode != 0:
+            raise ArtifactError(f"zstd ended with status {zstd.returncode}")
         digest, size = store.add_file(part)
-    return Layer(digest, size, digest)
+    return Layer(digest, size, hashing.digest)
 
 
 def _add_member(tar: tarfile.TarFile, member: Member) -> None:
@@ -116,7 +136,7 @@ def add_image(
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": _descriptor(CONFIG, config_digest, len(config)),
-            "layers": [_descriptor(la.media_type, la.digest, la.size) for la in layers],
+            "layers": [_descriptor(LAYER, layer.digest, layer.size) for layer in layers],
         }
     )
     digest = store.add_bytes(manifest)

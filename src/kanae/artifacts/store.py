@@ -36,7 +36,7 @@ class Entry:
     """One line of the index: what a recipe gave.
 
     kind: a `Kind`, or "layer" for what images are made of. blobs: digests of all blobs that it
-    needs, its own first.
+    needs, its own first. diff_id: of a layer, the digest of its tar before compression.
     """
 
     kind: str
@@ -48,6 +48,7 @@ class Entry:
     size: int
     blobs: tuple[str, ...]
     reference: str = ""
+    diff_id: str = ""
 
 
 class Store:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kanae.artifacts.build.machine import go_env, go_program, need_packages, run
 from kanae.artifacts.catalogue import Build
-from kanae.artifacts.progress import Progress
+from kanae.artifacts.progress import Progress, Task
 from kanae.errors import ArtifactError, MachineUnfit
 
 # Go's name of a CPU -> the prefix of its GNU tools on Debian.
@@ -62,27 +62,25 @@ def _build_go(
     )
     if recipe.static and recipe.cgo:
         linker += ' -extldflags "-static"'
-    command = [go, "build", "-v", "-ldflags", linker, "-o", f"{output}/"]
+    flags = ["-ldflags", linker]
     if recipe.tags:
-        command += ["-tags", ",".join(recipe.tags)]
-    _run_go([*command, *packages.values()], env, source, recipe, arch, progress)
+        flags += ["-tags", ",".join(recipe.tags)]
+    label = f"building {recipe.component} {recipe.version} {arch}"
+    with progress.task(label, unit="packages") as task:
+        # One dot a package that is not in Go's build cache: what there is to do.
+        stale = [go, "list", "-deps", "-f", "{{if .Stale}}.{{end}}", *flags, *packages.values()]
+        task.total(run(stale, env=env, cwd=source, what=label).count("."))
+        command = [go, "build", "-v", *flags, "-o", f"{output}/", *packages.values()]
+        _run_go(command, env, source, label, task)
     return {name: output / _output_name(package) for name, package in packages.items()}
 
 
-def _run_go(
-    command: list[str], env: dict[str, str], source: Path, recipe: Build, arch: str,
-    progress: Progress,
-) -> None:  # fmt: skip
-    """Run go build; each package that it compiles is one step of progress."""
-    label = f"{recipe.component} {recipe.version} {arch}"
+def _run_go(command: list[str], env: dict[str, str], source: Path, label: str, task: Task) -> None:
+    """Run go build; it names each package that it compiles, one step of progress each."""
     said: list[str] = []
-    with (
-        progress.task(f"building {label}", unit="packages") as task,
-        subprocess.Popen(
-            command, env=env, cwd=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):  # fmt: skip
+    with subprocess.Popen(
+        command, env=env, cwd=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             for line in process.stderr or ():
                 said.append(line.rstrip())
@@ -94,7 +92,7 @@ def _run_go(
     if process.returncode != 0:
         end = "\n".join(f"    {line}" for line in said if " " in line or line.startswith("#"))
         raise ArtifactError(
-            f"building {label}: go ended with status {process.returncode}\n{end[-3000:]}",
+            f"{label}: go ended with status {process.returncode}\n{end[-3000:]}",
             remedy="see go's last lines above; modules come through GOPROXY, which must be "
             "reachable unless all are in the module cache",
         )

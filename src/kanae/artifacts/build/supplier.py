@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kanae.artifacts import oci
 from kanae.artifacts.build import programs, userland
+from kanae.artifacts.build.machine import need_packages
 from kanae.artifacts.catalogue import Build, Item, Layout
 from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Progress
@@ -24,7 +25,7 @@ class BuildSupplier:
     parallel = 1
 
     def key(self, item: Item) -> str:
-        return item_key("build", item)
+        return item_key("build", item, repr(oci.ZSTD) if item.layout is not None else "")
 
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Items of one module and architecture; the longest build first."""
@@ -41,6 +42,8 @@ class BuildSupplier:
             built = programs.build(recipe, items[0].arch, wanted, work, progress)
             # Images read the programs, so they come before the binaries move into the store.
             images = [item for item in items if item.kind is Kind.IMAGE]
+            if images:
+                need_packages(["zstd"], progress)
             below = {
                 item.name: userland.layers(_layout(item).layer, item.arch, store, progress)
                 for item in images

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kanae.artifacts.build.machine import run
 from kanae.artifacts.build.programs import GNU
-from kanae.artifacts.oci import Layer, Member, add_layer, parents
+from kanae.artifacts.oci import ZSTD, Layer, Member, add_layer, parents
 from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import Entry, Store
 from kanae.errors import ArtifactError, MachineUnfit
@@ -63,7 +63,16 @@ def layers(kind: str, arch: str, store: Store, progress: Progress) -> tuple[Laye
 
 def layer_key(kind: str, packages: tuple[str, ...], arch: str) -> str:
     """Key of a layer in the store: changes with anything in this file that shapes it."""
-    shape = (kind, packages, arch, UNWANTED.pattern, WANTED.pattern, sorted(LINKS.items()), USERS)
+    shape = (
+        ZSTD,
+        kind,
+        packages,
+        arch,
+        UNWANTED.pattern,
+        WANTED.pattern,
+        sorted(LINKS.items()),
+        USERS,
+    )
     return hashlib.sha256(repr(shape).encode()).hexdigest()
 
 
@@ -82,9 +91,9 @@ def _stored(
                     members = list(_userland_members(debs, work, arch))
                 layer = add_layer(store, members)
             entry = Entry("layer", kind, "1", arch, "build", layer.digest, layer.size,
-                          (layer.digest,))  # fmt: skip
+                          (layer.digest,), diff_id=layer.diff_id)  # fmt: skip
             store.put(key, entry)
-    return Layer(entry.digest, entry.size, entry.digest)
+    return Layer(entry.digest, entry.size, entry.diff_id)
 
 
 def _fetch(packages: tuple[str, ...], arch: str, work: Path, progress: Progress) -> list[Path]:
