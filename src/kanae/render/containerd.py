@@ -39,7 +39,8 @@ def config(spec: Spec, host: str, base: HostBase, pause_image: str) -> str:
     systemd = "true" if cgroup_driver(base) == "systemd" else "false"
     # Without CAP_SYS_RESOURCE runc cannot lower oom_score_adj and every container start fails.
     oom = "" if base.can_lower_oom else "  restrict_oom_score_adj = true\n"
-    return f"""{banner()}version = 3
+    return f"""{banner()}# {host} of the cluster {spec.name}
+version = 3
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = '{pause_image}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import StringIO
+from typing import cast
 
 from ruamel.yaml import YAML
 
@@ -26,10 +27,18 @@ def to_yaml(documents: Sequence[Mapping[str, object]]) -> str:
     return banner() + "---\n".join(texts)
 
 
+def from_yaml(text: str) -> Document | None:
+    """The one document of a text; None when it is empty or no mapping."""
+    loaded: object = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped
+    return cast("Document", loaded) if isinstance(loaded, dict) else None
+
+
 def merged(base: Mapping[str, object], over: Mapping[str, object]) -> Document:
-    """`over` laid on `base`: mappings key by key, everything else replaced. RFC 7386 without null."""
+    """`over` laid on `base`: mappings key by key, everything else replaced."""
     result: Document = dict(base)
     for key, value in over.items():
         old = result.get(key)
-        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType]  # isinstance forgets the parameters
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = merged(cast("Document", old), cast("Document", value))
+        result[key] = value
     return result

@@ -6,9 +6,19 @@ import re
 from typing import Final
 
 _MILLISECONDS: Final = {"ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
+_PART: Final = r"(\d+(?:\.\d+)?)(ms|s|m|h)"
+
+
+def go_milliseconds(text: str) -> int | None:
+    """1500 for `1.5s` or `1s500ms`, rounded; None for what is no such duration."""
+    if not re.fullmatch(f"({_PART})+", text):
+        return None
+    return round(sum(float(n) * _MILLISECONDS[unit] for n, unit in re.findall(_PART, text)))
 
 
 def milliseconds(text: str) -> int:
-    """1500 for `1.5s` or `1s500ms`. The spec's pattern has already refused anything else."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
-    return round(sum(float(number) * _MILLISECONDS[unit] for number, unit in parts))
+    """The same for a duration of the spec, whose pattern has refused anything else."""
+    value = go_milliseconds(text)
+    if value is None:
+        raise ValueError(f"not a duration: {text!r}")
+    return value

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from kanae.facts.model import HostBase
-from kanae.render import paths
-from kanae.render.documents import Document, merged, to_yaml
-from kanae.render.kubelet_config import kubelet_configuration
+from kanae.facts.model import HostBase, ObjectKey
+from kanae.render import api_server, paths
+from kanae.render.documents import Document, from_yaml, merged
+from kanae.render.documents import to_yaml as to_yaml
+from kanae.render.kubelet_config import (
+    kubelet_configuration,
+    tolerates_cgroup_v1,
+)
+from kanae.render.kubelet_config import kubelet_documents as kubelet_documents
+from kanae.render.kubelet_config import kubelet_patch as kubelet_patch
+from kanae.render.objects import covers as covers
 from kanae.spec import ports
-from kanae.spec.models import EtcdTopology, Role, Spec
-from kanae.spec.versions import KUBEADM_API, KubernetesVersion
+from kanae.spec.models import EtcdTopology, Spec
+from kanae.spec.versions import KUBEADM_API
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,16 @@ class JoinSecrets:
 
 # In plans and journals in place of the real ones, which are filled in when a join is carried out.
 PLACEHOLDERS: Final = JoinSecrets("@TOKEN@", ("@CA_CERT_HASH@",))
+
+# Where kubeadm keeps in the cluster what it was told: object, field of its data, document's kind.
+CONFIG_MAPS: Final = (
+    (
+        ObjectKey("configmaps", "kube-system", "kubeadm-config"),
+        "ClusterConfiguration",
+        "ClusterConfiguration",
+    ),
+    (ObjectKey("configmaps", "kube-system", "kubelet-config"), "kubelet", "KubeletConfiguration"),
+)
 
 # init's own token is not used: joins get tokens of their own. Short, because init prints it.
 _INIT_TOKEN_TTL: Final = "10m0s"  # noqa: S105 - a duration
@@ -89,23 +106,6 @@ def endpoint(spec: Spec) -> str:
     return f"{spec.endpoint_host}:{spec.endpoint.port}"
 
 
-def certificate_sans(spec: Spec) -> tuple[str, ...]:
-    """Names and addresses of every API server's certificate, the same on all of them.
-
-    So a client may be pointed at any master directly, and 127.0.0.1 serves probes on the host.
-    """
-    planes = spec.having(Role.CONTROL_PLANE)
-    names = [
-        "localhost",
-        "127.0.0.1",
-        str(spec.endpoint_address),
-        spec.endpoint_host,
-        *(text for name in planes for text in (name, str(spec.hosts[name].address))),
-        *spec.api_server.cert_sans,
-    ]
-    return tuple(dict.fromkeys(names))
-
-
 def cluster_configuration(spec: Spec) -> Document:
     return {
         "apiVersion": KUBEADM_API,
@@ -120,42 +120,12 @@ def cluster_configuration(spec: Spec) -> Document:
         },
         "etcd": _etcd(spec),
         "apiServer": {
-            "certSANs": list(certificate_sans(spec)),
-            "extraArgs": _arguments(api_server_arguments(spec)),
+            "certSANs": list(api_server.certificate_sans(spec)),
+            **_extra_args(api_server.arguments(spec)),
         },
-        "controllerManager": {"extraArgs": _arguments(spec.controller_manager.extra_args)},
-        "scheduler": {"extraArgs": _arguments(spec.scheduler.extra_args)},
+        "controllerManager": _extra_args(spec.controller_manager.extra_args),
+        "scheduler": _extra_args(spec.scheduler.extra_args),
     }
-
-
-def api_server_arguments(spec: Spec) -> dict[str, str]:
-    """kanae's defaults with the spec's on top.
-
-    Only where other API servers take over: with one, a delayed stop is a longer outage, and
-    --goaway-chance is for clusters behind a balancer only, as its own help says.
-    """
-    defaults: dict[str, str] = {}
-    if len(spec.having(Role.CONTROL_PLANE)) > 1:
-        # /readyz fails at once and requests are served on: the balancer's checks (some 500 ms
-        # apart) and kube-proxy take the server out before it refuses anybody.
-        defaults["shutdown-delay-duration"] = "5s"
-        # A request that comes even later is told to retry elsewhere and not cut.
-        defaults["shutdown-send-retry-after"] = "true"
-        # One request in a thousand makes its client reconnect, so that connections spread again
-        # over all API servers after one has returned.
-        defaults["goaway-chance"] = "0.001"
-    return defaults | spec.api_server.extra_args
-
-
-def api_server_patch(spec: Spec) -> str | None:
-    """Patch of the API server's static pod; None where its own 30 s to stop suffice.
-
-    kubelet kills what has not ended after terminationGracePeriodSeconds: the delay above and
-    the 60 s that a request may take (--request-timeout) must fit in.
-    """
-    if len(spec.having(Role.CONTROL_PLANE)) < 2:
-        return None
-    return to_yaml([{"spec": {"terminationGracePeriodSeconds": 65}}])
 
 
 def stacked_etcd_arguments(spec: Spec) -> dict[str, str]:
@@ -208,11 +178,13 @@ def node_registration(spec: Spec, host: str, base: HostBase) -> Document:
 
 def taints(spec: Spec, host: str) -> list[Document]:
     """The host's taints as Kubernetes has them."""
-    return [
-        {"key": taint.key, "effect": taint.effect}
-        | ({} if taint.value is None else {"value": taint.value})
-        for taint in spec.taints_of(host)
-    ]
+    documents: list[Document] = []
+    for taint in spec.taints_of(host):
+        document: Document = {"key": taint.key, "effect": taint.effect}
+        if taint.value is not None:
+            document["value"] = taint.value
+        documents.append(document)
+    return documents
 
 
 def ignored_preflight_errors(spec: Spec, base: HostBase) -> tuple[str, ...]:
@@ -222,10 +194,14 @@ def ignored_preflight_errors(spec: Spec, base: HostBase) -> tuple[str, ...]:
     and says itself that it has to be skipped (k8s.io/system-validators, cgroup validator).
     Nothing for swap: that check only warns.
     """
-    version = KubernetesVersion.parse(spec.version)
-    if base.cgroup == 1 and version.fails_on_cgroup_v1 and spec.policies.allow_cgroup_v1:
-        return ("SystemVerification",)
-    return ()
+    return ("SystemVerification",) if tolerates_cgroup_v1(spec, base) else ()
+
+
+def held(live: Mapping[str, object] | None, field: str) -> Document:
+    """The document in a field of a ConfigMap's data; empty when there is none."""
+    data = cast("Mapping[str, object]", (live or {}).get("data") or {})
+    document = from_yaml(str(data.get(field, "")))
+    return document if document is not None else {}
 
 
 def _local_endpoint(spec: Spec, host: str) -> Document:
@@ -235,8 +211,10 @@ def _local_endpoint(spec: Spec, host: str) -> Document:
     }
 
 
-def _arguments(arguments: Mapping[str, str]) -> list[Document]:
-    return [{"name": name, "value": value} for name, value in arguments.items()]
+def _extra_args(arguments: Mapping[str, str]) -> Document:
+    """Nothing when there are none: kubeadm drops empty lists when it writes its ConfigMap."""
+    listed = [{"name": name, "value": value} for name, value in arguments.items()]
+    return {"extraArgs": listed} if listed else {}
 
 
 def _etcd(spec: Spec) -> Document:
@@ -248,12 +226,12 @@ def _etcd(spec: Spec) -> Document:
                 "endpoints": [f"https://127.0.0.1:{paths.ETCD_BALANCER_PORT}"],
                 "caFile": paths.ETCD_CA,
                 "certFile": paths.ETCD_API_CLIENT,
-                "keyFile": paths.ETCD_API_CLIENT.removesuffix(".crt") + ".key",
+                "keyFile": paths.key(paths.ETCD_API_CLIENT),
             }
         }
     return {
         "local": {
             "dataDir": str(spec.etcd.data_dir),
-            "extraArgs": _arguments(stacked_etcd_arguments(spec)),
+            **_extra_args(stacked_etcd_arguments(spec)),
         }
     }

@@ -20,8 +20,8 @@ def unit() -> str:
     return f"""{banner()}[Unit]
 Description=kubelet, the Kubernetes node agent
 Documentation=https://kubernetes.io/docs/
-Wants=network-online.target {paths.CONTAINERD_UNIT}
-After=network-online.target {paths.CONTAINERD_UNIT}
+Wants=network-online.target {paths.CONTAINERD}
+After=network-online.target {paths.CONTAINERD}
 ConditionPathExists={paths.KUBELET_CONFIG}
 StartLimitIntervalSec=0
 
@@ -43,14 +43,16 @@ def dropin(node_ip: str) -> str:
     take 45 s to notice, and its node is marked NotReady after 50 s.
     """
     return f"""{banner()}[Service]
-Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig={paths.KUBERNETES}/bootstrap-kubelet.conf --kubeconfig={paths.KUBERNETES}/kubelet.conf"
+Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig={paths.BOOTSTRAP_KUBELET_CONF} \\
+  --kubeconfig={paths.KUBELET_CONF}"
 Environment="KUBELET_CONFIG_ARGS=--config={paths.KUBELET_CONFIG}"
 Environment="KUBELET_ADDRESS_ARGS=--node-ip={node_ip}"
 Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=5
 Environment=HTTP2_PING_TIMEOUT_SECONDS=3
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
-EnvironmentFile=-{paths.KUBELET}/kubeadm-flags.env
+EnvironmentFile=-{paths.KUBELET_STATE}/kubeadm-flags.env
 EnvironmentFile=-/etc/default/kubelet
 ExecStart=
-ExecStart={paths.BIN}/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_ADDRESS_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+ExecStart={paths.BIN}/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS \\
+  $KUBELET_ADDRESS_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
 """

@@ -1,8 +1,13 @@
-"""Where things live on the hosts. Paths that kubeadm fixes are the same as kubeadm's own."""
+"""Where things live on the hosts. Paths that kubeadm fixes are the same as kubeadm's own.
+
+Names ending in _UNIT are paths of unit files, others (ETCD_BALANCER, GATE, ...) names of units.
+"""
 
 from __future__ import annotations
 
 from typing import Final
+
+from kanae.spec.models import Spec
 
 BIN: Final = "/usr/local/bin"
 CNI_BIN: Final = "/opt/cni/bin"
@@ -13,46 +18,56 @@ PATCHES: Final = f"{KANAE}/patches"
 # Records (marks) and files kept between runs, such as image archives.
 STATE: Final = "/var/lib/kanae"
 UNITS: Final = "/etc/systemd/system"
+SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
+MODULES: Final = "/etc/modules-load.d/kanae.conf"
 
 KUBERNETES: Final = "/etc/kubernetes"
 PKI: Final = f"{KUBERNETES}/pki"
 ETCD_PKI: Final = f"{PKI}/etcd"
 MANIFESTS: Final = f"{KUBERNETES}/manifests"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"
-KUBELET: Final = "/var/lib/kubelet"
-KUBELET_CONFIG: Final = f"{KUBELET}/config.yaml"
+KUBELET_CONF: Final = f"{KUBERNETES}/kubelet.conf"
+BOOTSTRAP_KUBELET_CONF: Final = f"{KUBERNETES}/bootstrap-kubelet.conf"
+KUBEADM_CONFIG: Final = f"{KANAE}/kubeadm.yaml"
 
 CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
 CONTAINERD_REGISTRIES: Final = "/etc/containerd/certs.d"
-CONTAINERD_UNIT: Final = "containerd.service"
+CONTAINERD: Final = "containerd.service"
+CONTAINERD_UNIT: Final = f"{UNITS}/{CONTAINERD}"
 CRI_SOCKET: Final = "unix:///run/containerd/containerd.sock"
 CRICTL_CONFIG: Final = "/etc/crictl.yaml"
 
-KUBELET_UNIT: Final = "kubelet.service"
-KUBELET_DROPIN: Final = f"{UNITS}/{KUBELET_UNIT}.d/10-kubeadm.conf"
+KUBELET: Final = "kubelet.service"
+KUBELET_UNIT: Final = f"{UNITS}/{KUBELET}"
+KUBELET_DROPIN: Final = f"{UNITS}/{KUBELET}.d/10-kubeadm.conf"
+KUBELET_STATE: Final = "/var/lib/kubelet"
+KUBELET_CONFIG: Final = f"{KUBELET_STATE}/config.yaml"
 KUBELET_PATCH: Final = f"{PATCHES}/kubeletconfiguration0+merge.yaml"
 API_SERVER_PATCH: Final = f"{PATCHES}/kube-apiserver0+strategic.yaml"
 
-ETCD_UNIT: Final = "etcd.service"
+ETCD: Final = "etcd.service"
+ETCD_UNIT: Final = f"{UNITS}/{ETCD}"
 ETCD_CONFIG: Final = f"{KANAE}/etcd.yaml"
 ETCD_CA: Final = f"{ETCD_PKI}/ca.crt"
+# Certificates; each key lies beside its certificate with the suffix .key.
 ETCD_SERVER: Final = f"{ETCD_PKI}/server.crt"
 ETCD_PEER: Final = f"{ETCD_PKI}/peer.crt"
-# What the API server and kanae's own probes show to etcd; keys beside them with suffix .key.
+# What the API server shows to etcd.
 ETCD_API_CLIENT: Final = f"{PKI}/apiserver-etcd-client.crt"
-ETCD_PROBE_CLIENT: Final = f"{ETCD_PKI}/healthcheck-client.crt"
 
-ETCD_BALANCER_UNIT: Final = "kanae-etcd-balancer.service"
+ETCD_BALANCER: Final = "kanae-etcd-balancer.service"
+ETCD_BALANCER_UNIT: Final = f"{UNITS}/{ETCD_BALANCER}"
 ETCD_BALANCER_CONFIG: Final = f"{KANAE}/etcd-balancer.cfg"
 ETCD_BALANCER_PORT: Final = 2378
 
-GATE_UNIT: Final = "kanae-apiserver-gate.service"
+GATE: Final = "kanae-apiserver-gate.service"
+GATE_UNIT: Final = f"{UNITS}/{GATE}"
 GATE_SCRIPT: Final = f"{KANAE}/apiserver-gate.sh"
-SHUTDOWN_UNIT: Final = "kanae-shutdown.service"
-SHUTDOWN_SCRIPT: Final = f"{KANAE}/shutdown.sh"
 
-SYSCTL_CONFIG: Final = "/etc/sysctl.d/90-kanae.conf"
-MODULES_CONFIG: Final = "/etc/modules-load.d/kanae.conf"
+
+def key(certificate: str) -> str:
+    """Path of the private key that belongs to a certificate's path."""
+    return certificate.removesuffix(".crt") + ".key"
 
 
 def balancer_unit(cluster: str) -> str:
@@ -60,9 +75,9 @@ def balancer_unit(cluster: str) -> str:
     return f"kanae-balancer-{cluster}.service"
 
 
-def balancer_config(cluster: str) -> str:
+def balancer_config(spec: Spec) -> str:
     """haproxy's or nginx's configuration of one cluster."""
-    return f"{KANAE}/balancer-{cluster}.cfg"
+    return f"{KANAE}/balancer-{spec.name}.cfg"
 
 
 def balancer_pid(cluster: str) -> str:
@@ -78,10 +93,5 @@ def keepalived_unit(cluster: str) -> str:
     return f"kanae-keepalived-{cluster}.service"
 
 
-def keepalived_config(cluster: str) -> str:
-    return f"{KANAE}/keepalived-{cluster}.conf"
-
-
-def keepalived_check(cluster: str) -> str:
-    """The script by which keepalived learns whether this host's balancer runs."""
-    return f"{KANAE}/keepalived-check-{cluster}.sh"
+def keepalived_config(spec: Spec) -> str:
+    return f"{KANAE}/keepalived-{spec.name}.conf"

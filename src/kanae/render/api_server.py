@@ -1,0 +1,53 @@
+"""What kanae says about the API server beyond kubeadm's defaults."""
+
+from __future__ import annotations
+
+from kanae.render.documents import to_yaml
+from kanae.spec.models import Role, Spec
+
+
+def certificate_sans(spec: Spec) -> tuple[str, ...]:
+    """Names and addresses of every API server's certificate, the same on all of them.
+
+    So a client may be pointed at any master directly, and 127.0.0.1 serves probes on the host.
+    """
+    planes = spec.having(Role.CONTROL_PLANE)
+    names = [
+        "localhost",
+        "127.0.0.1",
+        str(spec.endpoint_address),
+        spec.endpoint_host,
+        *(text for name in planes for text in (name, str(spec.hosts[name].address))),
+        *spec.api_server.cert_sans,
+    ]
+    return tuple(dict.fromkeys(names))
+
+
+def arguments(spec: Spec) -> dict[str, str]:
+    """kanae's defaults with the spec's on top.
+
+    Only where other API servers take over: with one, a delayed stop is a longer outage, and
+    --goaway-chance is for clusters behind a balancer only, as its own help says.
+    """
+    defaults: dict[str, str] = {}
+    if len(spec.having(Role.CONTROL_PLANE)) > 1:
+        # /readyz fails at once and requests are served on: the balancer's checks (some 500 ms
+        # apart) and kube-proxy take the server out before it refuses anybody.
+        defaults["shutdown-delay-duration"] = "5s"
+        # A request that comes even later is told to retry elsewhere and not cut.
+        defaults["shutdown-send-retry-after"] = "true"
+        # One request in a thousand makes its client reconnect, so that connections spread again
+        # over all API servers after one has returned.
+        defaults["goaway-chance"] = "0.001"
+    return defaults | spec.api_server.extra_args
+
+
+def patch(spec: Spec) -> str | None:
+    """Strategic patch of the static pod; None where kubelet's own 30 s to stop it suffice.
+
+    kubelet kills what has not ended after terminationGracePeriodSeconds: the delay above and
+    the 60 s that a request may take (--request-timeout) must fit in.
+    """
+    if len(spec.having(Role.CONTROL_PLANE)) < 2:
+        return None
+    return to_yaml([{"spec": {"terminationGracePeriodSeconds": 65}}])

@@ -1,0 +1,208 @@
+"""haproxy: the front before the API servers, and the node-local one before external etcd.
+
+Values and their measured effect: docs/configuration.md. Directives: haproxy 2.6's
+configuration.txt (nothing newer is used: Debian 12 and the RHEL 9 family have 2.4 to 2.6).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kanae.facts.model import HostBase
+from kanae.render import paths
+from kanae.render.banner import banner
+from kanae.render.duration import milliseconds
+from kanae.spec import ports
+from kanae.spec.models import Role, Spec
+
+# A connection that is not accepted by the kernel of a host in the same network within 250 ms is
+# tried elsewhere: measured, 0.28 s at most were added for new connections after a power cut.
+_CONNECT_TIMEOUT: Final = "250ms"
+# Connections of watches and of `kubectl exec` may be silent for hours.
+_IDLE: Final = "24h"
+# Two descriptors for each connection, and some for checks, listeners and the stats socket.
+_SPARE_FILES: Final = 200
+_MOST_CONNECTIONS: Final = 20000
+
+
+def front(spec: Spec, host: str, base: HostBase) -> str:
+    """The balancer's configuration for one cluster.
+
+    The port is bound on every address: the virtual address may then come and go without a
+    privilege to bind what is not there (net.ipv4.ip_nonlocal_bind), and the balancer can be asked
+    by its own address too.
+
+    A server is in use when /readyz says ok. What /readyz says otherwise matters: an API server
+    that is told to stop fails only the check named shutdown and still serves, so it gets no new
+    connections but keeps those that it has, until it ends them itself; any other failure, or
+    silence, takes the server down and cuts its connections, so that clients go elsewhere at once.
+    The check does not verify the certificate: there is none before the first master is up, and a
+    forged answer could only draw connections that clients then verify themselves.
+    """
+    check = spec.load_balancer.check
+    connect = milliseconds(spec.load_balancer.connect_timeout or _CONNECT_TIMEOUT)
+    servers = "\n".join(
+        f"    server {name} {spec.hosts[name].address}:{ports.API_SERVER}"
+        for name in spec.having(Role.CONTROL_PLANE)
+    )
+    return f"""{banner()}global
+    description {spec.name}
+    node {host}
+    log stdout format raw daemon notice
+    stats socket {paths.haproxy_socket(spec.name)} mode 600 level admin
+    user haproxy
+    group haproxy
+    maxconn {_connections(base)}
+    # After a reload the old process serves its connections on; API clients renew theirs.
+    hard-stop-after 15m
+
+defaults
+    mode tcp
+    log global
+    option dontlognull
+    timeout connect {connect}ms
+    timeout client {_IDLE}
+    timeout server {_IDLE}
+    timeout tunnel {_IDLE}
+    timeout check {milliseconds(check.timeout)}ms
+    retries 3
+    option redispatch 1
+    # Clients that lost power are forgotten after half a minute.
+    option clitcpka
+    clitcpka-idle 20s
+    clitcpka-intvl 3s
+    clitcpka-cnt 3
+
+frontend api
+    bind :{spec.endpoint.port}
+    default_backend api
+
+backend api
+    balance roundrobin
+    option httpchk
+    http-check connect ssl
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host kanae hdr Connection close
+    http-check expect error-status L7OKC ! rstring \\[-\\]shutdown
+    http-check expect status 200
+    default-server check check-ssl verify none inter {milliseconds(check.interval)}ms \
+fastinter {milliseconds(check.fast_interval)}ms fall {check.fall} rise {check.rise} \
+observe layer4 on-error fastinter on-marked-down shutdown-sessions
+{servers}
+"""
+
+
+def front_unit(spec: Spec, base: HostBase) -> str:
+    """The front's own unit; the distribution's haproxy.service is left alone."""
+    return _unit(
+        f"API balancer of the cluster {spec.name}",
+        paths.balancer_config(spec),
+        paths.balancer_pid(spec.name),
+        base,
+    )
+
+
+def preferred_members(spec: Spec) -> dict[str, tuple[str, ...]]:
+    """Control-plane host -> etcd members in the order in which its API server is to use them.
+
+    First its own where it holds one; hosts without one take the members that fewest others
+    prefer. So one dead etcd host makes at most one API server (of three with three members) wait
+    for its balancer. The others follow in rotated order, so that those that lost their member
+    spread too.
+    """
+    members = spec.having(Role.ETCD)
+    planes = spec.having(Role.CONTROL_PLANE)
+    load = {member: int(member in planes) for member in members}
+    order: dict[str, tuple[str, ...]] = {}
+    for plane in planes:
+        first = plane if plane in members else min(members, key=lambda member: load[member])
+        load[first] += plane not in members
+        at = members.index(first)
+        order[plane] = (*members[at:], *members[:at])
+    return order
+
+
+def etcd_front(spec: Spec, host: str) -> str:
+    """The balancer through which the API server of this host reaches external etcd.
+
+    gRPC's own balancing holds on to a dead member for 10 s; this one leaves it within 1 s. Only
+    the first server that is up is used, the others are backups in their order. The check is by
+    TCP, which a busy host's kernel still answers: an etcd that is slow must not lose its clients.
+    """
+    preferred, *others = (
+        f"    server {name} {spec.hosts[name].address}:{ports.ETCD_CLIENT}"
+        for name in preferred_members(spec)[host]
+    )
+    servers = "\n".join([preferred, *(f"{line} backup" for line in others)])
+    return f"""{banner()}global
+    description {spec.name}-etcd
+    node {host}
+    log stdout format raw daemon notice
+    stats socket /run/kanae-etcd-balancer.sock mode 600 level admin
+    user haproxy
+    group haproxy
+    maxconn 4000
+    hard-stop-after 15m
+
+defaults
+    mode tcp
+    log global
+    option dontlognull
+    timeout connect {_CONNECT_TIMEOUT}
+    timeout client {_IDLE}
+    timeout server {_IDLE}
+    timeout tunnel {_IDLE}
+    timeout check 400ms
+    retries 3
+    option redispatch 1
+
+frontend etcd
+    bind 127.0.0.1:{paths.ETCD_BALANCER_PORT}
+    default_backend etcd
+
+backend etcd
+    option tcp-check
+    default-server check inter 500ms fastinter 200ms fall 2 rise 2 \
+observe layer4 on-error fastinter on-marked-down shutdown-sessions
+{servers}
+"""
+
+
+def etcd_front_unit(base: HostBase) -> str:
+    """Of its own, so that it does not collide with a front on the same host."""
+    return _unit(
+        "balancer to the members of etcd for this host's API server",
+        paths.ETCD_BALANCER_CONFIG,
+        "/run/kanae-etcd-balancer.pid",
+        base,
+    )
+
+
+def _connections(base: HostBase) -> int:
+    """As many as open files allow: haproxy does not start when it cannot have all it asks for."""
+    return max(100, min(_MOST_CONNECTIONS, (base.hard_nofile - _SPARE_FILES) // 2))
+
+
+def _unit(description: str, config: str, pid: str, base: HostBase) -> str:
+    files = min(2 * _MOST_CONNECTIONS + _SPARE_FILES, base.hard_nofile)
+    return f"""{banner()}[Unit]
+Description={description}
+Documentation=man:haproxy(1)
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStartPre=/usr/sbin/haproxy -c -q -f {config}
+ExecStart=/usr/sbin/haproxy -Ws -f {config} -p {pid}
+ExecReload=/usr/sbin/haproxy -c -q -f {config}
+ExecReload=/bin/kill -USR2 $MAINPID
+KillMode=mixed
+Restart=always
+RestartSec=100ms
+SuccessExitStatus=143
+LimitNOFILE={files}
+
+[Install]
+WantedBy=multi-user.target
+"""

@@ -1,0 +1,124 @@
+"""keepalived: the virtual address that moves between the balancer hosts of one cluster.
+
+VRRP version 3 with unicast adverts: with an interval of 0.2 s a dead holder is replaced after
+3 intervals and a skew of (256 - priority) / 256 intervals (keepalived's vrrp.h; RFC 5798 6.1), so
+priorities are high. Source of keywords: keepalived.conf(5) of 2.2.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_interface
+from typing import Final
+
+from kanae.facts.model import HostBase
+from kanae.render import paths
+from kanae.render.banner import banner
+from kanae.spec.models import Role, Spec, VirtualAddress
+
+_HIGHEST: Final = 250
+_STEP: Final = 10
+# With many balancers the last ones share the lowest: addresses then decide (RFC 5798 6.4.3).
+_LOWEST: Final = 200
+
+
+def priority(spec: Spec, host: str) -> int:
+    """250 for the first balancer of the spec, 10 less for each that follows, never under 200."""
+    return max(_LOWEST, _HIGHEST - _STEP * spec.having(Role.LOAD_BALANCER).index(host))
+
+
+def config(spec: Spec, host: str, base: HostBase) -> str:
+    """Raises ValueError when the spec has no virtual address.
+
+    nopreempt: a balancer that returns does not take the address back, which would be one more
+    interruption. It is the local balancer that is watched, not the API servers: those are the
+    balancer's business. A balancer that has crashed is restarted by systemd within 0.1 s; the
+    check is for one that stays away, so it can afford not to be misled by a slow host.
+    """
+    virtual = spec.load_balancer.virtual_address
+    if virtual is None:
+        raise ValueError(f"{spec.name} has no virtual address")
+    address = spec.hosts[host].address
+    interface = virtual.interface or _interface(base, address)
+    peers = [
+        str(spec.hosts[name].address) for name in spec.having(Role.LOAD_BALANCER) if name != host
+    ]
+    return f"""{banner()}global_defs {{
+    router_id {host}
+    vrrp_version 3
+    enable_script_security
+    script_user root
+    # A busy host must not delay adverts: its peers would take it for dead.
+    vrrp_priority -20
+    vrrp_garp_master_delay 1
+    vrrp_garp_master_repeat 3
+}}
+
+vrrp_script balancer {{
+    script "/usr/bin/pgrep -F {paths.balancer_pid(spec.name)}"
+    interval 1
+    timeout 3
+    fall 2
+    rise 1
+}}
+
+vrrp_instance {spec.name} {{
+    state BACKUP
+    nopreempt
+    interface {interface}
+    virtual_router_id {virtual.router_id}
+    priority {priority(spec, host)}
+    advert_int {virtual.advertisement_interval:g}
+    unicast_src_ip {address}
+{_peers(peers)}    virtual_ipaddress {{
+        {_assigned(virtual, interface)}
+    }}
+    track_script {{
+        balancer
+    }}
+}}
+"""
+
+
+def unit(spec: Spec) -> str:
+    name = spec.name
+    run = f"/run/kanae-keepalived-{name}"
+    return f"""{banner()}[Unit]
+Description=virtual address of the cluster {name}
+Documentation=man:keepalived(8)
+Wants=network-online.target {paths.balancer_unit(name)}
+After=network-online.target {paths.balancer_unit(name)}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=all
+ExecStart=/usr/sbin/keepalived --dont-fork --log-console --vrrp \\
+  --use-file={paths.keepalived_config(spec)} --pid={run}.pid --vrrp_pid={run}-vrrp.pid
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=process
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _peers(peers: list[str]) -> str:
+    if not peers:
+        return ""
+    lines = "".join(f"        {peer}\n" for peer in peers)
+    return f"    unicast_peer {{\n{lines}    }}\n"
+
+
+def _assigned(virtual: VirtualAddress, interface: str) -> str:
+    """As /32, so that the host never takes it for the source of its own connections."""
+    return f"{virtual.address}/32 dev {interface}"
+
+
+def _interface(base: HostBase, address: IPv4Address) -> str:
+    """The interface that has the host's address; eth0 for a host that has not been asked yet."""
+    for interface in base.interfaces:
+        if any(ip_interface(text).ip == address for text in interface.addresses):
+            return interface.name
+    return "eth0"
