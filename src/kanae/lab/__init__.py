@@ -1,0 +1,1 @@
+"""Hosts on this machine that behave like bare metal (docs/lab.md)."""

@@ -1,0 +1,243 @@
+"""`kanae lab`: hosts on this machine that behave like bare metal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from kanae.errors import LabError, UsageError
+from kanae.lab import faults, machine, record
+from kanae.lab import lab as labs
+from kanae.lab.lab import HostStatus, Lab
+from kanae.spec.load import load
+
+_LAB = click.option("--lab", "lab_name", metavar="NAME", help="Which lab, when there are several.")
+_HOST = click.argument("host")
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format."
+)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.group("lab")
+def command() -> None:
+    """Hosts on this machine that behave like bare metal.
+
+    HOST is a name from the spec, or LAB/HOST when several labs are up.
+    """
+
+
+def _only_lab() -> str:
+    known = record.recorded()
+    if not known:
+        raise LabError("there is no lab", remedy="kanae lab up SPEC")
+    if len(known) > 1:
+        raise UsageError(f"there are several labs: {', '.join(known)}", remedy="say --lab NAME")
+    return known[0]
+
+
+def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
+    name, slash, rest = host.partition("/")
+    if slash:
+        return Lab.open(name), rest
+    return Lab.open(lab_name or _only_lab()), host
+
+
+@command.command("up")
+@click.argument("spec", type=click.Path(path_type=Path))
+def up(spec: Path) -> None:
+    """Make and start one host for each entry of SPEC, with its name and address."""
+    lab = labs.up(load(spec), _say)
+    _print(lab.status())
+    click.echo(f"ssh -F {lab.ssh.config} {lab.record.hosts[0].name}")
+
+
+@command.command("down")
+@click.argument("name", required=False)
+@_LAB
+def down(name: str | None, lab_name: str | None) -> None:
+    """Remove a lab with all its hosts and their disks."""
+    machine.require_root()
+    chosen = name or lab_name or (record.recorded() and _only_lab())
+    if not chosen:
+        _say("there is no lab")
+        return
+    labs.down(chosen, _say)
+    _say(f"lab {chosen} is gone")
+
+
+@command.command("clean")
+def clean() -> None:
+    """Remove leftovers of labs that were interrupted or have lost their record."""
+    machine.require_root()
+    removed = labs.clean(_say)
+    _say(f"removed: {', '.join(removed)}" if removed else "nothing to remove")
+
+
+@command.command("list")
+@_OUTPUT
+def list_labs(output: str) -> None:
+    """Every host of every lab: name, address, state and the pid of its PID 1."""
+    rows = [row for name in record.recorded() for row in _rows(name)]
+    if output == "json":
+        click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
+    else:
+        _print(rows)
+
+
+def _rows(name: str) -> tuple[HostStatus, ...]:
+    try:
+        return Lab.open(name).status()
+    except LabError as error:
+        _say(str(error))
+        return ()
+
+
+def _as_json(row: HostStatus) -> dict[str, object]:
+    return {
+        "lab": row.lab,
+        "name": row.name,
+        "address": str(row.address),
+        "state": row.state.value,
+        "leader": row.leader,
+    }
+
+
+def _print(rows: tuple[HostStatus, ...] | list[HostStatus]) -> None:
+    for row in rows:
+        pid = row.leader or "-"
+        click.echo(f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.state:<8} {pid}")
+
+
+@command.command("status")
+@_LAB
+@_OUTPUT
+def status(lab_name: str | None, output: str) -> None:
+    """One lab: its network, its hosts and their faults."""
+    lab = Lab.open(lab_name or _only_lab())
+    rows = lab.status()
+    partitioned = faults.partitioned(lab)
+    if output == "json":
+        content = {
+            "name": lab.record.name,
+            "subnet": str(lab.record.subnet),
+            "gateway": str(lab.record.gateway),
+            "sshConfig": str(lab.ssh.config),
+            "partitioned": partitioned,
+            "hosts": [_as_json(row) for row in rows],
+        }
+        click.echo(json.dumps(content, indent=2))
+        return
+    click.echo(f"lab {lab.record.name}: {lab.record.subnet}, this machine is {lab.record.gateway}")
+    click.echo(f"partitioned: {'yes' if partitioned else 'no'}")
+    click.echo(f"ssh config: {lab.ssh.config}")
+    _print(rows)
+
+
+@command.command("ssh", context_settings={"ignore_unknown_options": True})
+@_LAB
+@_HOST
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD]")
+def ssh(lab_name: str | None, host: str, words: tuple[str, ...]) -> None:
+    """A shell on HOST, or CMD there; input, output and exit status pass through.
+
+    One word is a shell command line; several are the command and its arguments, as given.
+    """
+    lab, name = _find(host, lab_name)
+    lab.record.host(name)
+    argv = ["ssh", "-F", str(lab.ssh.config)]
+    if words and sys.stdin.isatty() and sys.stdout.isatty():
+        argv.append("-t")
+    remote = words[0] if len(words) == 1 else shlex.join(words)
+    argv += [name, "--", remote] if words else [name]
+    try:
+        os.execvp("ssh", argv)  # noqa: S606 (this process becomes ssh)
+    except FileNotFoundError as error:
+        raise LabError("no ssh program", remedy="apt-get install openssh-client") from error
+
+
+@command.command("power-off")
+@_LAB
+@_HOST
+def power_off(lab_name: str | None, host: str) -> None:
+    """Shut HOST down gracefully."""
+    machine.require_root()
+    faults.power_off(*_find(host, lab_name))
+
+
+@command.command("power-cut")
+@_LAB
+@_HOST
+def power_cut(lab_name: str | None, host: str) -> None:
+    """Pull HOST's cord: its peers hear nothing, its memory is lost, its disk stays."""
+    machine.require_root()
+    faults.power_cut(*_find(host, lab_name))
+
+
+@command.command("power-on")
+@_LAB
+@_HOST
+def power_on(lab_name: str | None, host: str) -> None:
+    """Start HOST with the disk it had, and wait until its sshd answers."""
+    machine.require_root()
+    faults.power_on(*_find(host, lab_name))
+
+
+@command.command("pause")
+@_LAB
+@_HOST
+def pause(lab_name: str | None, host: str) -> None:
+    """Stop every process of HOST where it is."""
+    machine.require_root()
+    faults.pause(*_find(host, lab_name))
+
+
+@command.command("resume")
+@_LAB
+@_HOST
+def resume(lab_name: str | None, host: str) -> None:
+    """Let a paused HOST go on."""
+    machine.require_root()
+    faults.resume(*_find(host, lab_name))
+
+
+@command.command("partition")
+@_LAB
+@click.argument("hosts", nargs=-1, required=True)
+@click.option(
+    "--oneway",
+    type=click.Choice(["in", "out"]),
+    help="Drop only what goes to the hosts (in), or what comes from them (out).",
+)
+@click.option("--with-operator", is_flag=True, help="This machine still reaches the hosts.")
+def partition(
+    lab_name: str | None, hosts: tuple[str, ...], oneway: str | None, with_operator: bool
+) -> None:
+    """Cut HOSTS off from all others; among themselves they still talk."""
+    machine.require_root()
+    found = [_find(host, lab_name) for host in hosts]
+    names = {lab.record.name for lab, _ in found}
+    if len(names) > 1:
+        raise UsageError(f"hosts of several labs: {', '.join(sorted(names))}")
+    faults.partition(
+        found[0][0],
+        [name for _, name in found],
+        oneway=faults.Oneway(oneway) if oneway else None,
+        operator=with_operator,
+    )
+
+
+@command.command("heal")
+@_LAB
+def heal(lab_name: str | None) -> None:
+    """Undo every partition of a lab."""
+    machine.require_root()
+    faults.heal(Lab.open(lab_name or _only_lab()))

@@ -1,0 +1,189 @@
+"""One host: its disk, its start under systemd-nspawn, and how it is found again.
+
+Every mount of a host is made in a mount namespace of its own, which ends with it: nothing of a
+host is ever mounted where this machine's other programs see it, and none is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kanae.errors import LabError
+from kanae.lab import base
+from kanae.lab.cgroups import TOP
+from kanae.lab.network import BRIDGE
+from kanae.lab.processes import Process
+from kanae.lab.programs import run
+from kanae.lab.record import HostRecord, LabRecord
+
+# Joins the host's control groups before anything else, so that whatever happens from then on is
+# found there. Arguments: network namespace, overlay options, root, number of groups, groups,
+# then nspawn's own arguments.
+_LAUNCH = """
+netns=$1 overlay=$2 root=$3 groups=$4
+shift 4
+while [ "$groups" -gt 0 ]; do
+    echo $$ >"$1/cgroup.procs"
+    shift
+    groups=$((groups - 1))
+done
+mount -t overlay kanae-lab -o "$overlay" "$root"
+exec nsenter --net="$netns" systemd-nspawn "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A host's disk: `upper` over the base, and `var` for /var.
+
+    /var is a plain folder because containerd's overlay snapshotter cannot stack on overlayfs;
+    etcd's data, kubelet's volumes and logs profit too.
+    """
+
+    folder: Path
+
+    @property
+    def upper(self) -> Path:
+        return self.folder / "upper"
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def root(self) -> Path:
+        """Where the overlay is mounted in the host's own mount namespace; empty elsewhere."""
+        return self.folder / "root"
+
+    @property
+    def var(self) -> Path:
+        return self.folder / "var"
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+
+def disk(folder: Path, host: str) -> Disk:
+    """folder: the lab's."""
+    return Disk(folder / "hosts" / host)
+
+
+def install(disk: Disk, base_root: Path, files: dict[str, tuple[str, int]]) -> None:
+    """Make a disk with these files (path below the root: text, mode) over the base.
+
+    A disk appears whole or not at all; one that is there must not be installed again.
+    """
+    partial = Disk(disk.folder.with_suffix(".partial"))
+    if partial.folder.exists():
+        shutil.rmtree(partial.folder)
+    for path in (partial.folder, partial.upper, partial.work, partial.root):
+        path.mkdir(parents=True)
+        path.chmod(0o755)
+    run(["cp", "--archive", "--reflink=auto", str(base_root / "var"), str(partial.var)])
+    for path, (text, mode) in files.items():
+        base.write(partial.upper / path, text, mode)
+    partial.folder.rename(disk.folder)
+
+
+def hosts_file(record: LabRecord) -> str:
+    """/etc/hosts: bare metal would have DNS for the hosts' names."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    return "\n".join([*lines, *(f"{h.address} {h.name}" for h in record.hosts)]) + "\n"
+
+
+def group(lab: str, host: str) -> str:
+    """The host's control group, relative to the hierarchies' roots."""
+    return f"{lab_group(lab)}/{host}"
+
+
+def lab_group(lab: str) -> str:
+    """The control group that holds all of a lab's."""
+    return f"{TOP}/{lab}"
+
+
+def start(record: LabRecord, host: HostRecord, disk: Disk, groups: tuple[Path, ...]) -> Process:
+    """Power on. Returns nspawn's process; the host itself needs about a second more to boot."""
+    arguments = [
+        "--quiet",
+        f"--directory={disk.root}",
+        "--boot",
+        f"--machine={record.machine(host)}",
+        f"--hostname={host.name}",
+        f"--uuid={host.machine_id}",
+        f"--network-bridge={BRIDGE}",
+        "--register=no",
+        "--keep-unit",
+        "--capability=all",
+        "--system-call-filter=@keyring bpf perf_event_open",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        "--console=read-only",
+        f"--bind={disk.var}:/var",
+        "--bind=/dev/kmsg",
+        *(["--bind-ro=/lib/modules"] if Path("/lib/modules").is_dir() else []),
+        *_dmi(host, disk),
+    ]
+    # volatile: no sync of this machine's disk when the overlay goes away. Its marker would
+    # forbid the next mount, for the case that the machine itself crashed in between.
+    shutil.rmtree(disk.work / "work" / "incompat", ignore_errors=True)
+    overlay = f"volatile,lowerdir={record.base},upperdir={disk.upper},workdir={disk.work}"
+    argv = [
+        *("unshare", "--mount", "--propagation", "private"),
+        *("sh", "-euc", _LAUNCH, "kanae-lab"),
+        *(str(record.network.netns_path), overlay, str(disk.root)),
+        *(str(len(groups)), *map(str, groups)),
+        *arguments,
+    ]
+    console = os.open(disk.console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        pid = os.posix_spawnp(
+            argv[0],
+            argv,
+            {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, nothing, 0),
+                (os.POSIX_SPAWN_DUP2, console, 1),
+                (os.POSIX_SPAWN_DUP2, console, 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(console)
+        os.close(nothing)
+    process = Process.of(pid)
+    if process is None:
+        raise LabError(f"{host.name}: did not start\n{console_end(disk)}")
+    return process
+
+
+def _dmi(host: HostRecord, disk: Disk) -> list[str]:
+    """A product_uuid of the host's own where this machine has one to show (kubeadm wants it)."""
+    shown = Path("/sys/class/dmi/id/product_uuid")
+    if not shown.exists():
+        return []
+    own = disk.folder / "product_uuid"
+    base.write(own, host.machine_id + "\n", 0o444)
+    return [f"--bind-ro={own}:{shown.resolve()}"]
+
+
+def leader(host: HostRecord) -> Process | None:
+    """The host's PID 1 as seen from here; None when it is off. It changes at each reboot."""
+    if host.supervisor is None:
+        return None
+    children = host.supervisor.process().children()
+    return children[0] if children else None
+
+
+def console_end(disk: Disk, lines: int = 15) -> str:
+    """The last lines that the host's console showed."""
+    try:
+        text = disk.console.read_text(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-lines:])

@@ -1,0 +1,97 @@
+"""SSH identities of a lab and the files by which the operator's programs use them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kanae.lab.record import LabRecord
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """private: OpenSSH's PEM; public: one line, `ssh-ed25519 AAAA...`, without comment."""
+
+    private: str
+    public: str
+
+
+def generate() -> KeyPair:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return KeyPair(private.decode(), public.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class SshFiles:
+    """The lab's `ssh_config`, `known_hosts` and `id_ed25519`, in its folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "ssh_config"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    @property
+    def identity(self) -> Path:
+        return self.folder / "id_ed25519"
+
+    def operator(self) -> str:
+        """The operator's public key; made at the first call."""
+        public = self.folder / "id_ed25519.pub"
+        if not public.exists():
+            pair = generate()
+            _private(self.identity, pair.private)
+            public.write_text(pair.public + " kanae-lab\n")
+        return public.read_text()
+
+    def host_key(self, host: str) -> KeyPair:
+        """A host's own key, kept in the lab's folder so that known_hosts can be written anew."""
+        folder = self.folder / "host_keys"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        private, public = folder / host, folder / f"{host}.pub"
+        if not public.exists():
+            pair = generate()
+            _private(private, pair.private)
+            public.write_text(pair.public)
+        return KeyPair(private.read_text(), public.read_text())
+
+    def write(self, record: LabRecord) -> None:
+        """Write ssh_config and known_hosts for every host of the record."""
+        known = [f"{h.name},{h.address} {self.host_key(h.name).public}" for h in record.hosts]
+        self.known_hosts.write_text("\n".join(known) + "\n")
+        blocks = [f"# Lab {record.name}. Use: ssh -F {self.config} {record.hosts[0].name}"]
+        blocks += [
+            f"Host {host.name} {host.address}\n"
+            f"  HostName {host.address}\n"
+            "  User root\n"
+            f'  IdentityFile "{self.identity}"\n'
+            "  IdentitiesOnly yes\n"
+            f'  UserKnownHostsFile "{self.known_hosts}"\n'
+            "  GlobalKnownHostsFile /dev/null\n"
+            "  StrictHostKeyChecking yes\n"
+            "  UpdateHostKeys no\n"
+            "  ConnectTimeout 10\n"
+            for host in record.hosts
+        ]
+        self.config.write_text("\n".join(blocks))
+
+
+def _private(path: Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+        file.write(text)

@@ -1,0 +1,351 @@
+"""A lab: the hosts of one spec on one switch; coming up, going down, and what is there now.
+
+Everything is synchronous; hosts are worked on in parallel by threads. From asyncio call it with
+`asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import secrets
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from kanae.errors import LabError
+from kanae.lab import base, host, machine, network, record
+from kanae.lab.cgroups import TOP, Cgroups
+from kanae.lab.keys import SshFiles
+from kanae.lab.record import HostRecord, LabRecord, Phase
+from kanae.lab.waiting import wait_until
+from kanae.paths import lab_dir
+from kanae.spec.models import Spec
+
+BOOT_SECONDS = 90.0
+_SSH = 22
+# Locks of what labs share; no lab's name has a dot.
+_CGROUPS = ".cgroups"
+_NETWORKS = ".networks"
+
+
+class HostState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """leader: pid of the host's PID 1 on this machine, None when it is off."""
+
+    lab: str
+    name: str
+    address: IPv4Address
+    state: HostState
+    leader: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab that is up. record: as it was when the lab was opened; see `refresh`."""
+
+    folder: Path
+    record: LabRecord
+
+    @classmethod
+    def open(cls, name: str) -> Lab:
+        """Raises LabError when there is no such lab or it is only half there."""
+        folder = lab_dir(name)
+        found = record.read(folder)
+        if found is None:
+            known = ", ".join(record.recorded()) or "none"
+            raise LabError(f"there is no lab {name} (labs: {known})", remedy="kanae lab up SPEC")
+        if found.phase is not Phase.UP:
+            raise LabError(
+                f"lab {name} is half-made (its {found.phase} did not end)",
+                remedy=f"kanae lab down {name}",
+            )
+        return cls(folder, found)
+
+    def refresh(self) -> Lab:
+        return Lab.open(self.record.name)
+
+    @property
+    def ssh(self) -> SshFiles:
+        return SshFiles(self.folder)
+
+    def disk(self, name: str) -> host.Disk:
+        return host.disk(self.folder, name)
+
+    def group(self, name: str) -> str:
+        return host.group(self.record.name, name)
+
+    def status(self) -> tuple[HostStatus, ...]:
+        """Every host as it is now, in the order of the spec."""
+        groups = Cgroups.here()
+        return tuple(self._status(h, groups) for h in self.record.hosts)
+
+    def _status(self, of: HostRecord, groups: Cgroups) -> HostStatus:
+        leader = host.leader(of) if self.record.boot == record.boot_id() else None
+        if leader is None:
+            state = HostState.OFF
+        elif groups.frozen(self.group(of.name)):
+            state = HostState.PAUSED
+        else:
+            state = HostState.RUNNING
+        pid = leader.pid if leader else None
+        return HostStatus(self.record.name, of.name, of.address, state, pid)
+
+    def start(self, names: Sequence[str]) -> Lab:
+        """Power hosts on, in parallel, and wait until their sshd answers. Call under the lock."""
+        groups = Cgroups.here()
+        current = self.record
+        for name in names:
+            of = current.host(name)
+            with locked(_CGROUPS):
+                paths = groups.create(self.group(name))
+            current = current.with_supervisor(name, host.start(current, of, self.disk(name), paths))
+            record.write(self.folder, current)
+        return Lab(self.folder, current)
+
+    def wait_for_ssh(self, names: Sequence[str]) -> None:
+        """Wait until sshd answers on each host; LabError with the console's end otherwise."""
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
+            list(pool.map(self._wait_for_ssh, names))
+
+    def _wait_for_ssh(self, name: str) -> None:
+        of = self.record.host(name)
+        supervisor = of.supervisor
+
+        def settled() -> bool:
+            dead = supervisor is None or not supervisor.process().alive
+            return dead or greets(of.address)
+
+        if not wait_until(settled, seconds=BOOT_SECONDS, every=0.05) or not greets(of.address):
+            raise LabError(
+                f"{name}: no sshd on {of.address} within {BOOT_SECONDS:g} s; its console ends:\n"
+                + host.console_end(self.disk(name)),
+                remedy=f"see {self.disk(name).console}, then `kanae lab down {self.record.name}`",
+            )
+
+
+def greets(address: IPv4Address) -> bool:
+    """Whether an SSH server says its version line there."""
+    try:
+        with socket.create_connection((str(address), _SSH), timeout=1) as connection:
+            connection.settimeout(2)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+@contextmanager
+def locked(
+    name: str, say: Callable[[str], None] = lambda _: None, *, wait: bool = True
+) -> Iterator[None]:
+    """Hold the lab's name on this machine; another holder is waited for, and said.
+
+    With wait=False another holder raises BlockingIOError.
+    """
+    record.RUN.mkdir(parents=True, exist_ok=True)
+    with (record.RUN / f"{name}.lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise
+            say(f"waiting for another kanae that works on lab {name}")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def up(spec: Spec, say: Callable[[str], None]) -> Lab:
+    """Bring up the hosts of a spec; those that run already are left alone.
+
+    A half-made lab is removed first; a lab that is up gets the hosts that the spec has in
+    addition, and hosts that are off are powered on with the disks they have.
+    """
+    name = spec.name
+    machine.require_fit(say)
+    machine.raise_limits(say)
+    root = base.ensure(say)
+    with locked(name, say):
+        folder = lab_dir(name)
+        _claim(name, folder)
+        current = record.read(folder)
+        if current is not None and current.phase is not Phase.UP:
+            say(f"lab {name}: removing what an interrupted {current.phase} left")
+            _remove(name, folder)
+            current = None
+        current = _recorded(spec, current, root)
+        record.write(folder, current)
+        _prepare(Lab(folder, current))
+        lab = Lab(folder, current)
+        off = [s.name for s in lab.status() if s.state is HostState.OFF]
+        if off:
+            say(f"lab {name}: starting {', '.join(off)}")
+        lab = lab.start(off)
+        lab.wait_for_ssh(off)
+        lab = Lab(folder, lab.record.with_phase(Phase.UP))
+        record.write(folder, lab.record)
+    return lab
+
+
+def _claim(name: str, folder: Path) -> None:
+    """Tie the name, which is this machine's, to the folder, which is the user's."""
+    pointer = record.RUN / name
+    if pointer.is_symlink() and pointer.readlink() != folder:
+        other = pointer.readlink()
+        if record.record_path(other).exists():
+            raise LabError(
+                f"another lab {name} is on this machine; its state is in {other}",
+                remedy="give the cluster in the spec another name, or take that lab down",
+            )
+    pointer.unlink(missing_ok=True)
+    pointer.symlink_to(folder)
+
+
+def _recorded(spec: Spec, current: LabRecord | None, root: Path) -> LabRecord:
+    """The record that the lab is to have; nothing is made yet."""
+    wanted = {name: h.address for name, h in spec.hosts.items()}
+    kept = current.hosts if current else ()
+    for known in kept:
+        if known.name in wanted and wanted[known.name] != known.address:
+            raise LabError(
+                f"lab {spec.name}: {known.name} has the address {known.address}, the spec says "
+                f"{wanted[known.name]}",
+                remedy=f"kanae lab down {spec.name}, then up",
+            )
+    new = [n for n in wanted if n not in {h.name for h in kept}]
+    reserved = {spec.endpoint_address}
+    if spec.load_balancer.virtual_address is not None:
+        reserved.add(spec.load_balancer.virtual_address.address)
+    reserved = {a for a in reserved if a not in wanted.values() and a.is_private}
+    if current is None:
+        net = network.plan(spec.name, wanted.values(), reserved)
+        network.refuse_overlap(net, network.routes())
+    else:
+        net = current.network
+        for name in new:
+            if wanted[name] not in net.subnet or wanted[name] == net.gateway:
+                raise LabError(
+                    f"lab {spec.name}: {name} cannot have {wanted[name]} in {net.subnet}, where "
+                    f"{net.gateway} is this machine",
+                    remedy=f"kanae lab down {spec.name}, then up",
+                )
+    first = max((h.index for h in kept), default=-1) + 1
+    hosts = [
+        HostRecord(name=n, address=wanted[n], index=first + i, machine_id=uuid.uuid4().hex)
+        for i, n in enumerate(new)
+    ]
+    return LabRecord(
+        name=spec.name,
+        phase=current.phase if current else Phase.CREATING,
+        boot=record.boot_id(),
+        subnet=net.subnet,
+        gateway=net.gateway,
+        base=current.base if current else root,
+        operator_password=current.operator_password if current else secrets.token_urlsafe(16),
+        hosts=(*kept, *hosts),
+    )
+
+
+def _prepare(lab: Lab) -> None:
+    """Everything but the running hosts: SSH files, switch, disks."""
+    current = lab.record
+    lab.ssh.write(current)
+    if not current.network.exists:
+        with locked(_NETWORKS):
+            network.refuse_overlap(current.network, network.routes())
+            current.network.create()
+    hashed = base.operator_password_hash(current.base, current.operator_password)
+    shadow = base.shadow_with(current.base, "operator-pw", hashed)
+    authorized = lab.ssh.operator()
+
+    def prepare(of: HostRecord) -> None:
+        disk = lab.disk(of.name)
+        if disk.folder.is_dir():
+            return
+        key = lab.ssh.host_key(of.name)
+        settings = f"ADDRESS={of.address}/{current.subnet.prefixlen}\nGATEWAY={current.gateway}\n"
+        host.install(
+            disk,
+            current.base,
+            {
+                "etc/hostname": (f"{of.name}\n", 0o644),
+                "etc/hosts": (host.hosts_file(current), 0o644),
+                "etc/kanae-lab/authorized_keys": (authorized, 0o644),
+                "etc/kanae-lab/host": (settings, 0o644),
+                "etc/machine-id": (f"{of.machine_id}\n", 0o444),
+                "etc/resolv.conf": (f"nameserver {current.gateway}\n", 0o644),
+                "etc/shadow": (shadow, 0o640),
+                "etc/ssh/ssh_host_ed25519_key": (key.private, 0o600),
+                "etc/ssh/ssh_host_ed25519_key.pub": (key.public + "\n", 0o644),
+            },
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(prepare, current.hosts))
+
+
+def down(name: str, say: Callable[[str], None]) -> None:
+    """Remove a lab, its disks included. Safe to repeat, and on a half-made or half-gone one."""
+    with locked(name, say):
+        _remove(name, _folder_of(name))
+
+
+def _folder_of(name: str) -> Path:
+    pointer = record.RUN / name
+    return pointer.readlink() if pointer.is_symlink() else lab_dir(name)
+
+
+def _remove(name: str, folder: Path) -> None:
+    """By record where there is one, and by name in any case."""
+    try:
+        current = record.read(folder)
+    except LabError:
+        current = None  # broken: what it names carries the lab's name as well
+    if current is not None:
+        record.write(folder, current.with_phase(Phase.REMOVING))
+    groups = Cgroups.here()
+    top = host.lab_group(name)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda child: groups.kill(f"{top}/{child}"), groups.children(top)))
+    with locked(_CGROUPS):
+        groups.remove(top)
+        groups.remove_if_empty(TOP)
+    network.remove(name)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    (record.RUN / name).unlink(missing_ok=True)
+
+
+def clean(say: Callable[[str], None]) -> tuple[str, ...]:
+    """Remove what is left of labs that are half-made or have lost their record.
+
+    Labs that are up, and labs that another kanae works on at this moment, are left alone.
+    Returns the names of what was removed.
+    """
+    removed: list[str] = []
+    pointers = {p.name for p in record.RUN.glob("*") if p.is_symlink()}
+    names = pointers | network.labs_with_links() | Cgroups.here().children(TOP)
+    for name in sorted(names | set(record.recorded())):
+        with contextlib.suppress(BlockingIOError), locked(name, wait=False):
+            folder = _folder_of(name)
+            try:
+                found = record.read(folder)
+            except LabError:
+                found = None
+            if found is None or found.phase is not Phase.UP:
+                say(f"removing what is left of lab {name}")
+                _remove(name, folder)
+                removed.append(name)
+    return tuple(removed)

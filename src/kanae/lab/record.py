@@ -1,0 +1,130 @@
+"""What a lab is made of, on disk before it is made, so that nothing of it is ever lost."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kanae.errors import LabError
+from kanae.lab.network import Network, lab_key
+from kanae.lab.processes import Process
+from kanae.paths import state_dir
+
+RUN = Path("/run/kanae/labs")
+
+
+class Phase(StrEnum):
+    CREATING = "creating"
+    UP = "up"
+    REMOVING = "removing"
+
+
+class Supervisor(BaseModel):
+    """The nspawn process that looks after a host; start: clock ticks since boot."""
+
+    model_config = ConfigDict(frozen=True)
+    pid: int
+    start: int
+
+    def process(self) -> Process:
+        return Process(self.pid, self.start)
+
+
+class HostRecord(BaseModel):
+    """index: stands for the host in names of 15 bytes; machine_id: 32 hex digits."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    address: IPv4Address
+    index: int
+    machine_id: str
+    supervisor: Supervisor | None = None
+
+
+class LabRecord(BaseModel):
+    """boot: the machine's boot id, without which pids mean nothing; base: the lower layer."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    phase: Phase
+    boot: str
+    subnet: IPv4Network
+    gateway: IPv4Address
+    base: Path
+    operator_password: str
+    hosts: tuple[HostRecord, ...]
+
+    @property
+    def network(self) -> Network:
+        return Network(self.name, self.subnet, self.gateway)
+
+    def host(self, name: str) -> HostRecord:
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        names = ", ".join(host.name for host in self.hosts)
+        raise LabError(f"lab {self.name} has no host {name}", remedy=f"its hosts: {names}")
+
+    def machine(self, host: HostRecord) -> str:
+        """nspawn's name for the host; its switch port is this after `vb-`, 15 bytes at most."""
+        return f"kn{lab_key(self.name)[:6]}{host.index:03x}"
+
+    def port(self, host: HostRecord) -> str:
+        return f"vb-{self.machine(host)}"
+
+    def with_supervisor(self, name: str, process: Process | None) -> LabRecord:
+        supervisor = Supervisor(pid=process.pid, start=process.start) if process else None
+        hosts = [
+            host.model_copy(update={"supervisor": supervisor}) if host.name == name else host
+            for host in self.hosts
+        ]
+        return self.model_copy(update={"hosts": tuple(hosts)})
+
+    def with_phase(self, phase: Phase) -> LabRecord:
+        return self.model_copy(update={"phase": phase})
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def record_path(folder: Path) -> Path:
+    return folder / "record.json"
+
+
+def read(folder: Path) -> LabRecord | None:
+    """The record in a lab's folder; None when there is none. Raises LabError on a broken one."""
+    path = record_path(folder)
+    try:
+        return LabRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise LabError(
+            f"{path} is not a lab's record: {error.errors()[0]['msg']}",
+            remedy=f"`kanae lab down {folder.name}` removes the lab by name all the same",
+        ) from error
+
+
+def write(folder: Path, record: LabRecord) -> None:
+    """Atomic; for its owner alone, since it holds the operator's password of the hosts."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = record_path(folder)
+    partial = path.with_suffix(".partial")
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123
+        file.write(record.model_dump_json(indent=2) + "\n")
+    partial.rename(path)
+
+
+def labs_folder() -> Path:
+    return state_dir() / "labs"
+
+
+def recorded() -> tuple[str, ...]:
+    """Names of the labs that have a folder in the user's state."""
+    folder = labs_folder()
+    return tuple(sorted(p.name for p in folder.iterdir())) if folder.is_dir() else ()
