@@ -198,7 +198,23 @@ _REWORDED = (
     ),
     (
         re.compile(r"expected <block end>, but found"),
-        "the indentation fits neither the line above nor what surrounds it",
+        "this fits neither the line above nor what surrounds it; check indentation and brackets",
+    ),
+    (
+        re.compile(r"expected '<document start>', but found"),
+        "this does not belong to what stands above; check the indentation, here and above",
+    ),
+    (
+        re.compile(r"expected the node content, but found"),
+        "expected a value here",
+    ),
+    (
+        re.compile(r"found character '([^\\])' that cannot start any token"),
+        r"text that begins with \1 needs quotes",
+    ),
+    (
+        re.compile(r"found unexpected end of stream"),
+        "the file ends inside quotes that were opened above",
     ),
     (
         re.compile(r"expected ',' or '[]}]'"),
@@ -224,8 +240,8 @@ def _syntax_flaw(error: YAMLError, text: str) -> Flaw:
             line, column = mark.line + 1, mark.column + 1
         message = str(marked.problem or marked.context or message)
     for pattern, words in _REWORDED:
-        if pattern.search(message):
-            return Flaw(line, column, (), words)
+        if found := pattern.search(message):
+            return Flaw(line, column, (), found.expand(words))
     return Flaw(line, column, (), f"not valid YAML: {message}")
 
 

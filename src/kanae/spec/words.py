@@ -132,14 +132,13 @@ def _expected(model: type[BaseModel], path: Path) -> str:
 
 
 def _quote_hint(node: Node | None, pattern: str) -> str:
-    if not isinstance(node, Scalar) or node.quoted or node.value is None:
+    if not isinstance(node, Scalar) or isinstance(node.value, str | None):
         return ""
-    if isinstance(node.value, bool):
-        return f'{node.text} without quotes is no text; write it in quotes, as "{node.text}"'
-    read = f"{node.text} without quotes is read as the number {node.value};"
+    number = "" if isinstance(node.value, bool) else f" but the number {node.value}"
+    read = f"{node.text} without quotes is no text{number};"
     if re.search(pattern, node.text):
         return f'{read} write it in quotes, as "{node.text}"'
-    return f"{read} put text that looks like a number in quotes"
+    return f"{read} put such text in quotes"
 
 
 def describe(model: type[BaseModel], error: ErrorDetails, node: Node | None) -> str:
@@ -165,7 +164,8 @@ def describe(model: type[BaseModel], error: ErrorDetails, node: Node | None) -> 
         return f"expected {words} {context[name]:g}, not {shown(node)}"
     if kind == "too_short":
         return "expected at least one entry"
-    if kind == "string_type" and (hint := _quote_hint(node, _pattern(_declared(model, path)[1]))):
+    declared, constraints = _declared(model, path)
+    if declared is str and (hint := _quote_hint(node, _pattern(constraints))):
         return f"expected {expected}; {hint}"
     if (network := _network_around(path, model, node)) is not None:
         return f"expected a network without host bits, {network}, not {shown(node)}"

@@ -110,10 +110,14 @@ def node_rules(spec: Spec) -> Iterator[Violation]:
     nodes = frozenset(spec.nodes)
     for name, host in spec.hosts.items():
         place: Path = ("hosts", name)
-        said = {"labels": host.labels, "taints": host.taints, "kubelet": host.kubelet}
-        for field, value in said.items():
+        said = (
+            ("labels", "labels", host.labels),
+            ("taints", "taints", host.taints),
+            ("kubelet", "kubelet settings", host.kubelet),
+        )
+        for field, words, value in said:
             if value and name not in nodes:
-                message = f"{field} are for nodes; {name} is neither control plane nor worker"
+                message = f"only nodes have {words}; {name} is neither control plane nor worker"
                 yield Violation((*place, field), message, about=((*place, "roles"),))
         yield from _labels(host, (*place, "labels"))
         yield from _taints(host, (*place, "taints"))
