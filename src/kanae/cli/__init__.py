@@ -20,6 +20,9 @@ from kanae.errors import KanaeError
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a short commented spec to start from."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
+    "plan": ("plan", "Show what apply would change."),
+    "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
+    "kubeconfig": ("kubeconfig", "Print or merge the cluster's kubeconfig."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
     "lab": ("lab", "Hosts on this machine that behave like bare metal."),

@@ -11,10 +11,11 @@ from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.client import client_query, plan_clients
 from kanae.plan.deeds import AwaitEtcd
 from kanae.plan.desired import TYPICAL, Site, Stages, stages
-from kanae.plan.live import CONFIG_MAPS, key_of
 from kanae.plan.model import Plan
 from kanae.plan.view import View
+from kanae.render import kubeadm
 from kanae.render import paths as at
+from kanae.render.objects import key_of
 from kanae.resources.model import merge
 from kanae.spec.models import Role
 
@@ -29,16 +30,16 @@ def query(site: Site, host: str, manifests: Sequence[dict[str, object]]) -> Quer
         queries.append(client_query(spec, host))
     if Role.CONTROL_PLANE in roles or Role.WORKER in roles:
         files = (
-            control_plane.KUBELET_CONF,
-            control_plane.BOOTSTRAP_KUBELET_CONF,
+            at.KUBELET_CONF,
+            at.BOOTSTRAP_KUBELET_CONF,
             at.KUBELET_CONFIG,
         )
-        queries.append(Query(files=(*files, at.KUBELET_PATCH), contents=(at.KUBELET_PATCH,)))
+        queries.append(Query(files=files))
     if Role.CONTROL_PLANE in roles:
         pods = tuple(f"{at.MANIFESTS}/{pod}.yaml" for pod in control_plane.STATIC_PODS)
         keys: list[ObjectKey] = [key_of(document) for document in manifests]
         keys += [key for addon in objects.ADDONS.values() for key in addon]
-        keys += [key for key, _, _ in CONFIG_MAPS]
+        keys += [key for key, _, _ in kubeadm.CONFIG_MAPS]
         queries.append(
             Query(
                 files=(at.ADMIN_CONF, *pods, f"{spec.etcd.data_dir}/member"),
@@ -84,8 +85,8 @@ def plan(view: View) -> Plan:
     objects.plan_addons(view, builder, [reconfigured])
     fresh = init is not None or bool(joins) or network is not None
     up = nodes.plan_ready(view, builder, via, [init, network, *joins.values()], fresh)
-    nodes.plan_nodes(view, builder, via, joins | ({via: init} if init else {}), up)
-    plan_clients(view, builder, builders, via, [init])
+    nodes.plan_nodes(view, builder, via, {**joins, via: init} if init else joins, up)
+    plan_clients(view, builder, builders, via, init)
     return builder.plan()
 
 

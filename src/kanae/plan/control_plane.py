@@ -18,19 +18,17 @@ from kanae.plan.deeds import (
     ReconfigureKubelet,
     UploadConfig,
 )
-from kanae.plan.live import CONFIG_MAPS, covers, held
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import INIT_STARTED, JOINED, KUBELET, MANIFESTS, View
-from kanae.render import kubeadm
+from kanae.render import api_server, kubeadm
 from kanae.render import paths as at
 from kanae.render.documents import to_yaml
 from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
+from kanae.render.objects import covers
 from kanae.resources.model import text_diff
 from kanae.spec.models import Role
 
 API_PORT = 6443
-KUBELET_CONF = f"{at.KUBERNETES}/kubelet.conf"
-BOOTSTRAP_KUBELET_CONF = f"{at.KUBERNETES}/bootstrap-kubelet.conf"
 Needs = Mapping[str, Sequence[str | None]]
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
@@ -40,13 +38,13 @@ def control_plane_fingerprint(view: View, host: str) -> str:
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
     kinds = ("InitConfiguration", "ClusterConfiguration")
     text = to_yaml([document for document in documents if document["kind"] in kinds])
-    text += kubeadm.api_server_patch(view.spec) or ""
+    text += api_server.patch(view.spec) or ""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def kubelet_fingerprint(view: View, host: str) -> str:
     """Changes exactly when kubelet's configuration on this host has to be written again."""
-    patch = kubelet_patch(view.spec, host, view.host(host).base) or ""
+    patch = kubelet_patch(view.spec, host, view.host(host).base)
     text = to_yaml([kubelet_configuration(view.spec)]) + patch
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -133,7 +131,7 @@ def plan_joins(
 
 def _half_joined(view: View, host: str) -> bool:
     facts = view.host(host)
-    traces = (KUBELET_CONF, BOOTSTRAP_KUBELET_CONF, *(_manifest(pod) for pod in STATIC_PODS))
+    traces = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, *(_manifest(pod) for pod in STATIC_PODS))
     return any(facts.files.get(path) is not None for path in traces)
 
 
@@ -256,10 +254,10 @@ def _upload(view: View, builder: Builder, needs: Needs) -> str | None:
     host = view.alive[0]
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
     changes: list[Change] = []
-    for key, field, kind in CONFIG_MAPS:
+    for key, field, kind in kubeadm.CONFIG_MAPS:
         live = api.objects.get(key)
         wanted = next(document for document in documents if document["kind"] == kind)
-        old_config = held(live, field)
+        old_config = kubeadm.held(live, field)
         if live is None:
             changes.append(Change(Verb.CREATE, "config map", key.name))
         elif not covers(old_config, wanted):

@@ -36,7 +36,6 @@ class LoadImages(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class GatherAuthorities(Deed):
     """Have the cluster's certificate authorities and service-account key in the run's memory.
 

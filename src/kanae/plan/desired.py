@@ -11,9 +11,19 @@ from dataclasses import dataclass
 
 from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact, Kind, artifact_id
+from kanae.artifacts.named import LocalArchive
 from kanae.facts.model import HostBase
-from kanae.plan.view import CLUSTER, LocalArchive
-from kanae.render import containerd, etcd, haproxy, keepalived, kubeadm, kubelet, nginx, system
+from kanae.plan.view import CLUSTER
+from kanae.render import (
+    api_server,
+    containerd,
+    etcd,
+    haproxy,
+    keepalived,
+    kubelet,
+    nginx,
+    system,
+)
 from kanae.render import paths as at
 from kanae.render.kubelet_config import kubelet_patch
 from kanae.resources.artifact import Binary, Image
@@ -135,9 +145,9 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
         File(f"{MARKS}/{CLUSTER}", spec.name, 0o600),
     ]
     if modules:
-        wishes += [File(at.MODULES_CONFIG, system.modules_file(modules)), Modules(tuple(modules))]
+        wishes += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
     if sysctls:
-        wishes.append(File(at.SYSCTL_CONFIG, system.sysctls_file(sysctls)))
+        wishes.append(File(at.SYSCTLS, system.sysctls_file(sysctls)))
         wishes += [Sysctl(setting, value) for setting, value in sysctls.items()]
     if packages:
         wishes.append(Packages(tuple(packages), tuple(quiet)))
@@ -177,8 +187,8 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
     address = str(spec.hosts[host].address)
     pause = site.release.image_references()["pause"]
     config = File(at.CONTAINERD_CONFIG, containerd.config(spec, host, base, pause))
-    unit = File(_unit(at.CONTAINERD_UNIT), containerd.unit(base))
-    kubelet_unit = File(_unit(at.KUBELET_UNIT), kubelet.unit())
+    unit = File(at.CONTAINERD_UNIT, containerd.unit(base))
+    kubelet_unit = File(at.KUBELET_UNIT, kubelet.unit())
     dropin = File(at.KUBELET_DROPIN, kubelet.dropin(address))
     return (
         config,
@@ -187,11 +197,11 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
         kubelet_unit,
         dropin,
         Unit(
-            at.CONTAINERD_UNIT,
+            at.CONTAINERD,
             restart_on=(config.key, unit.key, f"binary:{at.BIN}/containerd"),
         ),
         Unit(
-            at.KUBELET_UNIT,
+            at.KUBELET,
             restart_on=(kubelet_unit.key, dropin.key, f"binary:{at.BIN}/kubelet"),
             running=joined,
         ),
@@ -200,7 +210,7 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
 
 def _images(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     spec, roles = site.spec, site.spec.hosts[host].roles
-    names = list(NODE_IMAGES)
+    names: list[str] = list(NODE_IMAGES)
     if Role.CONTROL_PLANE in roles:
         names += CONTROL_PLANE_IMAGES
         if spec.etcd_topology is EtcdTopology.STACKED:
@@ -228,20 +238,20 @@ def _etcd(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     if Role.ETCD in roles:
         members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
         config = File(at.ETCD_CONFIG, etcd.config(spec, host, members, "new"), 0o600)
-        unit = File(_unit(at.ETCD_UNIT), etcd.unit(spec))
+        unit = File(at.ETCD_UNIT, etcd.unit(spec))
         wishes += [
             Directory(str(spec.etcd.data_dir), 0o700),
             config,
             unit,
-            Unit(at.ETCD_UNIT, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
+            Unit(at.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
         ]
     if Role.CONTROL_PLANE in roles:
         front = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
-        unit = File(_unit(at.ETCD_BALANCER_UNIT), haproxy.etcd_front_unit(base))
+        unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_front_unit(base))
         wishes += [
             front,
             unit,
-            Unit(at.ETCD_BALANCER_UNIT, restart_on=(unit.key,), reload_on=(front.key,)),
+            Unit(at.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(front.key,)),
         ]
     return tuple(wishes)
 
@@ -253,18 +263,18 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     if Role.LOAD_BALANCER in roles:
         name = at.balancer_unit(spec.name)
         config = File(
-            at.balancer_config(spec.name),
+            at.balancer_config(spec),
             nginx.config(spec) if is_nginx else haproxy.front(spec, host, base),
         )
         unit = File(
-            _unit(name),
+            f"{at.UNITS}/{name}",
             nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
         )
         wishes += [config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,))]
         if spec.load_balancer.virtual_address is not None:
             vrrp = at.keepalived_unit(spec.name)
-            settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
-            check = File(_unit(vrrp), keepalived.unit(spec))
+            settings = File(at.keepalived_config(spec), keepalived.config(spec, host, base))
+            check = File(f"{at.UNITS}/{vrrp}", keepalived.unit(spec))
             wishes += [
                 settings,
                 check,
@@ -272,22 +282,17 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
             ]
     if Role.CONTROL_PLANE in roles and is_nginx:
         script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
-        unit = File(_unit(at.GATE_UNIT), nginx.gate_unit())
-        wishes += [script, unit, Unit(at.GATE_UNIT, restart_on=(script.key, unit.key))]
+        unit = File(at.GATE_UNIT, nginx.gate_unit())
+        wishes += [script, unit, Unit(at.GATE, restart_on=(script.key, unit.key))]
     return tuple(wishes)
 
 
 def _kubernetes(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     wishes: list[Resource] = [Directory(at.PATCHES)]
-    patch = kubelet_patch(spec, host, base)
-    wishes.append(Absent(at.KUBELET_PATCH) if patch is None else File(at.KUBELET_PATCH, patch))
+    wishes.append(File(at.KUBELET_PATCH, kubelet_patch(spec, host, base)))
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
-        api = kubeadm.api_server_patch(spec)
+        api = api_server.patch(spec)
         wishes.append(
             Absent(at.API_SERVER_PATCH) if api is None else File(at.API_SERVER_PATCH, api)
         )
     return tuple(wishes)
-
-
-def _unit(name: str) -> str:
-    return f"{at.UNITS}/{name}"

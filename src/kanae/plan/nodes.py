@@ -62,8 +62,8 @@ def _compare(
     gone = tuple(key for key in owned if key and key in have and key not in wanted)
     changes += [Change(Verb.DELETE, "label", f"{host}: {key}") for key in gone]
     spec = cast("Mapping[str, Sequence[Mapping[str, str]]]", node.get("spec", {}))
-    live = [taint for taint in spec.get("taints", ()) if not taint["key"].startswith(TRANSIENT)]
-    wish = taints(view.spec, host)
+    live: list[Mapping[str, str]] = [taint for taint in spec.get("taints", ()) if not taint["key"].startswith(TRANSIENT)]
+    wish = cast("list[Mapping[str, str]]", taints(view.spec, host))
     text = ""
     if _set(live) != _set(wish):
         kept = [taint for taint in spec.get("taints", ()) if taint["key"].startswith(TRANSIENT)]

@@ -9,11 +9,11 @@ from typing import cast
 from kanae.facts.model import ApiFact, ObjectKey
 from kanae.plan.builder import Builder
 from kanae.plan.deeds import Addon, ApplyObjects
-from kanae.plan.live import covers, held, key_of
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
+from kanae.render.objects import covers, key_of
 from kanae.resources.model import text_diff
 
 # What `kubeadm init` leaves in kube-system beside the static pods, by add-on.
@@ -65,7 +65,7 @@ def plan_addons(view: View, builder: Builder, needs: Sequence[str | None]) -> No
 def _proxy_settings(api: ApiFact, documents: Sequence[Mapping[str, object]]) -> list[Change]:
     key = ADDONS["kube-proxy"][1]
     wanted = next(doc for doc in documents if doc["kind"] == "KubeProxyConfiguration")
-    old_config = held(api.objects[key], "config.conf")
+    old_config = kubeadm.held(api.objects[key], "config.conf")
     if covers(old_config, wanted):
         return []
     old, new = to_yaml([old_config]), to_yaml([wanted])
@@ -119,4 +119,4 @@ def _common(live: object, wanted: object) -> object:
     if isinstance(live, list) and isinstance(wanted, list):
         pairs = zip(cast("list[object]", live), cast("list[object]", wanted), strict=False)
         return [_common(have, want) for have, want in pairs]
-    return live
+    return cast("object", live)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from kanae.errors import Refused
-from kanae.plan.live import CONFIG_MAPS, held
+from kanae.facts.model import ApiFact
 from kanae.plan.view import CLUSTER, View
-from kanae.render.kubeadm import cluster_configuration
+from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
 
 
 def refuse(view: View) -> None:
@@ -36,11 +36,16 @@ def _shared(view: View, host: str) -> bool:
     return not set(view.spec.hosts[host].roles) - {"load-balancer", "client"}
 
 
+def _cluster_configuration(api: ApiFact) -> Mapping[str, object]:
+    key, field, _ = CONFIG_MAPS[0]
+    return held(api.objects.get(key), field)
+
+
 def _versions(view: View) -> None:
     api = view.api
     if api is None:
         return
-    config = held(api.objects.get(CONFIG_MAPS[0][0]), CONFIG_MAPS[0][1])
+    config = _cluster_configuration(api)
     installed = str(config.get("kubernetesVersion", view.spec.version))
     if installed != view.spec.version:
         raise Refused(
@@ -103,7 +108,7 @@ def _networks(view: View) -> None:
     api = view.api
     if api is None:
         return
-    live = held(api.objects.get(CONFIG_MAPS[0][0]), CONFIG_MAPS[0][1])
+    live = _cluster_configuration(api)
     if not live:
         return
     wanted = cluster_configuration(view.spec)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kanae.artifacts.catalogue import Release
-from kanae.artifacts.model import Artifact, Kind, artifact_id
+from kanae.artifacts.model import Artifact
+from kanae.artifacts.named import LocalArchive
 from kanae.facts.model import ApiFact, Facts, HostFacts
 from kanae.spec.models import EtcdTopology, Role, Spec
 
@@ -16,17 +17,6 @@ JOINED = "joined"  # fingerprint of the configuration with which kubeadm init or
 MANIFESTS = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
 KUBELET = "kubelet"  # fingerprint of kubelet's configuration, then `sha256sum` of config.yaml
 INIT_STARTED = "init-started"  # kubeadm init was begun here
-
-
-@dataclass(frozen=True, slots=True)
-class LocalArchive:
-    """An image archive that the spec names, as found on the operator's machine."""
-
-    path: str
-    digest: str
-    size: int
-    references: Mapping[str, str]  # reference -> digest of its manifest
-    roles: tuple[Role, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +35,6 @@ class View:
 
     def host(self, name: str) -> HostFacts:
         return self.facts.hosts[name]
-
-    def arch(self, name: str) -> str:
-        return self.host(name).base.arch
 
     def mark(self, host: str, mark: str) -> str | None:
         """A record on a host; None when there is none or the host cannot be reached."""
@@ -83,6 +70,3 @@ class View:
     @property
     def api(self) -> ApiFact | None:
         return self.facts.api
-
-    def artifact(self, kind: Kind, name: str, host: str) -> Artifact | None:
-        return self.artifacts.get(artifact_id(kind, name, self.arch(host)))

@@ -68,7 +68,9 @@ class Image(Resource):
         have = (facts.images or {}).get(self.reference)
         if have is None:
             return Difference("create", f"{self.size / 1e6:.0f} MB")
-        return None if have == self.digest else Difference("update", "other content")
+        # A digest that is not known (a docker archive gets its own on import) cannot differ.
+        known = bool(self.digest)
+        return Difference("update", "other content") if known and have != self.digest else None
 
     def apply(self) -> str:
         return ""

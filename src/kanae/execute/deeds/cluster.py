@@ -8,18 +8,12 @@ from typing import cast
 
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
-from kanae.execute.deeds.kubeadm import KUBECTL
+from kanae.execute.deeds.commands import ETCDCTL, KUBECTL
 from kanae.execute.events import Outcome
 from kanae.plan.deeds import ApplyObjects, AwaitApi, AwaitEtcd, AwaitNodes, SetNode
 from kanae.plan.nodes import OWNED
-from kanae.render import paths as at
 from kanae.resources.model import quote
 from kanae.transport.protocol import must
-
-ETCDCTL = (
-    f"etcdctl --cacert {at.ETCD_CA} --cert {at.ETCD_PROBE_CLIENT} "
-    f"--key {at.ETCD_PROBE_CLIENT.removesuffix('.crt')}.key --command-timeout=3s"
-)
 
 
 async def apply_objects(ctx: StepContext) -> Outcome:

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from kanae.execute.context import StepContext
 from kanae.execute.deeds import guarded
 from kanae.execute.deeds.authorities import authority_hash, authority_public
+from kanae.execute.deeds.commands import ETCDCTL, KUBECTL
 from kanae.execute.events import Outcome
 from kanae.plan.deeds import (
     Addon,
@@ -31,7 +32,6 @@ from kanae.transport.protocol import must
 
 TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
 TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of joins
-KUBECTL = f"kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir /run/kanae/kubectl"
 _LETTERS = string.ascii_lowercase + string.digits
 # What an interrupted init leaves, so that going on with it must not stumble over it. Each is one
 # of kubeadm's named preflight checks; all others stay.
@@ -188,10 +188,7 @@ async def clear(ctx: StepContext) -> Outcome:
     )
     wipe = ""
     if deed.etcd_member:
-        etcdctl = (
-            f"etcdctl --endpoints https://127.0.0.1:2379 --cacert {at.ETCD_CA} "
-            f"--cert {at.ETCD_PROBE_CLIENT} --key {at.ETCD_PROBE_CLIENT.removesuffix('.crt')}.key"
-        )
+        etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:2379"
         await must(
             via,
             f"id=$({etcdctl} member list | grep -F {deed.etcd_member} | cut -d, -f1)\n"
@@ -277,7 +274,7 @@ async def reconfigure_kubelet(ctx: StepContext) -> Outcome:
         f"""set -e; exec 9>{guarded.LOCK}; flock -w 120 9
 kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
 --kubeconfig {at.KUBERNETES}/kubelet.conf >/dev/null
-systemctl restart {at.KUBELET_UNIT} 9>&-
+systemctl restart {at.KUBELET} 9>&-
 {_record_kubelet(deed.fingerprint)}""",
         command="kubeadm upgrade node phase kubelet-config",
         timeout=ctx.left(),

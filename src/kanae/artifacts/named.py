@@ -1,0 +1,151 @@
+"""Files that a spec names: manifests of Kubernetes objects, and archives of images.
+
+Paths are relative to the spec's folder. What comes by URL must have a digest and is kept in the
+cache under it.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ruamel.yaml import YAML, YAMLError
+
+from kanae.artifacts.progress import SilentTask
+from kanae.artifacts.store import Store, hash_file
+from kanae.artifacts.transfer import Http
+from kanae.errors import ArtifactError, ArtifactMismatch
+from kanae.spec.models import ImageArchive, Manifest, Role
+
+CONTAINERD_NAME = "io.containerd.image.name"
+OCI_NAME = "org.opencontainers.image.ref.name"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArchive:
+    """An image archive on the operator's machine.
+
+    digest: of the file. references: image -> digest of its manifest, "" where only the import
+    decides it (docker archives).
+    """
+
+    path: str
+    digest: str
+    size: int
+    references: Mapping[str, str]
+    roles: tuple[Role, ...]
+
+
+def documents(manifests: Sequence[Manifest], base: Path, store: Store) -> list[dict[str, object]]:
+    """All objects of all manifests, in order; the items of a List one by one."""
+    found: list[dict[str, object]] = []
+    for manifest in manifests:
+        path = local(manifest.source, manifest.digest, base, store)
+        found += _objects(path, manifest.source)
+    return found
+
+
+def archives(
+    named: Sequence[ImageArchive], base: Path, store: Store
+) -> tuple[LocalArchive, ...]:
+    return tuple(_archive(each, local(each.source, each.digest, base, store)) for each in named)
+
+
+def local(source: str, digest: str | None, base: Path, store: Store) -> Path:
+    """The file on this machine, fetched when `source` is a URL, its digest checked if given.
+
+    Raises ArtifactError when it cannot be read or had, ArtifactMismatch when it is another.
+    """
+    if "://" in source:
+        if digest is None:
+            raise ArtifactError(f"{source} is a URL and has no digest", remedy="add its sha256")
+        if store.verified(digest):
+            return store.path(digest)
+        with closing(Http()) as http, SilentTask() as task:
+            return http.download_verified(source, digest, store, task)
+    path = (base / Path(source).expanduser()).resolve()
+    try:
+        found = hash_file(path)
+    except OSError as error:
+        raise ArtifactError(
+            f"{source}: {error.strerror or error}", remedy="paths are relative to the spec's folder"
+        ) from None
+    if digest is not None and found != digest:
+        raise ArtifactMismatch(
+            f"{source} has the digest {found}, the spec says {digest}",
+            remedy="find out which of the two is right before you trust the file",
+        )
+    return path
+
+
+def _objects(path: Path, source: str) -> Iterator[dict[str, object]]:
+    try:
+        loaded = list(YAML(typ="safe", pure=True).load_all(path.read_text()))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType,reportUnknownVariableType]  # untyped in ruamel.yaml
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{source} is no YAML: {error}") from None
+    for document in cast("list[object]", loaded):
+        if document is None:
+            continue
+        listed = cast("dict[str, object]", document) if isinstance(document, dict) else {}
+        items = listed.get("items") if str(listed.get("kind", "")).endswith("List") else [listed]
+        for item in cast("list[dict[str, object]]", items or []):
+            if not ("kind" in item and "apiVersion" in item and "metadata" in item):
+                raise ArtifactError(
+                    f"{source} holds something that is no Kubernetes object",
+                    remedy="every document needs apiVersion, kind and metadata",
+                )
+            yield item
+
+
+def _archive(named: ImageArchive, path: Path) -> LocalArchive:
+    try:
+        with tarfile.open(path) as tar:
+            references = dict(_references(tar))
+    except (tarfile.TarError, KeyError, ValueError, OSError) as error:
+        raise ArtifactError(
+            f"{named.source} is no OCI or docker image archive: {error}",
+            remedy="make it with `docker save`, `ctr images export` or `skopeo copy`",
+        ) from None
+    if not references:
+        raise ArtifactError(
+            f"{named.source} names no image",
+            remedy="save images by their full names (registry/name:tag), not by their ids",
+        )
+    size = path.stat().st_size
+    return LocalArchive(
+        str(path), hash_file(path), size, references, tuple(named.roles)
+    )
+
+
+def _references(tar: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+    names = set(tar.getnames())
+    if "index.json" in names:
+        for entry in _json(tar, "index.json")["manifests"]:
+            notes = entry.get("annotations", {})
+            name = notes.get(CONTAINERD_NAME) or notes.get(OCI_NAME, "")
+            if "/" in name or ":" in name:
+                yield name, entry["digest"]
+    if "manifest.json" in names:
+        for entry in _json(tar, "manifest.json"):
+            for name in entry.get("RepoTags") or ():
+                yield _qualified(name), ""
+
+
+def _json(tar: tarfile.TarFile, name: str) -> Any:
+    member = tar.extractfile(name)
+    if member is None:
+        raise ValueError(f"{name} is no file")
+    return json.loads(member.read())
+
+
+def _qualified(name: str) -> str:
+    """As containerd names it: docker's short names are of docker.io, library/ where no owner."""
+    first, slash, _ = name.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return name
+    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"

@@ -1,0 +1,32 @@
+"""How results are written: text for people, JSON or YAML for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import StringIO
+
+import click
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="How results are written.",
+)
+
+
+def emit(value: object, output: str, text: Callable[[], str]) -> None:
+    """A result on standard output in the wanted form. value: JSON-able."""
+    if output == "json":
+        click.echo(json.dumps(value, indent=2))
+    elif output == "yaml":
+        from ruamel.yaml import YAML
+
+        buffer = StringIO()
+        YAML(typ="safe").dump(value, buffer)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
+        click.echo(buffer.getvalue(), nl=False)
+    else:
+        click.echo(text(), nl=False)
