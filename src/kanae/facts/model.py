@@ -198,20 +198,25 @@ class ApiFact:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """All of one host at one time. A path, unit or package that is not there maps to None."""
+    """All of one host at one time. A path, unit or package that is not there maps to None.
+
+    marks: kanae's own records on the host, name -> content.
+    """
 
     host: str
     read_at: datetime
     base: HostBase
     files: Mapping[str, FileFact | None] = field(default_factory=dict[str, FileFact | None])
-    certificates: Mapping[str, CertificateFact | None] = field(default_factory=dict[str, CertificateFact | None])
+    certificates: Mapping[str, CertificateFact | None] = field(
+        default_factory=dict[str, CertificateFact | None]
+    )
     units: Mapping[str, UnitFact | None] = field(default_factory=dict[str, UnitFact | None])
     packages: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     sysctls: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     images: Mapping[str, str] | None = None  # reference -> digest; None when not asked or no answer
     api: ApiFact | None = None  # None when not asked or when it does not answer
     etcd: EtcdFact | None = None
-    marks: Mapping[str, str] = field(default_factory=dict[str, str])  # kanae's own records, name -> content
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

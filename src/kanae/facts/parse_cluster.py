@@ -1,0 +1,135 @@
+"""What etcd, the API server and containerd answered. No answer, or half of one, reads as None."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from kanae.facts.frame import Answer
+from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, ObjectKey
+
+Json = Mapping[str, object]
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_images(answer: Answer) -> dict[str, str] | None:
+    """Reference -> digest from `ctr images ls`, whose columns are REF TYPE DIGEST ..."""
+    if "answer images" not in answer.sections:
+        return None
+    images: dict[str, str] = {}
+    for line in answer.decoded("answer images").decode(errors="replace").splitlines()[1:]:
+        words = line.split()
+        if len(words) > 2 and _DIGEST.fullmatch(words[2]):
+            images[words[0]] = words[2]
+    return images
+
+
+def parse_etcd(answer: Answer) -> EtcdFact | None:
+    """A member that does not answer about itself is not there."""
+    endpoints = _json(answer, "answer etcd-status")
+    listing = _json(answer, "answer etcd-members")
+    if not isinstance(endpoints, list) or not endpoints or not isinstance(listing, dict):
+        return None
+    status = _map(_map(cast("list[object]", endpoints)[0]).get("Status"))
+    header = _map(status.get("header"))
+    if not header:
+        return None
+    return EtcdFact(
+        members=tuple(map(_member, _maps(cast("Json", listing).get("members")))),
+        member_id=_hex(header.get("member_id")),
+        leader_id=_hex(status.get("leader")),
+        version=_text(status.get("version")),
+        db_size=_number(status.get("dbSize")),
+        db_in_use=_number(status.get("dbSizeInUse")),
+        revision=_number(header.get("revision")),
+        raft_index=_number(status.get("raftIndex")),
+        raft_applied=_number(status.get("raftAppliedIndex")),
+        errors=tuple(map(_text, _list(status.get("errors")))),
+    )
+
+
+def _member(entry: Json) -> EtcdMember:
+    return EtcdMember(
+        id=_hex(entry.get("ID")),
+        name=_text(entry.get("name")),
+        peer_urls=tuple(map(_text, _list(entry.get("peerURLs")))),
+        client_urls=tuple(map(_text, _list(entry.get("clientURLs")))),
+        learner=entry.get("isLearner") is True,
+    )
+
+
+def parse_api(answer: Answer, objects: Sequence[ObjectKey]) -> ApiFact | None:
+    """None unless the server said its version and listed its nodes."""
+    version = _map(_json(answer, "answer api-version"))
+    nodes = _map(_json(answer, "answer api-nodes"))
+    if "gitVersion" not in version or "items" not in nodes:
+        return None
+    got: list[Json] = []
+    for section in answer.sections:
+        if section.startswith("answer api-objects-"):
+            document = _map(_json(answer, section))
+            got += _maps(document["items"]) if "items" in document else [document]
+    return ApiFact(
+        ready=answer.decoded("answer api-ready").strip() == b"ok",
+        version=_text(version.get("gitVersion")),
+        nodes={name: node for node in _maps(nodes["items"]) if (name := _metadata(node, "name"))},
+        objects=dict(_matches(objects, got)),
+    )
+
+
+def _matches(keys: Sequence[ObjectKey], got: Sequence[Json]) -> Iterator[tuple[ObjectKey, Json]]:
+    for key in keys:
+        for document in got:
+            if (
+                _metadata(document, "name") == key.name
+                and _metadata(document, "namespace") == key.namespace
+                and _is(document, key.resource)
+            ):
+                yield key, document
+
+
+def _is(document: Json, resource: str) -> bool:
+    """Whether a document is of a resource as kubectl takes it: daemonsets.apps, daemonset."""
+    kind = _text(document.get("kind")).lower()
+    group = _text(document.get("apiVersion")).rpartition("/")[0]
+    name, _, rest = resource.partition(".")
+    if rest and group not in {rest, rest.partition(".")[2]}:
+        return False
+    return name in {kind, f"{kind}s", f"{kind}es", f"{kind[:-1]}ies"}
+
+
+def _metadata(document: Json, name: str) -> str:
+    return _text(_map(document.get("metadata")).get(name))
+
+
+def _json(answer: Answer, section: str) -> object:
+    try:
+        return json.loads(answer.decoded(section) or b"null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _map(value: object) -> Json:
+    return cast("Json", value) if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _maps(value: object) -> list[Json]:
+    return [cast("Json", item) for item in _list(value) if isinstance(item, dict)]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _hex(value: object) -> str:
+    return f"{_number(value):x}"

@@ -1,0 +1,174 @@
+"""The script of facts: one POSIX sh text for one host and one round trip.
+
+It needs only coreutils, util-linux, iproute2 and systemd; everything else is used where it is
+found. Forks cost most of its time, so each program is called once for all names. What it prints
+is read by `kanae.facts.parse`:
+
+    kanae-facts 1 MARK        MARK is the host's clock in nanoseconds, so that nothing that a
+    #MARK section             program prints can pass for the start of a section
+    ...
+    #MARK end CLOCK
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+
+from kanae.facts import shell
+from kanae.facts.model import ObjectKey, Query
+
+STATE = "/var/lib/kanae"
+_UNIT = re.compile(
+    r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|mount|target|path|slice|swap|scope)"
+)
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_SYSCTL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.*/@:-]*")
+_RESOURCE = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.:-]*")
+
+# Read on every host, whole, by one `head`.
+BASE_FILES = (
+    "/proc/sys/kernel/hostname",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/uptime",
+    "/proc/meminfo",
+    "/proc/filesystems",
+    "/etc/machine-id",
+    "/etc/os-release",
+    "/etc/resolv.conf",
+    "/run/systemd/resolve/resolv.conf",
+    "/sys/class/dmi/id/product_uuid",
+    "/sys/fs/selinux/enforce",
+)
+
+# Kernel feature -> the symbol in the kernel's configuration that builds it.
+KERNEL_FEATURES = {
+    "overlay": "CONFIG_OVERLAY_FS",
+    "br_netfilter": "CONFIG_BRIDGE_NETFILTER",
+    "bridge": "CONFIG_BRIDGE",
+    "veth": "CONFIG_VETH",
+    "vxlan": "CONFIG_VXLAN",
+    "nf_conntrack": "CONFIG_NF_CONNTRACK",
+    "nf_tables": "CONFIG_NF_TABLES",
+    "ip_tables": "CONFIG_IP_NF_IPTABLES",
+    "openvswitch": "CONFIG_OPENVSWITCH",
+}
+
+# Programs that kubeadm, kubelet, kube-proxy, the balancers and kanae call on some role's hosts.
+PROGRAMS = [
+    "base64",
+    "conntrack",
+    "cp",
+    "ethtool",
+    "haproxy",
+    "head",
+    "ip",
+    "iptables",
+    "keepalived",
+    "kmod",
+    "losetup",
+    "modprobe",
+    "mount",
+    "nft",
+    "nginx",
+    "nsenter",
+    "openssl",
+    "sha256sum",
+    "socat",
+    "stat",
+    "systemctl",
+    "tar",
+    "timeout",
+    "umount",
+]
+
+
+def script(query: Query, state: str = STATE) -> str:
+    """The script that asks `query`. state: kanae's folder on the host.
+
+    Raises ValueError for a name that no host could have (a line break in a path, an option in
+    place of a unit): such a query is a mistake in kanae, not in a spec.
+    """
+    parts = [
+        shell.HEAD.format(state=shlex.quote(state), slow="y" if _slow(query) else ""),
+        *_background(query),
+        shell.BASE.format(
+            files=_quoted((*BASE_FILES, *(sysctl_path(s) for s in query.sysctls))),
+            features=" ".join(f"{name}:{symbol}" for name, symbol in KERNEL_FEATURES.items()),
+            programs=" ".join(PROGRAMS),
+            disks=_quoted(_path(p) for p in query.disks),
+        ),
+        shell.FILES.format(
+            texts=_quoted_lines(_path(p) for p in query.contents),
+            paths=_quoted(dict.fromkeys(_path(p) for p in (*query.files, *query.contents))),
+        ),
+    ]
+    if query.certificates:
+        parts.append(shell.CERTIFICATES.format(paths=_quoted(map(_path, query.certificates))))
+    if query.units:
+        parts.append(shell.UNITS.format(units=_quoted(_like(_UNIT, u) for u in query.units)))
+    if query.packages:
+        names = _quoted(_like(_PACKAGE, p) for p in query.packages)
+        parts.append(shell.PACKAGES.format(packages=names))
+    parts.append(shell.TAIL.format())
+    return "".join(parts)
+
+
+def sysctl_path(name: str) -> str:
+    """Path below /proc/sys, by sysctl(8)'s rule: the separator is the one that comes first."""
+    _like(_SYSCTL, name)
+    if ".." in name or "//" in name:
+        raise ValueError(f"not a sysctl: {name!r}")
+    slash, dot = name.find("/"), name.find(".")
+    if slash == -1 or -1 < dot < slash:
+        name = name.translate(str.maketrans("./", "/."))
+    return f"/proc/sys/{name}"
+
+
+def _slow(query: Query) -> bool:
+    return query.images or query.etcd or query.cluster
+
+
+def _background(query: Query) -> Iterable[str]:
+    """What waits for other programs runs beside the rest, so that their time-outs do not add up."""
+    if query.images:
+        yield shell.IMAGES.format()
+    if query.etcd:
+        yield shell.ETCD.format()
+    if query.cluster:
+        server = f"https://{_like(_NAME, query.address)}:{query.api_port:d}"
+        yield shell.CLUSTER.format(server=server, gets="".join(_gets(query.objects)))
+
+
+def _gets(objects: Iterable[ObjectKey]) -> Iterable[str]:
+    """One kubectl for each namespace: it cannot mix namespaces in one call."""
+    namespaces: dict[str, list[str]] = {}
+    for key in objects:
+        name = f"{_like(_RESOURCE, key.resource)}/{_like(_NAME, key.name)}"
+        namespaces.setdefault(key.namespace, []).append(name)
+    for number, (namespace, names) in enumerate(namespaces.items()):
+        where = f"-n {_like(_NAME, namespace)}" if namespace else ""
+        yield shell.OBJECTS.format(number=number, where=where, names=_quoted(names))
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/") or re.search(r"[\x00-\x1f\\]| -> ", path):
+        raise ValueError(f"not a path to ask for: {path!r}")
+    return path
+
+
+def _like(pattern: re.Pattern[str], name: str) -> str:
+    if not pattern.fullmatch(name):
+        raise ValueError(f"not a name to ask for: {name!r}")
+    return name
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _quoted_lines(words: Iterable[str]) -> str:
+    return shlex.quote("\n".join(words))
