@@ -11,6 +11,8 @@ from kanae.facts.frame import Answer
 from kanae.facts.model import HostBase, Interface, Listener, Route
 
 _HEADER = re.compile(r"==> (/.*) <==")
+# uname's words -> Go's, which Kubernetes uses everywhere.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _PROCESS = re.compile(r'\(\("([^"]*)"')
 _RESOLVED_STUB = "127.0.0.53"
@@ -48,7 +50,7 @@ def parse_base(
         os_id=release.get("ID", ""),
         os_version=release.get("VERSION_ID", ""),
         os_name=release.get("PRETTY_NAME", ""),
-        arch=system.get("arch", ""),
+        arch=_ARCHITECTURES.get(machine := system.get("arch", ""), machine),
         kernel=_first(read, "/proc/sys/kernel/osrelease"),
         cpus=_int(system.get("cpus", "")),
         memory=_int(memory["MemTotal"]) * 1024,
