@@ -140,7 +140,8 @@ def etcd_front(spec: Spec, host: str) -> str:
     stats socket /run/kanae-etcd-balancer.sock mode 600 level admin
     user haproxy
     group haproxy
-    maxconn 4000
+    # An API server holds some hundred connections, one or two for each kind of object.
+    maxconn 1500
     hard-stop-after 15m
 
 defaults

@@ -124,7 +124,7 @@ def gate_script(spec: Spec, host: str) -> str:
         banner=banner(),
         host=host,
         port=ports.API_SERVER,
-        balancers=", ".join(addresses),
+        balancers=f"elements = {{ {', '.join(addresses)} }}" if addresses else "",
     )
 
 
@@ -162,7 +162,7 @@ delete table $table
 table $table {{
     set balancers {{
         type ipv4_addr
-        elements = {{ {balancers} }}
+        {balancers}
     }}
     set closed {{
         type inet_service
@@ -213,14 +213,16 @@ watch)
         28) now=${{state:-closed}} ;;
         *) now=open ;;
         esac
-        [ "$now" = "$state" ] || echo "$now"
-        state=$now
+        if [ "$now" != "$state" ]; then
+            echo "$now"
+            [ "$now" = closed ] || open
+            state=$now
+        fi
         if [ "$state" = closed ]; then
             close
             sleep 0.2
         else
-            open
-            sleep 0.5
+            sleep 1
         fi
     done
     ;;

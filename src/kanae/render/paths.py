@@ -64,6 +64,11 @@ GATE: Final = "kanae-apiserver-gate.service"
 GATE_UNIT: Final = f"{UNITS}/{GATE}"
 GATE_SCRIPT: Final = f"{KANAE}/apiserver-gate.sh"
 
+# On control-plane hosts: an orderly end of the API server when the host is shut down.
+SHUTDOWN: Final = "kanae-shutdown.service"
+SHUTDOWN_UNIT: Final = f"{UNITS}/{SHUTDOWN}"
+SHUTDOWN_SCRIPT: Final = f"{KANAE}/shutdown.sh"
+
 
 def key(certificate: str) -> str:
     """Path of the private key that belongs to a certificate's path."""
