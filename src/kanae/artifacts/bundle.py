@@ -149,6 +149,9 @@ class BundleSupplier:
     def key(self, item: Item) -> str:
         return hashlib.sha256(f"bundle\n{self._bundle.digest}\n{item.id}".encode()).hexdigest()
 
+    def close(self) -> None:
+        pass
+
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         return [list(items)] if items else []
 

@@ -39,8 +39,10 @@ def obtain(
     """
     telling = progress if progress is not None else Silent()
     items = select(release, arches, names)
-    with store.in_use():
-        choice = choose(source, release, items, store, mirror=mirror, bundle=bundle)
+    with (
+        store.in_use(),
+        choose(source, release, items, store, mirror=mirror, bundle=bundle) as choice,
+    ):
         if choice.reason:
             telling.say(choice.reason)
         missing = [item for item in items if store.get(choice.supplier.key(item)) is None]
@@ -60,8 +62,10 @@ def lookup(
 ) -> ArtifactSet:
     """As `obtain`, but only what the store already has: nothing is fetched, built or probed."""
     items = select(release, arches, names)
-    choice = choose(source, release, items, store, mirror=mirror, bundle=bundle, probing=False)
-    found = (store.get(choice.supplier.key(item)) for item in items)
+    with choose(
+        source, release, items, store, mirror=mirror, bundle=bundle, probing=False
+    ) as choice:
+        found = [store.get(choice.supplier.key(item)) for item in items]
     return ArtifactSet(artifact for artifact in found if artifact is not None)
 
 

@@ -50,9 +50,7 @@ def documents(manifests: Sequence[Manifest], base: Path, store: Store) -> list[d
     return found
 
 
-def archives(
-    named: Sequence[ImageArchive], base: Path, store: Store
-) -> tuple[LocalArchive, ...]:
+def archives(named: Sequence[ImageArchive], base: Path, store: Store) -> tuple[LocalArchive, ...]:
     return tuple(_archive(each, local(each.source, each.digest, base, store)) for each in named)
 
 
@@ -117,9 +115,7 @@ def _archive(named: ImageArchive, path: Path) -> LocalArchive:
             remedy="save images by their full names (registry/name:tag), not by their ids",
         )
     size = path.stat().st_size
-    return LocalArchive(
-        str(path), hash_file(path), size, references, tuple(named.roles)
-    )
+    return LocalArchive(str(path), hash_file(path), size, references, tuple(named.roles))
 
 
 def _references(tar: tarfile.TarFile) -> Iterator[tuple[str, str]]:

@@ -58,24 +58,28 @@ def add_layer(store: Store, members: Iterable[Member]) -> Layer:
     Raises ArtifactError when zstd fails, MachineUnfit when there is none.
     """
     with store.new_file() as part:
-        try:
-            zstd = subprocess.Popen(ZSTD, stdin=subprocess.PIPE, stdout=part.open("wb"))
-        except FileNotFoundError as error:
-            raise MachineUnfit(
-                "there is no program zstd on this machine, which compresses image layers",
-                remedy="install it (on Debian: apt-get install zstd)",
-            ) from error
-        with zstd, cast(IO[bytes], zstd.stdin) as stream:
-            hashing = _Hashing(stream)
-            with tarfile.open(
-                fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
-            ) as tar:
-                for member in sorted(members, key=lambda m: m.path):
-                    _add_member(tar, member)
+        with part.open("wb") as packed, _zstd(packed) as zstd:
+            with cast(IO[bytes], zstd.stdin) as stream:
+                hashing = _Hashing(stream)
+                with tarfile.open(
+                    fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
+                ) as tar:
+                    for member in sorted(members, key=lambda m: m.path):
+                        _add_member(tar, member)
         if zstd.returncode != 0:
             raise ArtifactError(f"zstd ended with status {zstd.returncode}")
         digest, size = store.add_file(part)
     return Layer(digest, size, hashing.digest)
+
+
+def _zstd(output: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(ZSTD, stdin=subprocess.PIPE, stdout=output)
+    except FileNotFoundError as error:
+        raise MachineUnfit(
+            "there is no program zstd on this machine, which compresses image layers",
+            remedy="install it (on Debian: apt-get install zstd)",
+        ) from error
 
 
 def _add_member(tar: tarfile.TarFile, member: Member) -> None:

@@ -10,10 +10,8 @@ from pathlib import Path
 from kanae.artifacts.build.supplier import BuildSupplier
 from kanae.artifacts.bundle import BundleSupplier
 from kanae.artifacts.catalogue import Item, Release
-from kanae.artifacts.registry import Reference
 from kanae.artifacts.store import Store
 from kanae.artifacts.supplier import Supplier
-from kanae.artifacts.transfer import Http, Limits
 from kanae.artifacts.upstream import UpstreamSupplier
 from kanae.errors import KanaeError, UsageError
 from kanae.spec.models import ArtifactSource
@@ -24,10 +22,19 @@ PROBE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A source and, where it was not the user's own choice, one line that says why."""
+    """A source and, where it was not the user's own choice, one line that says why.
+
+    As a context manager it lets go of the source's connections at the end.
+    """
 
     supplier: Supplier
     reason: str = ""
+
+    def __enter__(self) -> Choice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.supplier.close()
 
 
 def choose(
@@ -89,6 +96,9 @@ def _automatic(
 
 def _refusal(items: Sequence[Item], upstream: UpstreamSupplier) -> str | None:
     """Why upstream cannot be used, or None when it can: one small request to it."""
+    from kanae.artifacts.registry import Reference
+    from kanae.artifacts.transfer import Http, Limits
+
     found: list[str | None] = []
 
     def ask() -> None:

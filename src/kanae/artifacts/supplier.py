@@ -32,6 +32,10 @@ class Supplier(Protocol):
         """Items that are made or fetched in one go, in the order in which to do it."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
     def supply(self, items: Sequence[Item], store: Store, progress: Progress) -> None:
         """Put every item of one group into the store. The caller holds the items' locks."""
         ...

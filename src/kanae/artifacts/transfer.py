@@ -79,7 +79,7 @@ class Http:
                 if not _passing(answer.status_code):
                     return answer
                 failures.append(_Broken(f"the server answers {answer.status_code}"))
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 failures.append(error)
             self._pause(where, failures)
 
@@ -142,7 +142,7 @@ class Http:
             try:
                 self._transfer(where, part, task, dict(headers or {}), begin)
                 return
-            except (httpx2.TransportError, _Broken) as error:
+            except (httpx2.RequestError, _Broken) as error:
                 if _size(part) > before:
                     failures.clear()
                 failures.append(error)

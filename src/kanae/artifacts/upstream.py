@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kanae.artifacts import registry
 from kanae.artifacts.catalogue import Item
 from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import CHUNK, Store
 from kanae.artifacts.supplier import entry_for, item_key
-from kanae.artifacts.transfer import Http, published_digest
 from kanae.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from kanae.artifacts.transfer import Http, Limits
 
 
 class UpstreamSupplier:
@@ -23,9 +26,18 @@ class UpstreamSupplier:
     # Enough to fill a link in spite of round trips, few enough to be polite.
     parallel = 4
 
-    def __init__(self, mirror: Mapping[str, str] | None = None, http: Http | None = None) -> None:
+    def __init__(
+        self, mirror: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> None:
         self.mirror = dict(mirror or {})
-        self._http = http if http is not None else Http(self.mirror)
+        self._limits = limits
+
+    # The HTTP library is imported where it is used: a warm fetch needs only the keys.
+    @cached_property
+    def _http(self) -> Http:
+        from kanae.artifacts.transfer import Http
+
+        return Http(self.mirror, self._limits)
 
     @property
     def label(self) -> str:
@@ -34,6 +46,10 @@ class UpstreamSupplier:
     def key(self, item: Item) -> str:
         where = "\n".join(f"{host}={url}" for host, url in sorted(self.mirror.items()))
         return item_key(self.label, item, where)
+
+    def close(self) -> None:
+        if "_http" in self.__dict__:
+            self._http.close()
 
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Binaries that come in one file together; each image alone."""
@@ -45,6 +61,8 @@ class UpstreamSupplier:
 
     def supply(self, items: Sequence[Item], store: Store, progress: Progress) -> None:
         if items[0].kind is Kind.IMAGE:
+            from kanae.artifacts import registry
+
             for item in items:
                 image = registry.pull(self._http, item.reference, item.arch, store, progress)
                 store.put(
@@ -56,6 +74,8 @@ class UpstreamSupplier:
             self._binaries(items, store, progress)
 
     def _binaries(self, items: Sequence[Item], store: Store, progress: Progress) -> None:
+        from kanae.artifacts.transfer import published_digest
+
         remote = items[0].remote
         if remote is None:
             raise ArtifactError(f"the catalogue does not say where {items[0].name} lies upstream")

@@ -27,6 +27,9 @@ class BuildSupplier:
     def key(self, item: Item) -> str:
         return item_key("build", item, repr(oci.ZSTD) if item.layout is not None else "")
 
+    def close(self) -> None:
+        pass
+
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
         """Items of one module and architecture; the longest build first."""
         grouped: dict[tuple[str, str, str], list[Item]] = {}
