@@ -68,6 +68,7 @@ class Prober:
         self._running: set[asyncio.Task[None]] = set()
         self._counts = [0] * (len(BOUNDS) + 1)
         self._worst = 0.0
+        self._reported, self._used = time.monotonic(), _cpu()
 
     def now(self) -> float:
         return time.monotonic() - self._config.zero
@@ -222,18 +223,20 @@ class Prober:
 
     async def _report(self) -> None:
         """Write what has been recorded, and once a second the prober's own lag and CPU share."""
-        before, cpu, rounds = time.monotonic(), _cpu(), 0
+        rounds = 0
         while True:
             await asyncio.sleep(_FLUSH)
             rounds += 1
             if rounds % 5 == 0:
-                now, used = time.monotonic(), _cpu()
-                self._writer.add(
-                    Lag(self.now(), tuple(self._counts), self._worst, (used - cpu) / (now - before))
-                )
-                self._counts, self._worst = [0] * (len(BOUNDS) + 1), 0.0
-                before, cpu = now, used
+                self._report_lag()
             self._writer.flush()
+
+    def _report_lag(self) -> None:
+        now, used = time.monotonic(), _cpu()
+        share = (used - self._used) / (now - self._reported)
+        self._writer.add(Lag(self.now(), tuple(self._counts), self._worst, round(share, 3)))
+        self._counts, self._worst = [0] * (len(BOUNDS) + 1), 0.0
+        self._reported, self._used = now, used
 
     async def run(self, finish: asyncio.Event) -> None:
         """The workload until `finish` is set or its longest time is over, then the settling."""
@@ -261,6 +264,7 @@ class Prober:
         self._writer.write(Phase(self.now(), "stop"))
         for table in tables[1:]:
             table.cancel()
+        self._report_lag()
         while self._running:
             # No request outlives its deadline.
             await asyncio.wait(set(self._running))
