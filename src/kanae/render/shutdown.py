@@ -23,7 +23,7 @@ def unit() -> str:
     return f"""{banner()}[Unit]
 Description=orderly end of the Kubernetes control plane at shutdown
 Before={paths.KUBELET}
-After=network-online.target {paths.CONTAINERD} {paths.ETCD} {paths.ETCD_BALANCER}
+After=network-online.target {paths.CONTAINERD} {paths.ETCD} {paths.ETCD_BALANCER} {paths.GATE}
 Wants=network-online.target
 
 [Service]

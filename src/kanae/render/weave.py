@@ -11,7 +11,7 @@ from typing import Final
 from kanae.facts.model import HostBase
 from kanae.render.documents import Document
 from kanae.render.objects import meta
-from kanae.spec.models import ProxyMode, Spec
+from kanae.spec.models import Spec
 
 VERSION: Final = "2.9.0"
 IMAGE: Final = f"docker.io/rajchaudhuri/weave-kube:{VERSION}"
@@ -30,7 +30,10 @@ def objects(spec: Spec, bases: tuple[HostBase, ...] = ()) -> list[Document]:
     it could not talk by it, so where any lacks it (or none is known) all do without.
     """
     fast = bool(bases) and all("openvswitch" in base.kernel_features for base in bases)
-    return [*_access(), _daemon_set(spec, fast)]
+    # iptables of today's distributions writes nft tables; kubelet and kube-proxy use it too.
+    legacy = any("nf_tables" not in base.kernel_features for base in bases)
+    environment = _environment(spec, fast, "legacy" if legacy else "nft")
+    return [*_access(), _daemon_set(environment)]
 
 
 def _access() -> list[Document]:
@@ -87,36 +90,40 @@ def _binding(kind: str, metadata: Document, role: str, subject: dict[str, str]) 
     }
 
 
-def _daemon_set(spec: Spec, fast: bool) -> Document:
+_HOSTNAME: Final[Document] = {
+    "name": "HOSTNAME",
+    "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}},
+}
+
+
+def _environment(spec: Spec, fast: bool, backend: str) -> list[Document]:
+    said = {
+        "INIT_CONTAINER": "true",
+        "CHECKPOINT_DISABLE": "1",
+        "IPALLOC_RANGE": str(spec.networks.pods),
+        "IPTABLES_BACKEND": backend,
+    }
+    if not fast:
+        said["WEAVE_NO_FASTDP"] = "1"
+    variables: list[Document] = [{"name": name, "value": value} for name, value in said.items()]
+    return [_HOSTNAME, *variables]
+
+
+def _daemon_set(environment: list[Document]) -> Document:
     labels = {"name": _NAME}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
         "metadata": meta(_NAME, _NAMESPACE),
         "spec": {
-            # As upstream's: after an update without a readiness probe's word, wait a little.
             "minReadySeconds": 5,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(spec, fast)},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(environment)},
         },
     }
 
 
-def _pod(spec: Spec, fast: bool) -> Document:
-    hostname: Document = {
-        "name": "HOSTNAME",
-        "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}},
-    }
-    backend = "nft" if spec.kube_proxy.mode is ProxyMode.NFTABLES else "legacy"
-    environment: list[Document] = [
-        hostname,
-        {"name": "INIT_CONTAINER", "value": "true"},
-        {"name": "CHECKPOINT_DISABLE", "value": "1"},
-        {"name": "IPALLOC_RANGE", "value": str(spec.networks.pods)},
-        {"name": "IPTABLES_BACKEND", "value": backend},
-    ]
-    if not fast:
-        environment.append({"name": "WEAVE_NO_FASTDP", "value": "1"})
+def _pod(environment: list[Document]) -> Document:
     lock = {"name": "xtables-lock", "mountPath": "/run/xtables.lock"}
     host = [
         {"name": "cni-bin", "mountPath": "/host/opt"},
@@ -169,7 +176,7 @@ def _pod(spec: Spec, fast: bool) -> Document:
             {
                 "name": "weave-npc",
                 "image": POLICY_IMAGE,
-                "env": [hostname],
+                "env": [_HOSTNAME],
                 "resources": {"requests": {"cpu": "50m", "memory": "100Mi"}},
                 "securityContext": {"privileged": True},
                 "volumeMounts": [lock],

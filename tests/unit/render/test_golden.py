@@ -1,0 +1,145 @@
+"""Every file of every example, as it is written. `KANAE_GOLDEN=write pytest ...` writes them anew;
+then read the difference before it is committed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from kanae.facts.model import HostBase
+from kanae.render import (
+    api_server,
+    containerd,
+    etcd,
+    flannel,
+    haproxy,
+    keepalived,
+    kubeadm,
+    kubelet,
+    nginx,
+    paths,
+    shutdown,
+    system,
+    weave,
+)
+from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
+
+from .cases import EXAMPLES, ROOT, V1, V2, example, on
+
+GOLDEN: Final = ROOT / "tests" / "golden" / "render"
+PAUSE: Final = "registry.k8s.io/pause:3.10.2"
+FLANNEL: Final = "ghcr.io/flannel-io/flannel:v0.28.10"
+BASES: Final = {"v1": V1, "v2": V2}
+
+
+def node_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
+    address = str(spec.hosts[host].address)
+    return {
+        paths.CONTAINERD_CONFIG: containerd.config(spec, host, base, PAUSE),
+        paths.CONTAINERD_UNIT: containerd.unit(base),
+        paths.CRICTL_CONFIG: containerd.crictl(),
+        paths.KUBELET_UNIT: kubelet.unit(),
+        paths.KUBELET_DROPIN: kubelet.dropin(address),
+        paths.KUBELET_PATCH: kubeadm.kubelet_patch(spec, host, base),
+    }
+
+
+def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
+    files = {
+        paths.KUBEADM_CONFIG: kubeadm.to_yaml(kubeadm.init_documents(spec, host, base)),
+        paths.SHUTDOWN_UNIT: shutdown.unit(),
+        paths.SHUTDOWN_SCRIPT: shutdown.script(),
+    }
+    if (patch := api_server.patch(spec)) is not None:
+        files[paths.API_SERVER_PATCH] = patch
+    if spec.etcd_topology is EtcdTopology.EXTERNAL:
+        files[paths.ETCD_BALANCER_CONFIG] = haproxy.etcd_front(spec, host)
+        files[paths.ETCD_BALANCER_UNIT] = haproxy.etcd_front_unit(base)
+    if spec.load_balancer.kind is Balancer.NGINX:
+        files[paths.GATE_SCRIPT] = nginx.gate_script(spec, host)
+        files[paths.GATE_UNIT] = nginx.gate_unit()
+    return files
+
+
+def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
+    unit = f"{paths.UNITS}/{paths.balancer_unit(spec.name)}"
+    is_nginx = spec.load_balancer.kind is Balancer.NGINX
+    files = {
+        paths.balancer_config(spec): nginx.config(spec)
+        if is_nginx
+        else haproxy.front(spec, host, base),
+        unit: nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
+    }
+    if spec.load_balancer.virtual_address is not None:
+        files[paths.keepalived_config(spec)] = keepalived.config(spec, host, base)
+        files[f"{paths.UNITS}/{paths.keepalived_unit(spec.name)}"] = keepalived.unit(spec)
+    return files
+
+
+def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
+    """Path -> text of all that a host gets."""
+    roles = spec.hosts[host].roles
+    files: dict[str, str] = {}
+    if settings := system.sysctls(spec, host, base):
+        files[paths.SYSCTLS] = system.sysctls_file(settings)
+    if modules := system.modules(spec, host):
+        files[paths.MODULES] = system.modules_file(modules)
+    if host in spec.nodes:
+        files |= node_files(spec, host, base)
+    if Role.CONTROL_PLANE in roles:
+        files |= control_plane_files(spec, host, base)
+    elif Role.WORKER in roles:
+        joining = kubeadm.join_documents(spec, host, base, control_plane=False)
+        files["(join)"] = kubeadm.to_yaml(joining)
+    if Role.ETCD in roles:
+        members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
+        files[paths.ETCD_CONFIG] = etcd.config(spec, host, members, "new")
+        files[paths.ETCD_UNIT] = etcd.unit(spec)
+    if Role.LOAD_BALANCER in roles:
+        files |= balancer_files(spec, host, base)
+    return files
+
+
+def agree(path: Path, text: str) -> None:
+    if os.environ.get("KANAE_GOLDEN") == "write":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text(), path
+
+
+def as_one(files: dict[str, str]) -> str:
+    return "\n".join(f"===== {path}\n{text}" for path, text in files.items())
+
+
+@pytest.mark.parametrize("kind", sorted(BASES))
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_hosts_of_an_example_get_the_recorded_files(name: str, kind: str) -> None:
+    spec = example(name)
+    for host in spec.hosts:
+        files = host_files(spec, host, on(spec, host, BASES[kind]))
+        agree(GOLDEN / name / kind / f"{host}.txt", as_one(files))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_pod_networks_of_an_example_are_the_recorded_objects(name: str) -> None:
+    spec = example(name)
+    for network, objects in (
+        ("flannel", flannel.objects(spec, FLANNEL)),
+        ("weave", weave.objects(spec)),
+    ):
+        agree(GOLDEN / name / f"{network}.json", json.dumps(objects, indent=1) + "\n")
+
+
+@pytest.mark.parametrize("kind", sorted(BASES))
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_text_is_marked_and_ends_with_a_newline(name: str, kind: str) -> None:
+    spec = example(name)
+    for host in spec.hosts:
+        for path, text in host_files(spec, host, on(spec, host, BASES[kind])).items():
+            assert "Managed by kanae; changes are repaired by `kanae apply`." in text, path
+            assert text.endswith("\n"), path
+            assert not text.endswith("\n\n"), path
