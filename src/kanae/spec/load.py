@@ -14,7 +14,7 @@ from kanae.spec.reader import MAX_BYTES, parse
 from kanae.spec.rules import Violation, violations
 from kanae.spec.salvage import Salvage, touches
 from kanae.spec.tree import Flaw, Mapping, Node, Path, Scalar, find, key_of, nearest, plain
-from kanae.spec.words import describe, shown
+from kanae.spec.words import describe, known_fields, nearest_name, shown
 
 
 def load(path: FilePath) -> Spec:
@@ -72,7 +72,8 @@ def _validate(root: Mapping) -> tuple[Spec | None, list[Flaw]]:
         except ValidationError as error:
             details = error.errors(include_url=False)
             if not salvage.cut:
-                flaws = [_malformed(root, detail) for detail in details]
+                meant = {_meant(detail) for detail in details}
+                flaws = [_malformed(root, d) for d in details if d["loc"] not in meant]
             salvage.without([detail["loc"] for detail in details])
     if spec is not None:
         flaws += [_broken(root, found) for found in violations(spec) if _holds(found, salvage.cut)]
@@ -82,6 +83,14 @@ def _validate(root: Mapping) -> tuple[Spec | None, list[Flaw]]:
 def _holds(found: Violation, cut: set[Path]) -> bool:
     """Whether nothing that a violation rests on was cut out of the spec."""
     return not any(touches(path, lost) for path in (found.path, *found.about) for lost in cut)
+
+
+def _meant(detail: ErrorDetails) -> Path:
+    """The field that an unknown one was probably meant to be: it is not missing as well."""
+    path: Path = detail["loc"]
+    if detail["type"] != "extra_forbidden":
+        return ()
+    return (*path[:-1], nearest_name(str(path[-1]), known_fields(Spec, path[:-1])))
 
 
 def _malformed(root: Mapping, detail: ErrorDetails) -> Flaw:

@@ -12,6 +12,8 @@ API_SERVER: Final = 6443
 ETCD_CLIENT: Final = 2379
 ETCD_PEER: Final = 2380
 ETCD_METRICS: Final = 2381
+# kanae's own, on 127.0.0.1 of control-plane hosts in front of external etcd.
+ETCD_BALANCER: Final = 2378
 KUBELET: Final = 10250
 KUBELET_HEALTHZ: Final = 10248
 PROXY_METRICS: Final = 10249
@@ -31,5 +33,6 @@ OF_CONTROL_PLANE: Final = {
     API_SERVER: "the API server",
     CONTROLLER_MANAGER: "kube-controller-manager",
     SCHEDULER: "kube-scheduler",
+    ETCD_BALANCER: "the balancer in front of etcd",
 }
 OF_ETCD: Final = {ETCD_CLIENT: "etcd", ETCD_PEER: "etcd", ETCD_METRICS: "etcd"}

@@ -128,6 +128,8 @@ def _expected(model: type[BaseModel], path: Path) -> str:
         return PATTERNS[pattern]
     if isinstance(declared, type) and issubclass(declared, BaseModel):
         return "a mapping of " + ", ".join(_fields(declared))
+    if get_origin(declared) is list and (choices := _choices(_bare(get_args(declared)[0])[0])):
+        return "a list of " + ", ".join(choices)
     return _TYPES.get(get_origin(declared) or declared, "a value")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from kanae.spec.models import Spec
 from kanae.spec.rules.violation import Violation
@@ -35,7 +35,7 @@ def cluster_rules(spec: Spec) -> Iterator[Violation]:
 
 def _is_address(text: str) -> bool:
     try:
-        IPv4Address(text)
+        ip_address(text)
     except ValueError:
         return False
     return True
