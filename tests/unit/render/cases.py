@@ -52,7 +52,7 @@ def example(name: str) -> Spec:
 
 
 def spec_of(text: str) -> Spec:
-    data: Any = YAML(typ="safe", pure=True).load(text)
+    data: Any = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped
     return Spec.model_validate(data)
 
 

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from kanae.render import haproxy, keepalived, nginx
+from kanae.spec.models import Role, Spec
+
+from .cases import V1, V2, example, on, small, spec_of
+
+FIVE_MASTERS = """
+name: five
+kubernetes: v1.37.2
+hosts:
+  lb: {address: 10.0.0.9, roles: [load-balancer]}
+  m1: {address: 10.0.0.11, roles: [control-plane, etcd]}
+  m2: {address: 10.0.0.12, roles: [control-plane]}
+  m3: {address: 10.0.0.13, roles: [control-plane]}
+  m4: {address: 10.0.0.14, roles: [control-plane]}
+  m5: {address: 10.0.0.15, roles: [control-plane]}
+  e2: {address: 10.0.0.16, roles: [etcd]}
+  e3: {address: 10.0.0.17, roles: [etcd]}
+"""
+
+
+def servers(text: str) -> list[str]:
+    return [line.split()[1] for line in text.splitlines() if line.startswith("    server ")]
+
+
+def virtual(**fields: object) -> Spec:
+    return small(
+        loadBalancer={"virtualAddress": {"address": "10.0.0.100", **fields}},
+        hosts={
+            "lb1": {"address": "10.0.0.8", "roles": ["load-balancer"]},
+            "lb2": {"address": "10.0.0.9", "roles": ["load-balancer"]},
+            "m1": {"address": "10.0.0.10", "roles": ["control-plane"]},
+        },
+    )
+
+
+def test_every_master_is_behind_the_front() -> None:
+    spec = example("reference")
+    assert servers(haproxy.front(spec, "lb", V2)) == ["server1", "server2", "server3"]
+    for name in spec.having(Role.CONTROL_PLANE):
+        assert f"server {spec.hosts[name].address}:6443 " in nginx.config(spec)
+
+
+def test_health_checks_are_as_the_spec_says() -> None:
+    check = {"interval": "1s", "fastInterval": "100ms", "timeout": "300ms", "fall": 4, "rise": 5}
+    text = haproxy.front(small(loadBalancer={"check": check}), "lb", V2)
+    assert "inter 1000ms fastinter 100ms fall 4 rise 5" in text
+    assert "timeout check 300ms" in text
+
+
+@pytest.mark.parametrize(
+    ("timeout", "in_haproxy", "in_nginx"), [(None, "250ms", "500ms"), ("1.5s", "1500ms", "1500ms")]
+)
+def test_connect_timeout_is_the_specs_or_the_one_measured_best_by_kind(
+    timeout: str | None, in_haproxy: str, in_nginx: str
+) -> None:
+    spec = small(loadBalancer={"connectTimeout": timeout})
+    assert f"timeout connect {in_haproxy}\n" in haproxy.front(spec, "lb", V2)
+    assert f"proxy_connect_timeout {in_nginx};" in nginx.config(spec)
+
+
+def test_no_more_connections_than_open_files_allow() -> None:
+    for limit in (1024, 20000, 1048576):
+        text = haproxy.front(small(), "lb", replace(V1, hard_nofile=limit))
+        [most] = re.findall(r"maxconn (\d+)", text)
+        assert 2 * int(most) < limit
+        unit = haproxy.front_unit(small(), replace(V1, hard_nofile=limit))
+        [files] = re.findall(r"LimitNOFILE=(\d+)", unit)
+        assert int(files) <= limit
+
+
+def test_two_clusters_on_one_balancer_share_nothing_but_the_host() -> None:
+    spec_a, spec_b = example("two-clusters-a"), example("two-clusters-b")
+    a, b = haproxy.front(spec_a, "lb", V2), haproxy.front(spec_b, "lb", V2)
+    for pattern in (r"bind (\S+)", r"stats socket (\S+)"):
+        assert re.findall(pattern, a) != re.findall(pattern, b)
+    unit_a, unit_b = haproxy.front_unit(spec_a, V2), haproxy.front_unit(spec_b, V2)
+    assert re.findall(r"-f (\S+)", unit_a) != re.findall(r"-f (\S+)", unit_b)
+    assert re.findall(r"-p (\S+)", unit_a) != re.findall(r"-p (\S+)", unit_b)
+
+
+@pytest.mark.parametrize("name", ["reference", "dedicated-etcd"])
+def test_every_api_server_prefers_another_etcd_member(name: str) -> None:
+    spec = example(name)
+    order = haproxy.preferred_members(spec)
+    assert len({members[0] for members in order.values()}) == 3
+    for members in order.values():
+        assert sorted(members) == sorted(spec.having(Role.ETCD))
+
+
+def test_a_master_with_a_member_of_its_own_prefers_it() -> None:
+    assert all(
+        members[0] == host
+        for host, members in haproxy.preferred_members(example("reference")).items()
+    )
+
+
+def test_masters_spread_over_members_that_others_use_least() -> None:
+    order = haproxy.preferred_members(spec_of(FIVE_MASTERS))
+    assert order["m1"][0] == "m1"
+    assert max(Counter(members[0] for members in order.values()).values()) == 2
+
+
+def test_only_the_preferred_member_is_no_backup() -> None:
+    lines = [
+        line
+        for line in haproxy.etcd_front(example("dedicated-etcd"), "master3").splitlines()
+        if line.startswith("    server ")
+    ]
+    assert [line.endswith(" backup") for line in lines] == [False, True, True]
+
+
+def test_a_lone_api_server_is_never_put_aside_by_nginx() -> None:
+    assert "max_fails=0" in nginx.config(example("two-clusters-a"))
+    assert "max_fails=1" in nginx.config(example("reference"))
+
+
+def test_gate_closes_the_port_to_every_balancer_and_to_nobody_else() -> None:
+    script = nginx.gate_script(virtual(), "m1")
+    assert "elements = { 10.0.0.8, 10.0.0.9, 10.0.0.100 }" in script
+    assert "ip saddr @balancers tcp dport @closed" in script
+
+
+@pytest.mark.parametrize("spec", [virtual(), example("single")], ids=["balancers", "none"])
+def test_gate_script_is_posix_sh(spec: Spec) -> None:
+    script = nginx.gate_script(spec, next(iter(spec.having(Role.CONTROL_PLANE))))
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_priorities_of_virtual_address_fall_in_the_specs_order_and_stay_high() -> None:
+    spec = virtual()
+    assert keepalived.priority(spec, "lb1") > keepalived.priority(spec, "lb2") >= 200
+
+
+def test_virtual_address_sits_on_the_interface_of_the_hosts_address() -> None:
+    spec = virtual()
+    text = keepalived.config(spec, "lb2", on(spec, "lb2", V2))
+    assert "interface eth1\n" in text
+    assert "10.0.0.100/32 dev eth1\n" in text
+    assert "unicast_peer {\n        10.0.0.8\n    }" in text
+    said = virtual(interface="bond0", advertisementInterval=1, routerId=7)
+    text = keepalived.config(said, "lb2", on(said, "lb2", V2))
+    assert "interface bond0\n" in text
+    assert "advert_int 1\n" in text
+    assert "virtual_router_id 7\n" in text
+
+
+def test_without_a_virtual_address_there_is_no_keepalived() -> None:
+    with pytest.raises(ValueError, match="no virtual address"):
+        keepalived.config(small(), "lb", V2)

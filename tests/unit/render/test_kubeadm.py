@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from kanae.render import api_server, kubeadm
+from kanae.render.documents import Document, from_yaml, merged
+from kanae.render.kubelet_config import kubelet_configuration
+from kanae.spec.models import Spec
+
+from .cases import EXAMPLES, V1, V2, example, small
+
+
+def documents_by_kind(spec: Spec, host: str) -> dict[str, Any]:
+    return {str(doc["kind"]): doc for doc in kubeadm.init_documents(spec, host, V2)}
+
+
+def patch_of(spec: Spec, host: str, base: Any) -> Document | None:
+    return from_yaml(kubeadm.kubelet_patch(spec, host, base))
+
+
+def test_only_the_first_documents_depend_on_the_host() -> None:
+    spec = example("reference")
+    one, other = (kubeadm.init_documents(spec, host, V2) for host in ("server1", "server2"))
+    assert one[0] != other[0]
+    assert one[1:] == other[1:]
+
+
+def test_what_the_cluster_keeps_does_not_depend_on_facts() -> None:
+    spec = example("reference")
+    assert (
+        kubeadm.init_documents(spec, "server1", V1)[1:]
+        == kubeadm.init_documents(spec, "server1", V2)[1:]
+    )
+
+
+def test_external_etcd_is_reached_through_the_balancer_on_the_host() -> None:
+    etcd = documents_by_kind(example("dedicated-etcd"), "master1")["ClusterConfiguration"]["etcd"]
+    assert etcd["external"]["endpoints"] == ["https://127.0.0.1:2378"]
+    assert "local" not in etcd
+
+
+def test_stacked_etcd_keeps_kubeadms_own_corruption_check() -> None:
+    etcd = documents_by_kind(example("vip"), "master1")["ClusterConfiguration"]["etcd"]
+    arguments = {arg["name"]: arg["value"] for arg in etcd["local"]["extraArgs"]}
+    assert "InitialCorruptCheck=true" in arguments["feature-gates"]
+    assert not [name for name in arguments if name.startswith("experimental")]
+
+
+def test_endpoint_name_is_used_where_there_is_one_and_the_certificate_has_both() -> None:
+    spec = small(endpoint={"name": "api.example.org", "port": 6440})
+    assert kubeadm.endpoint(spec) == "api.example.org:6440"
+    assert {"api.example.org", "10.0.0.9"} <= set(api_server.certificate_sans(spec))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_certificates_name_every_master_the_endpoint_and_the_host_itself(name: str) -> None:
+    spec = example(name)
+    sans = api_server.certificate_sans(spec)
+    assert len(sans) == len(set(sans))
+    assert {"127.0.0.1", "localhost", str(spec.endpoint_address)} <= set(sans)
+    for host in spec.having(cast("Any", "control-plane")):
+        assert {host, str(spec.hosts[host].address)} <= set(sans)
+
+
+def test_a_lone_api_server_stops_without_delay_and_sends_nobody_away() -> None:
+    assert api_server.arguments(example("single")) == {}
+    assert api_server.patch(example("single")) is None
+
+
+def test_the_spec_has_the_last_word_on_api_server_arguments() -> None:
+    spec = small(apiServer={"extraArgs": {"goaway-chance": "0", "profiling": "false"}})
+    arguments = api_server.arguments(spec)
+    assert arguments["goaway-chance"] == "0"
+    assert arguments["profiling"] == "false"
+    assert arguments["shutdown-delay-duration"] == "5s"
+
+
+def test_the_grace_of_the_pod_holds_the_delay_and_a_whole_request() -> None:
+    patch = cast("Any", from_yaml(api_server.patch(example("vip")) or ""))
+    assert patch["spec"]["terminationGracePeriodSeconds"] >= 5 + 60
+
+
+@pytest.mark.parametrize(
+    ("version", "base", "allowed", "ignored"),
+    [
+        ("v1.37.2", V1, True, True),
+        ("v1.35.4", V1, True, True),
+        ("v1.34.4", V1, True, False),
+        ("v1.37.2", V1, False, False),
+        ("v1.37.2", V2, True, False),
+    ],
+)
+def test_one_preflight_check_is_ignored_and_only_where_it_must_fail(
+    version: str, base: Any, allowed: bool, ignored: bool
+) -> None:
+    spec = small(kubernetes=version, policies={"allowCgroupV1": allowed})
+    wanted = ("SystemVerification",) if ignored else ()
+    assert kubeadm.ignored_preflight_errors(spec, base) == wanted
+    registration = kubeadm.node_registration(spec, "w1", base)
+    assert registration.get("ignorePreflightErrors", []) == list(wanted)
+    patch = patch_of(spec, "w1", base) or {}
+    assert patch.get("failCgroupV1") == (False if ignored else None)
+
+
+def test_cgroup_driver_of_kubelet_follows_the_host() -> None:
+    spec = small()
+    assert (patch_of(spec, "w1", V1) or {})["cgroupDriver"] == "cgroupfs"
+    assert patch_of(spec, "w1", V2) == {}
+    assert kubelet_configuration(spec)["cgroupDriver"] == "systemd"
+
+
+def test_only_masters_retry_failed_containers_every_ten_seconds() -> None:
+    assert "crashLoopBackOff" in (patch_of(small(), "m1", V2) or {})
+    assert "crashLoopBackOff" not in (patch_of(small(), "w1", V2) or {})
+    assert patch_of(small(kubernetes="v1.34.4"), "m1", V2) == {}
+
+
+def test_kubelet_settings_of_a_host_go_into_its_patch_alone() -> None:
+    spec = small(kubelet={"maxPods": 200})
+    host = spec.hosts["w1"].model_copy(update={"kubelet": {"maxPods": 50}})
+    spec = spec.model_copy(update={"hosts": {**spec.hosts, "w1": host}})
+    assert kubelet_configuration(spec)["maxPods"] == 200
+    assert patch_of(spec, "w1", V2) == {"maxPods": 50}
+    assert "maxPods" not in (patch_of(spec, "m1", V2) or {})
+
+
+def test_swap_is_tolerated_only_by_policy() -> None:
+    assert "failSwapOn" not in kubelet_configuration(small())
+    tolerant = kubelet_configuration(small(policies={"swap": "tolerate"}))
+    assert tolerant["failSwapOn"] is False
+    assert tolerant["memorySwap"] == {"swapBehavior": "NoSwap"}
+
+
+def test_taints_are_said_even_when_there_are_none() -> None:
+    spec = example("three-machines")
+    assert kubeadm.node_registration(spec, "node1", V2)["taints"] == []
+    assert kubeadm.taints(example("vip"), "master1") == [
+        {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    ]
+
+
+def test_proxy_settings_of_the_spec_are_laid_over_the_defaults() -> None:
+    spec = small(kubeProxy={"settings": {"conntrack": {"maxPerCore": 1000}}})
+    proxy = cast("Any", kubeadm.proxy_configuration(spec))
+    assert proxy["conntrack"]["maxPerCore"] == 1000
+    assert proxy["conntrack"]["min"] == 0
+
+
+def test_a_join_shows_placeholders_in_place_of_secrets() -> None:
+    text = kubeadm.to_yaml(kubeadm.join_documents(small(), "m2", V2, control_plane=True))
+    assert "@TOKEN@" in text
+    assert "@CA_CERT_HASH@" in text
+    assert "certificateKey" not in text
+    secrets = kubeadm.JoinSecrets("abcdef.0123456789abcdef", ("sha256:00",), "key")
+    [document] = kubeadm.join_documents(small(), "m2", V2, True, secrets)
+    assert cast("Any", document)["controlPlane"]["certificateKey"] == "key"
+
+
+def test_a_worker_joins_without_a_control_plane() -> None:
+    [document] = kubeadm.join_documents(small(), "w1", V2, control_plane=False)
+    assert "controlPlane" not in document
+
+
+def test_configuration_in_the_cluster_is_found_and_compared() -> None:
+    wanted = kubeadm.cluster_configuration(small())
+    kept: Document = {**wanted, "certificatesDir": "/etc/kubernetes/pki"}
+    live = {"data": {"ClusterConfiguration": kubeadm.to_yaml([kept])}}
+    held = kubeadm.held(live, "ClusterConfiguration")
+    assert kubeadm.covers(held, wanted)
+    assert not kubeadm.covers(kubeadm.held(None, "ClusterConfiguration"), wanted)
+
+
+def test_merging_goes_into_mappings_and_leaves_both_alone() -> None:
+    base: Document = {"a": {"b": 1, "c": [1]}, "d": 1}
+    assert merged(base, {"a": {"c": [2]}, "e": 2}) == {"a": {"b": 1, "c": [2]}, "d": 1, "e": 2}
+    assert base == {"a": {"b": 1, "c": [1]}, "d": 1}
+
+
+def test_a_host_of_another_architecture_changes_nothing_here() -> None:
+    spec = example("vip")
+    arm = replace(V2, arch="arm64")
+    assert kubeadm.init_documents(spec, "master1", arm) == kubeadm.init_documents(
+        spec, "master1", V2
+    )

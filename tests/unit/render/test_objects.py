@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from kanae.facts.model import ObjectKey
+from kanae.render import flannel, weave
+from kanae.render.documents import Document
+from kanae.render.objects import covers, digest, key_of
+
+from .cases import V1, V2, example, small
+
+IMAGE = "ghcr.io/flannel-io/flannel:v0.28.10"
+
+
+def by_kind(objects: list[dict[str, object]], kind: str) -> Any:
+    [found] = [cast("Any", document) for document in objects if document["kind"] == kind]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "resource"),
+    [
+        ("v1", "ConfigMap", "configmaps"),
+        ("v1", "Endpoints", "endpoints"),
+        ("apps/v1", "DaemonSet", "daemonsets.apps"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies.networking.k8s.io"),
+        ("networking.k8s.io/v1", "IngressClass", "ingressclasses.networking.k8s.io"),
+        ("networking.k8s.io/v1", "Ingress", "ingresses.networking.k8s.io"),
+        ("gateway.networking.k8s.io/v1", "Gateway", "gateways.gateway.networking.k8s.io"),
+    ],
+)
+def test_objects_are_named_as_kubectl_names_them(
+    api_version: str, kind: str, resource: str
+) -> None:
+    document = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}}
+    assert key_of(document) == ObjectKey(resource, "", "x")
+
+
+def test_what_kubernetes_adds_is_no_difference() -> None:
+    wanted: Document = {"a": [{"b": 1}], "period": "1m", "empty": {}, "none": []}
+    live: Document = {"a": [{"b": 1, "default": 2}], "period": "1m0s", "status": {}}
+    assert covers(live, wanted)
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        {"a": [1, 2, 3], "b": "x"},
+        {"a": [1, 3], "b": "x"},
+        {"a": [1, 2]},
+        {"a": [1, 2], "b": "y"},
+        {"a": {"1": 2}, "b": "x"},
+        None,
+    ],
+)
+def test_what_somebody_changed_is_one(live: object) -> None:
+    assert not covers(live, {"a": [1, 2], "b": "x"})
+
+
+def test_digest_changes_with_any_object_and_not_with_the_order_of_keys() -> None:
+    assert digest([{"a": 1, "b": 2}]) == digest([{"b": 2, "a": 1}])
+    assert digest([{"a": 1}]) != digest([{"a": 2}])
+
+
+def test_flannel_uses_the_tables_that_kube_proxy_uses() -> None:
+    for mode, nft in (("nftables", True), ("iptables", False)):
+        objects = flannel.objects(small(kubeProxy={"mode": mode}), IMAGE)
+        network = json.loads(by_kind(objects, "ConfigMap")["data"]["net-conf.json"])
+        assert network["EnableNFTables"] is nft
+
+
+def test_flannels_pods_restart_when_its_configuration_changes() -> None:
+    def annotations(pods: str) -> object:
+        objects = flannel.objects(small(networks={"pods": pods}), IMAGE)
+        return by_kind(objects, "DaemonSet")["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations("10.1.0.0/16") != annotations("10.2.0.0/16")
+    assert annotations("10.1.0.0/16") == annotations("10.1.0.0/16")
+
+
+def test_flannel_asks_for_no_program_that_its_image_lacks() -> None:
+    pod = by_kind(flannel.objects(small(), IMAGE), "DaemonSet")["spec"]["template"]["spec"]
+    containers = [*pod["initContainers"], *pod["containers"]]
+    assert {container["image"] for container in containers} == {IMAGE}
+    assert [container["command"] for container in containers] == [
+        ["/opt/bin/install-conf"],
+        ["/opt/bin/flanneld"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bases", "slow"), [((), True), ((V2, V2), False), ((V2, V1), True)], ids=["?", "all", "some"]
+)
+def test_weave_goes_without_the_fast_datapath_unless_every_kernel_has_it(
+    bases: Any, slow: bool
+) -> None:
+    pod = by_kind(weave.objects(example("vip"), bases), "DaemonSet")["spec"]["template"]["spec"]
+    for container in (*pod["initContainers"], pod["containers"][0]):
+        names = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert (names.get("WEAVE_NO_FASTDP") == "1") is slow
+        assert names["IPALLOC_RANGE"] == "10.244.0.0/16"
+        assert names["INIT_CONTAINER"] == "true"
+
+
+def test_every_volume_that_is_mounted_exists() -> None:
+    for objects in (flannel.objects(small(), IMAGE), weave.objects(small())):
+        pod = by_kind(objects, "DaemonSet")["spec"]["template"]["spec"]
+        mounted = {
+            mount["name"]
+            for container in (*pod["initContainers"], *pod["containers"])
+            for mount in container["volumeMounts"]
+        }
+        assert mounted == {volume["name"] for volume in pod["volumes"]}
