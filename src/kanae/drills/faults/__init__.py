@@ -1,0 +1,1 @@
+"""Faults: each is injected, proven to have taken effect, and undone."""

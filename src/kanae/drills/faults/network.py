@@ -1,0 +1,115 @@
+"""A host cut off from all others, both ways or one."""
+
+from __future__ import annotations
+
+from kanae.drills import reach
+from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
+from kanae.drills.power import Deed, Direction
+from kanae.drills.reach import Answer
+from kanae.transport.protocol import must
+
+TABLE = "kanae_drill"
+_UNIT = "kanae-drill-heal"
+# Longer than the drill holds it, for an orchestrator that died meanwhile.
+_EXPIRY = 30.0
+
+
+def rules(direction: Direction, ssh_port: int) -> str:
+    """nft input for one atomic transaction. SSH stays open: it is how the operator keeps control.
+
+    Before every other hook (priority -400), so that no rule of the host or of kube-proxy comes
+    first; pods' packets pass through forward.
+    """
+    chains = {
+        "input": (Direction.BOTH, Direction.IN),
+        "output": (Direction.BOTH, Direction.OUT),
+        "forward": (Direction.BOTH, Direction.IN, Direction.OUT),
+    }
+    lines = [f"table inet {TABLE} {{"]
+    for hook, directions in chains.items():
+        if direction in directions:
+            way = "dport" if hook == "input" else "sport"
+            keep = "" if hook == "forward" else f" tcp {way} {ssh_port} accept;"
+            local = {"input": ' iif "lo" accept;', "output": ' oif "lo" accept;'}.get(hook, "")
+            lines.append(
+                f"  chain {hook} {{ type filter hook {hook} priority -400;"
+                f"{local}{keep} counter drop; }}"
+            )
+    return "\n".join([*lines, "}", ""])
+
+
+class Partition:
+    """By the lab's switch, or by nftables on the host in a table of its own, which expires."""
+
+    def __init__(self, plan: FaultPlan, tools: Tools) -> None:
+        self._plan = plan
+        self._tools = tools
+
+    def check_safe(self) -> None:
+        """Always possible; ends by itself."""
+
+    def _by_switch(self, host: str) -> bool:
+        return Deed.PARTITION in self._tools.power.can(host)
+
+    async def prepare(self) -> None:
+        for host in self._plan.hosts:
+            if not self._by_switch(host):
+                await must(
+                    self._tools.transport(host),
+                    "command -v nft && command -v systemd-run",
+                    command="find nft and systemd-run",
+                    remedy="install nftables on the host",
+                )
+
+    async def inject(self) -> None:
+        for host in self._plan.hosts:
+            if self._by_switch(host):
+                await self._tools.power.partition(host, self._plan.direction)
+            else:
+                # The expiry first: from here on the host heals itself.
+                script = (
+                    f"systemd-run -q --collect --unit={_UNIT}"
+                    f" --on-active={self._plan.hold + _EXPIRY:.0f}s"
+                    f" nft delete table inet {TABLE} && exec nft -f -\n"
+                )
+                await must(
+                    self._tools.transport(host),
+                    script,
+                    stdin=rules(self._plan.direction, self._tools.ssh_port(host)).encode(),
+                    command="nft -f - (partition)",
+                    timeout=15,
+                )
+
+    async def signs(self) -> tuple[Sign, ...]:
+        return tuple([await self._sign(host) for host in self._plan.hosts])
+
+    async def _sign(self, host: str) -> Sign:
+        if self._by_switch(host):
+            answer = await reach.until(
+                self._tools.address(host),
+                frozenset({Answer.SILENT}),
+                self._tools.ssh_port(host),
+                within=10,
+            )
+            return Sign("silence", host, answer is Answer.SILENT, f"its SSH port {answer}")
+        script = f"nft list table inet {TABLE} | sed -n 's/.*packets \\([0-9]*\\) .*/\\1/p'\n"
+        done = await self._tools.transport(host).run(script, timeout=15)
+        dropped = sum(int(word) for word in done.stdout.split())
+        return Sign("packets dropped", host, dropped > 0, f"{dropped} packets")
+
+    async def undo(self) -> None:
+        for host in self._plan.hosts:
+            if self._by_switch(host):
+                await self._tools.power.heal()
+            else:
+                script = (
+                    f"systemctl stop {_UNIT}.timer 2>/dev/null\n"
+                    f"nft list table inet {TABLE} >/dev/null 2>&1 || exit 0\n"
+                    f"exec nft delete table inet {TABLE}\n"
+                )
+                await must(
+                    self._tools.transport(host), script, command="nft delete table", timeout=15
+                )
+
+    async def signs_after(self) -> tuple[Sign, ...]:
+        return ()

@@ -1,0 +1,232 @@
+"""Faults of a host's power: cut, orderly off, return after a cut, pause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kanae.drills import reach
+from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
+from kanae.drills.power import Deed
+from kanae.drills.reach import Answer
+from kanae.errors import ConnectionLost, HostError, Refused
+from kanae.transport.protocol import must
+
+# An orderly stop may take as long as systemd's default TimeoutStopSec.
+_OFF_SECONDS = 120.0
+_SILENT_SECONDS = 15.0
+_BACK_SECONDS = 600.0
+
+# sysrq needs no working user space beyond this shell and flushes nothing: as near to a pulled cord
+# as a host can do to itself. `b` resets, so that a host without a BMC comes back by itself.
+# Detached, so that the answer gets out before the end.
+_RESET = """\
+echo 1 >/proc/sys/kernel/sysrq
+( sleep 1; echo b >/proc/sysrq-trigger ) >/dev/null 2>&1 </dev/null &
+"""
+_REBOOT = "( sleep 1; systemctl reboot ) >/dev/null 2>&1 </dev/null &\n"
+_POWEROFF = "( sleep 1; systemctl poweroff ) >/dev/null 2>&1 </dev/null &\n"
+
+
+async def boot_id(tools: Tools, host: str) -> str:
+    """Names one boot of a kernel, or of a lab host (whose kernel is this machine's own)."""
+    # A container's boot is told by when its PID 1 began, field 22 of its stat (proc(5)).
+    script = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d' ' -f20\n"
+    text = await must(tools.transport(host), script, command="read boot id", timeout=10)
+    return " ".join(text.decode().split())
+
+
+class _Each:
+    """What all faults of a set of hosts share."""
+
+    def __init__(self, plan: FaultPlan, tools: Tools) -> None:
+        self.plan = plan
+        self.tools = tools
+        self.boots: dict[str, str] = {}
+
+    async def each(self, deed: Callable[[str], Awaitable[None]]) -> None:
+        await asyncio.gather(*(deed(host) for host in self.plan.hosts))
+
+    async def remember(self) -> None:
+        for host in self.plan.hosts:
+            self.boots[host] = await boot_id(self.tools, host)
+
+    def can(self, host: str, deed: Deed) -> bool:
+        return deed in self.tools.power.can(host)
+
+    async def answers(self, host: str, wanted: frozenset[Answer], within: float) -> Answer:
+        return await reach.until(
+            self.tools.address(host), wanted, self.tools.ssh_port(host), within=within
+        )
+
+    async def silences(self, within: float) -> tuple[Sign, ...]:
+        """Whether each host has gone silent. `within`: seconds to wait for it."""
+        found: list[Sign] = []
+        for host in self.plan.hosts:
+            answer = await self.answers(host, frozenset({Answer.SILENT}), within)
+            found.append(Sign("silence", host, answer is Answer.SILENT, f"its SSH port {answer}"))
+        return tuple(found)
+
+    async def boots_changed(self) -> tuple[Sign, ...]:
+        found: list[Sign] = []
+        for host, before in self.boots.items():
+            try:
+                after = await boot_id(self.tools, host)
+            except HostError as error:
+                found.append(Sign("boot", host, False, f"not back: {error.message}"))
+            else:
+                detail = f"{before} before, {after} after"
+                found.append(Sign("boot", host, after != before, detail))
+        return tuple(found)
+
+
+class PowerCut(_Each):
+    """The cord is pulled: by the lab, by the BMC, or by the host's own kernel (sysrq)."""
+
+    def check_safe(self) -> None:
+        """Every host can: one that nothing can power on again is reset instead of cut."""
+
+    async def prepare(self) -> None:
+        await self.remember()
+
+    async def inject(self) -> None:
+        await self.each(self._cut)
+
+    async def _cut(self, host: str) -> None:
+        if self.can(host, Deed.CUT):
+            await self.tools.power.cut(host)
+            return
+        try:
+            await self.tools.transport(host).run(_RESET, timeout=10)
+        except ConnectionLost:
+            return  # the reset was faster than the answer
+
+    async def signs(self) -> tuple[Sign, ...]:
+        return await self.silences(_SILENT_SECONDS)
+
+    async def undo(self) -> None:
+        await self.each(self._on)
+
+    async def _on(self, host: str) -> None:
+        if self.can(host, Deed.ON):
+            await self.tools.power.on(host)
+
+    async def signs_after(self) -> tuple[Sign, ...]:
+        return await self.boots_changed()
+
+
+class PowerOff(PowerCut):
+    """An orderly shutdown; a host that nothing can power on again reboots instead."""
+
+    async def _cut(self, host: str) -> None:
+        if self.can(host, Deed.OFF):
+            await self.tools.power.off(host)
+            return
+        script = _POWEROFF if self.can(host, Deed.ON) else _REBOOT
+        await self.tools.transport(host).run(script, timeout=10)
+
+    async def signs(self) -> tuple[Sign, ...]:
+        return await self.silences(_OFF_SECONDS)
+
+
+class Return(PowerCut):
+    """Cut beforehand; the fault that is measured is that the host comes back."""
+
+    def check_safe(self) -> None:
+        lacking = [host for host in self.plan.hosts if not self.can(host, Deed.ON)]
+        if lacking:
+            raise Refused(
+                f"nothing can power {', '.join(lacking)} on again",
+                remedy="name the hosts' BMC commands in the spec (hosts.NAME.power)",
+            )
+
+    async def prepare(self) -> None:
+        await self.remember()
+        await self.each(self._cut)
+        for sign in await self.silences(_SILENT_SECONDS):
+            if not sign.took:
+                raise HostError(sign.host, f"was cut but still answers: {sign.detail}")
+
+    async def inject(self) -> None:
+        await self.each(self._on)
+
+    async def signs(self) -> tuple[Sign, ...]:
+        for host in self.plan.hosts:
+            await self.answers(host, frozenset({Answer.GREETS}), _BACK_SECONDS)
+        return await self.boots_changed()
+
+    async def signs_after(self) -> tuple[Sign, ...]:
+        return ()
+
+
+# Stops what a control-plane or balancer host runs, by exact name, and lets it go on after a time
+# even if nobody asks for it: the unit outlives this session and its orchestrator.
+_STOP_UNIT = "kanae-drill-pause"
+_STOPPED = (
+    "kubelet containerd etcd kube-apiserver kube-controller kube-scheduler kube-proxy flanneld"
+    " haproxy nginx keepalived"
+)
+_SIGNAL = """\
+for d in /proc/[0-9]*; do
+read -r c <"$d/comm" || continue
+for n in {names}; do [ "$c" != "$n" ] || kill -{signal} "${{d#/proc/}}"; done
+done 2>/dev/null
+"""
+
+
+class Pause(_Each):
+    """Everything stands still; by the lab's freezer, or by SIGSTOP to all that serves."""
+
+    def check_safe(self) -> None:
+        """Always possible; ends by itself."""
+
+    async def prepare(self) -> None:
+        await self.remember()
+
+    async def inject(self) -> None:
+        await self.each(self._pause)
+
+    async def _pause(self, host: str) -> None:
+        if self.can(host, Deed.PAUSE):
+            await self.tools.power.pause(host)
+            return
+        go_on = _SIGNAL.format(names=_STOPPED, signal="CONT")
+        stop = _SIGNAL.format(names=_STOPPED, signal="STOP")
+        script = (
+            f"systemd-run -q --collect --unit={_STOP_UNIT} --on-active={self.plan.hold:.0f}s"
+            f" --timer-property=AccuracySec=100ms sh -c '{go_on}'\n{stop}"
+        )
+        await must(self.tools.transport(host), script, command="pause", timeout=15)
+
+    async def signs(self) -> tuple[Sign, ...]:
+        found: list[Sign] = []
+        for host in self.plan.hosts:
+            if self.can(host, Deed.PAUSE):
+                standing = frozenset({Answer.MUTE, Answer.SILENT})
+                answer = await self.answers(host, standing, 5.0)
+                found.append(Sign("standstill", host, answer in standing, f"sshd {answer}"))
+            else:
+                script = "grep -l '^State:.T' /proc/[0-9]*/status 2>/dev/null | wc -l\n"
+                done = await self.tools.transport(host).run(script, timeout=10)
+                count = int(done.stdout or b"0")
+                found.append(Sign("standstill", host, count > 0, f"{count} processes stopped"))
+        return tuple(found)
+
+    async def undo(self) -> None:
+        await self.each(self._resume)
+
+    async def _resume(self, host: str) -> None:
+        if self.can(host, Deed.PAUSE):
+            await self.tools.power.resume(host)
+            return
+        script = f"systemctl stop {_STOP_UNIT}.timer 2>/dev/null\n" + _SIGNAL.format(
+            names=_STOPPED, signal="CONT"
+        )
+        await self.tools.transport(host).run(script, timeout=15)
+
+    async def signs_after(self) -> tuple[Sign, ...]:
+        """The same boot as before: it stood still and did not die."""
+        return tuple(
+            Sign("same boot", sign.host, not sign.took, sign.detail)
+            for sign in await self.boots_changed()
+        )

@@ -1,0 +1,79 @@
+"""SIGKILL of one process by its exact name."""
+
+from __future__ import annotations
+
+from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
+from kanae.errors import HostError, StepFailed
+from kanae.transport.protocol import must
+
+# comm holds 15 characters (TASK_COMM_LEN of 16 with its NUL, proc(5)). Start time is field 22 of
+# stat, the 20th after the closing parenthesis of the name: with it a reused pid is told apart.
+_COMM = 15
+_EACH = """\
+for d in /proc/[0-9]*; do
+read -r c 2>/dev/null <"$d/comm" || continue
+[ "$c" = '{name}' ] || continue
+s=$(sed 's/.*) //' "$d/stat" 2>/dev/null | cut -d' ' -f20)
+[ -n "$s" ] || continue
+{deed}
+done
+"""
+_PRINT = 'echo "${d#/proc/} $s"'
+_KILL = f'kill -KILL "${{d#/proc/}}" && {_PRINT}'
+
+
+class Kill:
+    """All processes of that name on each host; systemd or kubelet starts them again."""
+
+    def __init__(self, plan: FaultPlan, tools: Tools) -> None:
+        self._plan = plan
+        self._tools = tools
+        self._killed: dict[str, set[str]] = {}
+
+    def check_safe(self) -> None:
+        """Nothing is left to undo."""
+
+    def _script(self, deed: str) -> str:
+        return _EACH.format(name=self._plan.process[:_COMM], deed=deed)
+
+    async def _running(self, host: str) -> set[str]:
+        """`pid start-time` of each."""
+        done = await must(
+            self._tools.transport(host), self._script(_PRINT), command="list processes", timeout=15
+        )
+        return set(done.decode().splitlines())
+
+    async def prepare(self) -> None:
+        for host in self._plan.hosts:
+            if not await self._running(host):
+                raise HostError(
+                    host,
+                    f"no process {self._plan.process} runs on it",
+                    remedy="choose another target",
+                )
+
+    async def inject(self) -> None:
+        for host in self._plan.hosts:
+            done = await self._tools.transport(host).run(self._script(_KILL), timeout=15)
+            self._killed[host] = set(done.stdout.decode().splitlines())
+            if not self._killed[host]:
+                name = f"kill -KILL {self._plan.process}"
+                raise StepFailed(host, name, done.status, done.stderr)
+
+    async def signs(self) -> tuple[Sign, ...]:
+        found: list[Sign] = []
+        for host, killed in self._killed.items():
+            now = await self._running(host)
+            detail = f"killed {_shown(killed)}; now {_shown(now)}"
+            found.append(Sign("process gone", host, not killed & now, detail))
+        return tuple(found)
+
+    async def undo(self) -> None:
+        """Who started it starts it again."""
+
+    async def signs_after(self) -> tuple[Sign, ...]:
+        return ()
+
+
+def _shown(processes: set[str]) -> str:
+    return ", ".join(f"pid {p.split()[0]} (start {p.split()[1]})" for p in sorted(processes)) or "-"

@@ -1,0 +1,88 @@
+"""What a fault is, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import TypeAdapter
+
+from kanae.drills.power import Direction, Power
+from kanae.spec.models import Spec
+from kanae.transport.protocol import Transport
+
+Kind = Literal["none", "cut", "off", "return", "kill", "partition", "pause"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """A fault as data: what the recovery record holds. hold: seconds until the undo.
+
+    process: exact name, for kill. direction: for partition.
+    """
+
+    kind: Kind
+    hosts: tuple[str, ...]
+    hold: float
+    process: str = ""
+    direction: Direction = Direction.BOTH
+
+    def __str__(self) -> str:
+        what = {"kill": f"kill {self.process}", "partition": f"partition ({self.direction})"}
+        return f"{what.get(self.kind, self.kind)} on {', '.join(self.hosts) or 'nothing'}"
+
+
+PLAN: TypeAdapter[FaultPlan] = TypeAdapter(FaultPlan)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One way in which the fault could be seen, and whether it was."""
+
+    name: str
+    host: str
+    took: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """transport: by host name; raises ConnectError. ssh_port: for looking at a host from outside."""
+
+    spec: Spec
+    power: Power
+    transport: Callable[[str], Transport]
+
+    def address(self, host: str) -> str:
+        return str(self.spec.hosts[host].address)
+
+    def ssh_port(self, host: str) -> int:
+        ssh = self.spec.hosts[host].ssh
+        return (ssh.port if ssh and ssh.port else None) or self.spec.ssh.port or 22
+
+
+class Fault(Protocol):
+    """One fault. All errors are KanaeError kinds."""
+
+    def check_safe(self) -> None:
+        """Raise Refused when it could not be injected or not be undone with what is there."""
+        ...
+
+    async def prepare(self) -> None:
+        """What comes before the measurement; keeps what `signs` will compare with."""
+        ...
+
+    async def inject(self) -> None: ...
+
+    async def signs(self) -> tuple[Sign, ...]:
+        """While it holds: did it take effect?"""
+        ...
+
+    async def undo(self) -> None:
+        """Repeatable, also by another process than the one that injected it."""
+        ...
+
+    async def signs_after(self) -> tuple[Sign, ...]:
+        """What can only be seen once the host is back."""
+        ...

@@ -1,0 +1,178 @@
+"""A host's power and cable, whatever is behind it: the lab, or the spec's BMC commands."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Protocol
+
+from kanae.errors import HostError, Refused, StepFailed, StepTimedOut
+from kanae.lab import faults, record
+from kanae.lab.lab import Lab
+from kanae.paths import lab_dir
+from kanae.spec.models import Spec
+
+_COMMAND_SECONDS = 60.0
+
+
+class Deed(StrEnum):
+    """What a power may be able to do with a host."""
+
+    OFF = "off"  # orderly
+    CUT = "cut"
+    ON = "on"
+    PAUSE = "pause"
+    PARTITION = "partition"
+
+
+class Direction(StrEnum):
+    """What a partition drops: both ways, only what goes to the host, only what it sends."""
+
+    BOTH = "both"
+    IN = "in"
+    OUT = "out"
+
+
+class Power(Protocol):
+    """Every deed can be repeated harmlessly. Raises KanaeError kinds when it cannot be done."""
+
+    def can(self, host: str) -> frozenset[Deed]: ...
+
+    async def off(self, host: str) -> None:
+        """Orderly shutdown; returns when the host is off."""
+        ...
+
+    async def cut(self, host: str) -> None:
+        """At once, with no word to anybody."""
+        ...
+
+    async def on(self, host: str) -> None: ...
+
+    async def pause(self, host: str) -> None: ...
+
+    async def resume(self, host: str) -> None: ...
+
+    async def partition(self, host: str, direction: Direction) -> None: ...
+
+    async def heal(self) -> None:
+        """Undo every partition."""
+        ...
+
+
+class LabPower:
+    """Hosts of a lab on this machine."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def _lab(self) -> Lab:
+        return Lab.open(self._name)
+
+    def can(self, host: str) -> frozenset[Deed]:
+        return frozenset(Deed)
+
+    async def off(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.power_off(self._lab(), host))
+
+    async def cut(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.power_cut(self._lab(), host))
+
+    async def on(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.power_on(self._lab(), host, wait=False))
+
+    async def pause(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.pause(self._lab(), host))
+
+    async def resume(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.resume(self._lab(), host))
+
+    async def partition(self, host: str, direction: Direction) -> None:
+        oneway = None if direction is Direction.BOTH else faults.Oneway(direction.value)
+        await asyncio.to_thread(lambda: faults.partition(self._lab(), [host], oneway=oneway))
+
+    async def heal(self) -> None:
+        await asyncio.to_thread(lambda: faults.heal(self._lab()))
+
+
+class BmcPower:
+    """The commands that the spec names for each host, run on the operator's machine."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+
+    def can(self, host: str) -> frozenset[Deed]:
+        power = self._spec.hosts[host].power
+        if power is None or not power.on:
+            return frozenset()
+        return frozenset({Deed.ON, Deed.CUT}) if power.off else frozenset({Deed.ON})
+
+    def _command(self, host: str, deed: Deed) -> list[str]:
+        power = self._spec.hosts[host].power
+        command = None if power is None else {Deed.CUT: power.off, Deed.ON: power.on}.get(deed)
+        if not command:
+            raise self._cannot(host, deed)
+        return command
+
+    def _cannot(self, host: str, deed: Deed) -> HostError:
+        return HostError(
+            host,
+            f"nothing is known that could do this to it: {deed}",
+            remedy=f"name its BMC's commands in the spec (hosts.{host}.power)",
+        )
+
+    async def _run(self, host: str, deed: Deed) -> None:
+        command = self._command(host, deed)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                _, stderr = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise StepTimedOut(
+                host, f"{command[0]} did not end within {_COMMAND_SECONDS:g} s"
+            ) from None
+        if process.returncode:
+            text = stderr.decode(errors="replace")
+            # Arguments may hold the BMC's password.
+            raise StepFailed(host, PurePath(command[0]).name, process.returncode, text)
+
+    async def off(self, host: str) -> None:
+        raise self._cannot(host, Deed.OFF)
+
+    async def cut(self, host: str) -> None:
+        await self._run(host, Deed.CUT)
+
+    async def on(self, host: str) -> None:
+        await self._run(host, Deed.ON)
+
+    async def pause(self, host: str) -> None:
+        raise self._cannot(host, Deed.PAUSE)
+
+    async def resume(self, host: str) -> None:
+        raise self._cannot(host, Deed.PAUSE)
+
+    async def partition(self, host: str, direction: Direction) -> None:
+        raise self._cannot(host, Deed.PARTITION)
+
+    async def heal(self) -> None:
+        """There is no partition to undo."""
+
+
+def power_of(spec: Spec) -> Power:
+    """The lab of the cluster's name when there is one on this machine, else the spec's BMCs.
+
+    Raises Refused when a lab's addresses are not the spec's.
+    """
+    found = record.read(lab_dir(spec.name))
+    if found is None:
+        return BmcPower(spec)
+    if any(h.name in spec.hosts and spec.hosts[h.name].address != h.address for h in found.hosts):
+        raise Refused(
+            f"the lab {spec.name} on this machine has other addresses than the spec",
+            remedy="drill the lab with the spec it was made from, or take it down",
+        )
+    return LabPower(spec.name)
