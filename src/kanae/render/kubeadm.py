@@ -13,14 +13,10 @@ from typing import Final, cast
 from kanae.facts.model import HostBase, ObjectKey
 from kanae.render import api_server, paths
 from kanae.render.documents import Document, from_yaml, merged
-from kanae.render.documents import to_yaml as to_yaml
 from kanae.render.kubelet_config import (
     kubelet_configuration,
     tolerates_cgroup_v1,
 )
-from kanae.render.kubelet_config import kubelet_documents as kubelet_documents
-from kanae.render.kubelet_config import kubelet_patch as kubelet_patch
-from kanae.render.objects import covers as covers
 from kanae.spec import ports
 from kanae.spec.models import EtcdTopology, Spec
 from kanae.spec.versions import KUBEADM_API

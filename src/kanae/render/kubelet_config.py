@@ -33,11 +33,6 @@ def kubelet_configuration(spec: Spec) -> Document:
     return merged(document, spec.kubelet)
 
 
-def kubelet_documents(spec: Spec, base: HostBase) -> list[Document]:
-    """What a kubelet on such a host goes by, before what the spec says of that host alone."""
-    return [merged(kubelet_configuration(spec), _by_facts(spec, base))]
-
-
 def kubelet_patch(spec: Spec, host: str, base: HostBase) -> str:
     """A kubeadm patch (target kubeletconfiguration, type merge), possibly an empty one.
 

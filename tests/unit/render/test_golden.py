@@ -26,6 +26,8 @@ from kanae.render import (
     system,
     weave,
 )
+from kanae.render.documents import to_yaml
+from kanae.render.kubelet_config import kubelet_patch
 from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
 
 from .cases import EXAMPLES, ROOT, V1, V2, example, on
@@ -44,13 +46,13 @@ def node_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         paths.CRICTL_CONFIG: containerd.crictl(),
         paths.KUBELET_UNIT: kubelet.unit(),
         paths.KUBELET_DROPIN: kubelet.dropin(address),
-        paths.KUBELET_PATCH: kubeadm.kubelet_patch(spec, host, base),
+        paths.KUBELET_PATCH: kubelet_patch(spec, host, base),
     }
 
 
 def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     files = {
-        paths.KUBEADM_CONFIG: kubeadm.to_yaml(kubeadm.init_documents(spec, host, base)),
+        paths.KUBEADM_CONFIG: to_yaml(kubeadm.init_documents(spec, host, base)),
         paths.SHUTDOWN_UNIT: shutdown.unit(),
         paths.SHUTDOWN_SCRIPT: shutdown.script(),
     }
@@ -94,7 +96,7 @@ def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         files |= control_plane_files(spec, host, base)
     elif Role.WORKER in roles:
         joining = kubeadm.join_documents(spec, host, base, control_plane=False)
-        files["(join)"] = kubeadm.to_yaml(joining)
+        files["(join)"] = to_yaml(joining)
     if Role.ETCD in roles:
         members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
         files[paths.ETCD_CONFIG] = etcd.config(spec, host, members, "new")

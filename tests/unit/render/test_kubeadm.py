@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 
 from kanae.render import api_server, kubeadm
-from kanae.render.documents import Document, from_yaml, merged
-from kanae.render.kubelet_config import kubelet_configuration
+from kanae.render.documents import Document, from_yaml, merged, to_yaml
+from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
+from kanae.render.objects import covers
 from kanae.spec.models import Spec
 
 from .cases import EXAMPLES, V1, V2, example, small
@@ -18,7 +19,7 @@ def documents_by_kind(spec: Spec, host: str) -> dict[str, Any]:
 
 
 def patch_of(spec: Spec, host: str, base: Any) -> Document | None:
-    return from_yaml(kubeadm.kubelet_patch(spec, host, base))
+    return from_yaml(kubelet_patch(spec, host, base))
 
 
 def test_only_the_first_documents_depend_on_the_host() -> None:
@@ -150,7 +151,7 @@ def test_proxy_settings_of_the_spec_are_laid_over_the_defaults() -> None:
 
 
 def test_a_join_shows_placeholders_in_place_of_secrets() -> None:
-    text = kubeadm.to_yaml(kubeadm.join_documents(small(), "m2", V2, control_plane=True))
+    text = to_yaml(kubeadm.join_documents(small(), "m2", V2, control_plane=True))
     assert "@TOKEN@" in text
     assert "@CA_CERT_HASH@" in text
     assert "certificateKey" not in text
@@ -167,10 +168,10 @@ def test_a_worker_joins_without_a_control_plane() -> None:
 def test_configuration_in_the_cluster_is_found_and_compared() -> None:
     wanted = kubeadm.cluster_configuration(small())
     kept: Document = {**wanted, "certificatesDir": "/etc/kubernetes/pki"}
-    live = {"data": {"ClusterConfiguration": kubeadm.to_yaml([kept])}}
+    live = {"data": {"ClusterConfiguration": to_yaml([kept])}}
     held = kubeadm.held(live, "ClusterConfiguration")
-    assert kubeadm.covers(held, wanted)
-    assert not kubeadm.covers(kubeadm.held(None, "ClusterConfiguration"), wanted)
+    assert covers(held, wanted)
+    assert not covers(kubeadm.held(None, "ClusterConfiguration"), wanted)
 
 
 def test_merging_goes_into_mappings_and_leaves_both_alone() -> None:
