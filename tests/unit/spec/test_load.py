@@ -178,9 +178,9 @@ def test_deep_nesting_is_refused(nest: str) -> None:
 def test_aliases_that_multiply_are_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 25)]
-    before = time.monotonic()
+    before = time.process_time()
     assert "aliases multiply it beyond reason" in refused("\n".join(lines))
-    assert time.monotonic() - before < 1
+    assert time.process_time() - before < 1
 
 
 def test_a_file_with_endless_mistakes_is_given_up() -> None:
@@ -193,9 +193,9 @@ def test_five_hundred_hosts_load_in_a_second() -> None:
         for n in range(500)
     )
     text = MINIMAL + hosts + "networks: {pods: 10.240.0.0/14}\n"
-    before = time.monotonic()
+    before = time.process_time()
     assert len(loads(text, "f").hosts) == 501
-    assert time.monotonic() - before < 1
+    assert time.process_time() - before < 1
 
 
 def test_problems_can_be_read_by_programs() -> None:

@@ -20,9 +20,11 @@ def artifact_rules(spec: Spec) -> Iterator[Violation]:
     if artifacts.source is ArtifactSource.MIRROR and not (
         artifacts.mirror and artifacts.mirror.urls
     ):
-        yield Violation(source, "expected mirror.urls beside the source mirror")
+        message = "expected mirror.urls beside the source mirror"
+        yield Violation(source, message, about=(("artifacts", "mirror"),))
     if artifacts.source is ArtifactSource.BUNDLE and not artifacts.bundle:
-        yield Violation(source, "expected bundle, a file's path, beside the source bundle")
+        message = "expected bundle, a file's path, beside the source bundle"
+        yield Violation(source, message, about=(("artifacts", "bundle"),))
     given = {"mirror": artifacts.mirror is not None, "bundle": artifacts.bundle is not None}
     for field, is_given in given.items():
         if is_given and artifacts.source not in (ArtifactSource.AUTO, field):
