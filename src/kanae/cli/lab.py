@@ -36,12 +36,13 @@ def command() -> None:
 
 
 def _only_lab() -> str:
-    known = record.recorded()
-    if not known:
-        raise LabError("there is no lab", remedy="kanae lab up SPEC")
-    if len(known) > 1:
-        raise UsageError(f"there are several labs: {', '.join(known)}", remedy="say --lab NAME")
-    return known[0]
+    match record.recorded():
+        case []:
+            raise LabError("there is no lab", remedy="kanae lab up SPEC")
+        case [name]:
+            return name
+        case known:
+            raise UsageError(f"there are several labs: {', '.join(known)}", remedy="say which")
 
 
 def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
@@ -66,10 +67,10 @@ def up(spec: Path) -> None:
 def down(name: str | None, lab_name: str | None) -> None:
     """Remove a lab with all its hosts and their disks."""
     machine.require_root()
-    chosen = name or lab_name or (record.recorded() and _only_lab())
-    if not chosen:
+    if not (name or lab_name or record.recorded()):
         _say("there is no lab")
         return
+    chosen = name or lab_name or _only_lab()
     labs.down(chosen, _say)
     _say(f"lab {chosen} is gone")
 

@@ -7,16 +7,15 @@ network.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from kanae.errors import LabError
+from kanae.lab.locks import held
 from kanae.lab.programs import run
 from kanae.paths import cache_dir
 
@@ -67,7 +66,6 @@ MASKED = (
     "systemd-firstboot.service",
     "systemd-initctl.socket",
     "systemd-journald-audit.socket",
-    "systemd-logind.service",
     "systemd-machine-id-commit.service",
     "systemd-networkd-wait-online.service",
     "systemd-networkd.service",
@@ -114,7 +112,7 @@ def ensure(say: Callable[[str], None]) -> Path:
     if done.is_dir():
         return done
     done.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(done.with_suffix(".lock"), say):
+    with held(done.with_suffix(".lock"), "builds the base root", say):
         if done.is_dir():
             return done
         partial = done.with_suffix(".partial")
@@ -124,17 +122,6 @@ def ensure(say: Callable[[str], None]) -> Path:
         _build(partial)
         partial.rename(done)
     return done
-
-
-@contextmanager
-def _locked(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
-    with lock.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for another kanae that builds the base root (lock {lock})")
-            fcntl.flock(held, fcntl.LOCK_EX)
-        yield
 
 
 def _build(root: Path) -> None:

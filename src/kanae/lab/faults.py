@@ -15,6 +15,7 @@ from kanae.lab import host
 from kanae.lab.cgroups import Cgroups
 from kanae.lab.lab import HostState, Lab, locked
 from kanae.lab.network import EMPTY_RULES, TABLE
+from kanae.lab.processes import Process
 from kanae.lab.record import HostRecord
 from kanae.lab.waiting import wait_until
 
@@ -40,16 +41,21 @@ def power_off(lab: Lab, name: str, *, seconds: float = 90) -> None:
     of = lab.record.host(name)
     if state(lab, name) is HostState.PAUSED:
         raise LabError(f"{name} is paused and cannot shut down", remedy=f"kanae lab resume {name}")
-    leader = host.leader(of)
-    if leader is not None:
-        leader.signal(_POWEROFF)
-        supervisor = of.supervisor
-        if supervisor and not wait_until(lambda: not supervisor.process().alive, seconds=seconds):
-            raise LabError(
-                f"{name}: still shutting down after {seconds:g} s; its console ends:\n"
-                + host.console_end(lab.disk(name)),
-                remedy=f"wait, or pull the cord: kanae lab power-cut {name}",
-            )
+
+    def ended() -> bool:
+        # Asked for again after a reboot that was under way.
+        if (leader := host.leader(of)) and leader not in asked:
+            asked.add(leader)
+            leader.signal(_POWEROFF)
+        return not host.powered(of)
+
+    asked: set[Process] = set()
+    if not wait_until(ended, seconds=seconds):
+        raise LabError(
+            f"{name}: still shutting down after {seconds:g} s; its console ends:\n"
+            + host.console_end(lab.disk(name)),
+            remedy=f"wait, or pull the cord: kanae lab power-cut {name}",
+        )
     _clear(lab, of)
 
 
@@ -61,24 +67,17 @@ def power_cut(lab: Lab, name: str) -> None:
     """
     lab = lab.refresh()
     of = lab.record.host(name)
-    # The cable goes first, so that nothing of what the dying kernel sends reaches anyone.
-    lab.record.network.cut(lab.record.port(of))
-    leader = host.leader(of)
-    if leader is not None:
-        leader.signal(signal.SIGKILL)
-        groups = Cgroups.here()
-        groups.thaw(lab.group(name))  # a frozen process dies only when it runs again
-        # The supervisor tidies up after its child and ends; if not, _clear kills it.
-        supervisor = of.supervisor
-        wait_until(lambda: supervisor is None or not supervisor.process().alive, seconds=3)
+    if host.powered(of):
+        # The cable goes first, so that nothing of what the dying kernel sends reaches anyone.
+        lab.record.network.cut(lab.record.port(of))
     _clear(lab, of)
 
 
 def _clear(lab: Lab, of: HostRecord) -> None:
-    """Remove what is left of a host that is off, but its disk."""
+    """End what still runs of a host and remove everything but its disk."""
     groups = Cgroups.here()
     group = lab.group(of.name)
-    groups.kill(group)
+    host.kill(of, groups, group)
     groups.remove(group)
     lab.record.network.drop_port(lab.record.port(of))
 

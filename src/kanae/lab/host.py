@@ -8,31 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from kanae.errors import LabError
 from kanae.lab import base
-from kanae.lab.cgroups import TOP
+from kanae.lab.cgroups import TOP, Cgroups
 from kanae.lab.network import BRIDGE
 from kanae.lab.processes import Process
 from kanae.lab.programs import run
 from kanae.lab.record import HostRecord, LabRecord
-
-# Joins the host's control groups before anything else, so that whatever happens from then on is
-# found there. Arguments: network namespace, overlay options, root, number of groups, groups,
-# then nspawn's own arguments.
-_LAUNCH = """
-netns=$1 overlay=$2 root=$3 groups=$4
-shift 4
-while [ "$groups" -gt 0 ]; do
-    echo $$ >"$1/cgroup.procs"
-    shift
-    groups=$((groups - 1))
-done
-mount -t overlay kanae-lab -o "$overlay" "$root"
-exec nsenter --net="$netns" systemd-nspawn "$@"
-"""
+from kanae.lab.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +60,8 @@ def disk(folder: Path, host: str) -> Disk:
     return Disk(folder / "hosts" / host)
 
 
-def install(disk: Disk, base_root: Path, files: dict[str, tuple[str, int]]) -> None:
-    """Make a disk with these files (path below the root: text, mode) over the base.
+def install(disk: Disk, base_root: Path, content: dict[str, tuple[str, int]]) -> None:
+    """Make a disk with this content (path below the root: text, mode) over the base.
 
     A disk appears whole or not at all; one that is there must not be installed again.
     """
@@ -84,7 +72,7 @@ def install(disk: Disk, base_root: Path, files: dict[str, tuple[str, int]]) -> N
         path.mkdir(parents=True)
         path.chmod(0o755)
     run(["cp", "--archive", "--reflink=auto", str(base_root / "var"), str(partial.var)])
-    for path, (text, mode) in files.items():
+    for path, (text, mode) in content.items():
         base.write(partial.upper / path, text, mode)
     partial.folder.rename(disk.folder)
 
@@ -93,6 +81,12 @@ def hosts_file(record: LabRecord) -> str:
     """/etc/hosts: bare metal would have DNS for the hosts' names."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     return "\n".join([*lines, *(f"{h.address} {h.name}" for h in record.hosts)]) + "\n"
+
+
+def etc(host: HostRecord, disk: Disk) -> Path:
+    """The host's /etc as seen from here, running or not."""
+    first = leader(host)
+    return Path(f"/proc/{first.pid}/root/etc") if first else disk.upper / "etc"
 
 
 def group(lab: str, host: str) -> str:
@@ -105,8 +99,11 @@ def lab_group(lab: str) -> str:
     return f"{TOP}/{lab}"
 
 
-def start(record: LabRecord, host: HostRecord, disk: Disk, groups: tuple[Path, ...]) -> Process:
-    """Power on. Returns nspawn's process; the host itself needs about a second more to boot."""
+def start(record: LabRecord, host: HostRecord, disk: Disk, groups: Cgroups) -> Process:
+    """Power on: a shell that runs nspawn, again at each reboot, and ends when the host is off.
+
+    The host's control groups must exist. The host itself needs about a second more to boot.
+    """
     arguments = [
         "--quiet",
         f"--directory={disk.root}",
@@ -132,20 +129,24 @@ def start(record: LabRecord, host: HostRecord, disk: Disk, groups: tuple[Path, .
     # forbid the next mount, for the case that the machine itself crashed in between.
     shutil.rmtree(disk.work / "work" / "incompat", ignore_errors=True)
     overlay = f"volatile,lowerdir={record.base},upperdir={disk.upper},workdir={disk.work}"
-    argv = [
-        *("unshare", "--mount", "--propagation", "private"),
-        *("sh", "-euc", _LAUNCH, "kanae-lab"),
-        *(str(record.network.netns_path), overlay, str(disk.root)),
-        *(str(len(groups)), *map(str, groups)),
-        *arguments,
-    ]
+    own = group(record.name, host.name)
+    environment = {
+        "V1_GROUPS": " ".join(str(root / own) for root in groups.v1.values()),
+        "UNIFIED_GROUP": str(groups.unified / own) if groups.unified else "",
+        "NETNS": str(record.network.netns_path),
+        "OVERLAY": overlay,
+        "ROOT": str(disk.root),
+        "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
+    }
+    script = (files("kanae.lab") / "launch.sh").read_text()
+    launch = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "kanae-lab"]
     console = os.open(disk.console, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     try:
         pid = os.posix_spawnp(
-            argv[0],
-            argv,
-            {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"},
+            launch[0],
+            [*launch, *arguments],
+            {**os.environ, **environment},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, nothing, 0),
                 (os.POSIX_SPAWN_DUP2, console, 1),
@@ -172,12 +173,30 @@ def _dmi(host: HostRecord, disk: Disk) -> list[str]:
     return [f"--bind-ro={own}:{shown.resolve()}"]
 
 
+def powered(host: HostRecord) -> bool:
+    """Whether the host is on, be it in the middle of a reboot."""
+    return host.supervisor is not None and host.supervisor.process().alive
+
+
 def leader(host: HostRecord) -> Process | None:
-    """The host's PID 1 as seen from here; None when it is off. It changes at each reboot."""
+    """The host's PID 1 as seen from here; None when it is off or between two boots."""
     if host.supervisor is None:
         return None
-    children = host.supervisor.process().children()
-    return children[0] if children else None
+    for nspawn in host.supervisor.process().children():
+        for child in nspawn.children():
+            if child.is_init:
+                return child
+    return None
+
+
+def kill(host: HostRecord, groups: Cgroups, group: str) -> None:
+    """End every process of the host at once, without a word to any of them."""
+    if first := leader(host):
+        first.signal(signal.SIGKILL)
+        groups.thaw(group)  # a frozen process dies only when it runs again
+        # All of the host dies with its PID 1; nspawn then tidies up and ends of itself.
+        wait_until(lambda: not powered(host), seconds=3)
+    groups.kill(group)
 
 
 def console_end(disk: Disk, lines: int = 15) -> str:

@@ -7,14 +7,13 @@ Everything is synchronous; hosts are worked on in parallel by threads. From asyn
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import secrets
 import shutil
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -24,7 +23,8 @@ from kanae.errors import LabError
 from kanae.lab import base, host, machine, network, record
 from kanae.lab.cgroups import TOP, Cgroups
 from kanae.lab.keys import SshFiles
-from kanae.lab.record import HostRecord, LabRecord, Phase
+from kanae.lab.locks import held
+from kanae.lab.record import HostRecord, LabRecord, Phase, boot_id
 from kanae.lab.waiting import wait_until
 from kanae.paths import lab_dir
 from kanae.spec.models import Spec
@@ -94,8 +94,9 @@ class Lab:
         return tuple(self._status(h, groups) for h in self.record.hosts)
 
     def _status(self, of: HostRecord, groups: Cgroups) -> HostStatus:
-        leader = host.leader(of) if self.record.boot == record.boot_id() else None
-        if leader is None:
+        on = self.record.boot == boot_id() and host.powered(of)
+        leader = host.leader(of) if on else None
+        if not on:
             state = HostState.OFF
         elif groups.frozen(self.group(of.name)):
             state = HostState.PAUSED
@@ -111,8 +112,10 @@ class Lab:
         for name in names:
             of = current.host(name)
             with locked(_CGROUPS):
-                paths = groups.create(self.group(name))
-            current = current.with_supervisor(name, host.start(current, of, self.disk(name), paths))
+                groups.create(self.group(name))
+            current = current.with_supervisor(
+                name, host.start(current, of, self.disk(name), groups)
+            )
             record.write(self.folder, current)
         return Lab(self.folder, current)
 
@@ -123,11 +126,9 @@ class Lab:
 
     def _wait_for_ssh(self, name: str) -> None:
         of = self.record.host(name)
-        supervisor = of.supervisor
 
         def settled() -> bool:
-            dead = supervisor is None or not supervisor.process().alive
-            return dead or greets(of.address)
+            return not host.powered(of) or greets(of.address)
 
         if not wait_until(settled, seconds=BOOT_SECONDS, every=0.05) or not greets(of.address):
             raise LabError(
@@ -147,24 +148,11 @@ def greets(address: IPv4Address) -> bool:
         return False
 
 
-@contextmanager
 def locked(
-    name: str, say: Callable[[str], None] = lambda _: None, *, wait: bool = True
-) -> Iterator[None]:
-    """Hold the lab's name on this machine; another holder is waited for, and said.
-
-    With wait=False another holder raises BlockingIOError.
-    """
-    record.RUN.mkdir(parents=True, exist_ok=True)
-    with (record.RUN / f"{name}.lock").open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not wait:
-                raise
-            say(f"waiting for another kanae that works on lab {name}")
-            fcntl.flock(held, fcntl.LOCK_EX)
-        yield
+    name: str, say: Callable[[str], None] | None = None, *, wait: bool = True
+) -> AbstractContextManager[None]:
+    """Hold a lab's name on this machine, as locks.held does."""
+    return held(record.RUN / f"{name}.lock", f"works on lab {name}", say, wait=wait)
 
 
 def up(spec: Spec, say: Callable[[str], None]) -> Lab:
@@ -249,7 +237,7 @@ def _recorded(spec: Spec, current: LabRecord | None, root: Path) -> LabRecord:
     return LabRecord(
         name=spec.name,
         phase=current.phase if current else Phase.CREATING,
-        boot=record.boot_id(),
+        boot=boot_id(),
         subnet=net.subnet,
         gateway=net.gateway,
         base=current.base if current else root,
@@ -273,6 +261,8 @@ def _prepare(lab: Lab) -> None:
     def prepare(of: HostRecord) -> None:
         disk = lab.disk(of.name)
         if disk.folder.is_dir():
+            # Hosts may have come since it was made.
+            host.etc(of, disk).joinpath("hosts").write_text(host.hosts_file(current))
             return
         key = lab.ssh.host_key(of.name)
         settings = f"ADDRESS={of.address}/{current.subnet.prefixlen}\nGATEWAY={current.gateway}\n"
@@ -317,8 +307,16 @@ def _remove(name: str, folder: Path) -> None:
         record.write(folder, current.with_phase(Phase.REMOVING))
     groups = Cgroups.here()
     top = host.lab_group(name)
+    known = {h.name: h for h in current.hosts} if current and current.boot == boot_id() else {}
+
+    def kill(child: str) -> None:
+        if child in known:
+            host.kill(known[child], groups, f"{top}/{child}")
+        else:
+            groups.kill(f"{top}/{child}")
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda child: groups.kill(f"{top}/{child}"), groups.children(top)))
+        list(pool.map(kill, groups.children(top)))
     with locked(_CGROUPS):
         groups.remove(top)
         groups.remove_if_empty(TOP)

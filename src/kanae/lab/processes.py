@@ -44,6 +44,15 @@ class Process:
     def alive(self) -> bool:
         return start_time(self.pid) == self.start
 
+    @property
+    def is_init(self) -> bool:
+        """Whether it is PID 1 of a namespace below this one."""
+        with contextlib.suppress(OSError):
+            for line in (_PROC / str(self.pid) / "status").read_text().splitlines():
+                if line.startswith("NSpid:"):
+                    return len(line.split()) > 2 and line.split()[-1] == "1"
+        return False
+
     def children(self) -> tuple[Process, ...]:
         """Direct children, empty when the process is gone."""
         if not self.alive:

@@ -16,9 +16,7 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> str:
     """
     shown = " ".join(argv[:6])
     try:
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, timeout=timeout
-        )
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout)
     except FileNotFoundError as error:
         raise LabError(f"{argv[0]}: no such program", remedy="`kanae lab up` names it") from error
     except subprocess.TimeoutExpired as error:

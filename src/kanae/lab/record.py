@@ -124,7 +124,7 @@ def labs_folder() -> Path:
     return state_dir() / "labs"
 
 
-def recorded() -> tuple[str, ...]:
+def recorded() -> list[str]:
     """Names of the labs that have a folder in the user's state."""
     folder = labs_folder()
-    return tuple(sorted(p.name for p in folder.iterdir())) if folder.is_dir() else ()
+    return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
