@@ -22,6 +22,7 @@ from kanae.render import (
     keepalived,
     kubelet,
     nginx,
+    shutdown,
     system,
 )
 from kanae.render import paths as at
@@ -295,4 +296,7 @@ def _kubernetes(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
         wishes.append(
             Absent(at.API_SERVER_PATCH) if api is None else File(at.API_SERVER_PATCH, api)
         )
+        script = File(at.SHUTDOWN_SCRIPT, shutdown.script(), 0o755)
+        unit = File(at.SHUTDOWN_UNIT, shutdown.unit())
+        wishes += [script, unit, Unit(at.SHUTDOWN, restart_on=(unit.key,))]
     return tuple(wishes)
