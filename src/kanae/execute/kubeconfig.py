@@ -60,6 +60,7 @@ def merged(existing: str, ours: Mapping[str, object]) -> Document:
 def to_text(document: Mapping[str, object]) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
+    yaml.width = 1 << 20  # certificates are long words
     stream = StringIO()
     yaml.dump(dict(document), stream)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
     return stream.getvalue()

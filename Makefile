@@ -1,0 +1,35 @@
+# Two commands matter: `make demo` (the main job on this machine) and `make test`. Each does all of
+# its own set-up. The rest are their pieces.
+KANAE := .venv/bin/kanae
+SPEC ?= examples/reference.yaml
+
+.PHONY: demo demo-down test setup lint types unit e2e topologies
+
+demo: setup
+	tools/demo $(SPEC)
+
+demo-down: setup
+	$(KANAE) lab down $(SPEC)
+
+test: setup lint types unit e2e
+
+setup:
+	@tools/setup
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: setup
+	.venv/bin/pyright
+
+unit: setup
+	.venv/bin/python -m pytest -q tests/unit tests/golden tests/model tests/contract
+
+# On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
+e2e: setup
+	.venv/bin/python -m pytest -v tests/e2e
+
+# All topologies of examples/, one after the other; about 20 minutes. Not part of `make test`.
+topologies: setup
+	.venv/bin/python -m pytest -v tests/topologies
