@@ -58,14 +58,13 @@ def add_layer(store: Store, members: Iterable[Member]) -> Layer:
     Raises ArtifactError when zstd fails, MachineUnfit when there is none.
     """
     with store.new_file() as part:
-        with part.open("wb") as packed, _zstd(packed) as zstd:
-            with cast(IO[bytes], zstd.stdin) as stream:
-                hashing = _Hashing(stream)
-                with tarfile.open(
-                    fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
-                ) as tar:
-                    for member in sorted(members, key=lambda m: m.path):
-                        _add_member(tar, member)
+        with part.open("wb") as packed, _zstd(packed) as zstd, cast(IO[bytes], zstd.stdin) as pipe:
+            hashing = _Hashing(pipe)
+            with tarfile.open(
+                fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
+            ) as tar:
+                for member in sorted(members, key=lambda m: m.path):
+                    _add_member(tar, member)
         if zstd.returncode != 0:
             raise ArtifactError(f"zstd ended with status {zstd.returncode}")
         digest, size = store.add_file(part)

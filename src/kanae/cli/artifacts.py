@@ -24,8 +24,8 @@ def selection(function: Callable[..., None]) -> Callable[..., None]:
         (
             click.option("--kubernetes", default=newest, show_default=True, metavar="VERSION",
                          help="Kubernetes version."),
-            click.option("--arch", "arches", multiple=True,
-                         type=click.Choice([a.value for a in Arch]), default=("amd64",), show_default=True, help="CPU; may be repeated."),
+            click.option("--arch", "arches", multiple=True, default=("amd64",), show_default=True,
+                         type=click.Choice([a.value for a in Arch]), help="CPU; may be repeated."),
             click.option("--source", type=click.Choice([s.value for s in ArtifactSource]),
                          default="auto", show_default=True,
                          help="Where from; auto is upstream if it answers, else build."),

@@ -43,9 +43,7 @@ def test_a_changed_blob_is_noticed_and_removed(store: Store) -> None:
     assert not store.path(made.digest).exists()
 
 
-def test_an_unchanged_blob_is_not_read_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unchanged_blob_is_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.put("key", entry(store))
     monkeypatch.setattr(store_module, "hash_file", lambda _file: pytest.fail("read in full"))  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] a stand-in that is never called
     assert store.get("key") is not None

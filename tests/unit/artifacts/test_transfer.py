@@ -176,9 +176,7 @@ def test_a_part_of_another_file_is_thrown_away_and_fetched_anew(
     fetch(http, served, store)
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(
-    http: Http, served: Site, store: Store
-) -> None:
+def test_a_part_longer_than_the_file_is_thrown_away(http: Http, served: Site, store: Store) -> None:
     part(store).write_bytes(BODY + b"more")
     fetch(http, served, store)
 

