@@ -20,6 +20,7 @@ Kind = Literal["read", "write", "watch"]
 # http: an answer came with a status that is no success. tls: the handshake failed.
 Error = Literal["refused", "reset", "timeout", "eof", "unreachable", "tls", "http", "malformed"]
 Outcome = Literal["ok"] | Error
+PhaseName = Literal["warm-up", "steady", "fault", "recovery", "after", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Phase:
     """A part of the run begins: warm-up, steady, fault, recovery, after, stop."""
 
     at: float
-    name: Literal["warm-up", "steady", "fault", "recovery", "after", "stop"]
+    name: PhaseName
     k: Literal["phase"] = "phase"
 
 

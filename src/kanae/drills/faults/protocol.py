@@ -48,7 +48,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """transport: by host name; raises ConnectError. ssh_port: for looking at a host from outside."""
+    """transport: by host name; raises ConnectError."""
 
     spec: Spec
     power: Power
