@@ -20,8 +20,10 @@ from kanae.errors import KanaeError
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a short commented spec to start from."),
     "schema": ("schema", "Print the JSON Schema of a spec."),
+    "check": ("check", "Look for what must be put right before hosts can become a cluster."),
     "plan": ("plan", "Show what apply would change."),
     "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
+    "status": ("status", "Show how the cluster is, also when its API is down."),
     "kubeconfig": ("kubeconfig", "Print or merge the cluster's kubeconfig."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 
-from kanae.errors import FactsError, HostError
+from kanae.errors import FactsError
 from kanae.facts.model import Facts, HostFacts, Query
 from kanae.facts.parse import parse
 from kanae.facts.script import script
+from kanae.transport.gather import gather as each
 from kanae.transport.protocol import Transport
 
 
@@ -26,19 +26,14 @@ async def gather(
     that were never seen before included. A host that cannot be reached, does not answer in time or
     whose answer makes no sense is in `Facts.unreachable`; nothing is raised for it.
     """
-    limit = asyncio.Semaphore(parallel)
 
-    async def one(host: str) -> HostFacts | str:
-        async with limit:
-            try:
-                return await ask(transports[host], queries[host], timeout=timeout)
-            except HostError as error:
-                return error.message
+    async def one(transport: Transport) -> HostFacts:
+        return await ask(transport, queries[transport.host], timeout=timeout)
 
-    answers = dict(zip(queries, await asyncio.gather(*map(one, queries)), strict=True))
+    answers = await each({host: transports[host] for host in queries}, one, parallel)
     return Facts(
-        hosts={h: facts for h, facts in answers.items() if isinstance(facts, HostFacts)},
-        unreachable={h: why for h, why in answers.items() if isinstance(why, str)},
+        hosts=answers.done,
+        unreachable={host: error.message for host, error in answers.failed.items()},
     )
 
 

@@ -59,6 +59,7 @@ KERNEL_FEATURES = {
 
 # Programs that kubeadm, kubelet, kube-proxy, the balancers and kanae call on some role's hosts.
 PROGRAMS = [
+    "apt-get",
     "base64",
     "conntrack",
     "cp",

@@ -1,0 +1,140 @@
+"""Active probes: reaching other hosts and writing to a disk. Only before a host joins.
+
+Round trips: TCP connections to the other hosts' SSH ports, timed by bash's own clock in one
+process (some 50 microseconds of overhead); by ping's figures where there is no bash.
+
+Synchronous writes: 2300 bytes at the next place of a preallocated file with O_DSYNC, as etcd's log
+does it (its own measure, wal_fsync, is about the same size). Every write is a dd of its own, and
+dd's own clock is read, which starts after the program has and its files are open: the cost of
+starting dd (1 to 2 ms) is not in the figure; reading from /dev/zero is (under 10 microseconds).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from kanae.facts.frame import split
+
+WRITES = 200
+_SECONDS = 6
+_TCP = re.compile(r"(\S+) (\d{1,9})")
+_PING = re.compile(r"(\S+) .*time=([0-9.]{1,9}) ms")
+_DD = re.compile(r"copied, ([0-9.]{1,12}(?:e-\d\d?)?) s")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeQuery:
+    """peers: host -> address and SSH port. disk: a folder (or the place of one) to write in."""
+
+    peers: Mapping[str, tuple[IPv4Address, int]]
+    disk: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFacts:
+    """Seconds each. round_trips: host -> times, empty when it was not reached; None when this host
+    has no program to measure with. writes: durations of synchronous writes."""
+
+    round_trips: Mapping[str, tuple[float, ...]] | None
+    writes: tuple[float, ...]
+
+
+def percentile(values: tuple[float, ...], share: float) -> float:
+    """The smallest value that is not less than `share` of all. values: not empty."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -int(-len(ordered) * share // 1) - 1))]
+
+
+_HEAD = """\
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+main() {
+mark=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$mark"
+"""
+
+_PEERS = """\
+if command -v bash >/dev/null; then
+printf '#%s tcp\\n' "$mark"
+for peer in {peers}; do
+timeout 4 bash -c 'for i in 1 2 3 4 5; do
+s=${{EPOCHREALTIME/./}}
+: <>"/dev/tcp/$0/$1"
+e=${{EPOCHREALTIME/./}}
+[ $((e - s)) -gt 1900000 ] || echo "$0" $((e - s))
+done' "${{peer%:*}}" "${{peer#*:}}" 2>/dev/null &
+done
+wait
+elif command -v ping >/dev/null; then
+printf '#%s ping\\n' "$mark"
+for peer in {peers}; do
+ping -c 5 -i 0.2 -W 2 "${{peer%:*}}" | while read -r line; do echo "${{peer%:*}} $line"; done &
+done
+wait
+fi
+"""
+
+_DISK = """\
+where={disk}
+while [ ! -d "${{where:=/}}" ]; do where=${{where%/*}}; done
+file=$where/.kanae-probe.$$
+trap 'rm -f "$file"' EXIT
+until=$(($(date +%s) + {seconds}))
+printf '#%s writes\\n' "$mark"
+if dd if=/dev/zero of="$file" bs=2300 count={writes} conv=fsync 2>/dev/null; then
+n=0
+while [ $n -lt {writes} ]; do
+dd if=/dev/zero of="$file" bs=2300 count=1 seek=$n conv=notrunc oflag=dsync 2>&1
+n=$((n + 1))
+[ $((n % 20)) -ne 0 ] || [ "$(date +%s)" -lt $until ] || break
+done
+fi
+"""
+
+_TAIL = """\
+printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+}
+main </dev/null
+"""
+
+
+def probe_script(query: ProbeQuery) -> str:
+    parts = [_HEAD]
+    if query.peers:
+        words = (f"{address}:{port:d}" for address, port in query.peers.values())
+        parts.append(_PEERS.format(peers=" ".join(words)))
+    if query.disk is not None:
+        disk = shlex.quote(query.disk)
+        parts.append(_DISK.format(disk=disk, writes=WRITES, seconds=_SECONDS))
+    parts.append(_TAIL)
+    return "".join(parts)
+
+
+def parse_probe(host: str, query: ProbeQuery, output: bytes) -> ProbeFacts:
+    """Raises FactsError for an answer that is cut short."""
+    answer = split(host, output)
+    names = {str(address): peer for peer, (address, _) in query.peers.items()}
+    times: dict[str, list[float]] = {peer: [] for peer in query.peers}
+    for section, pattern, unit in (("tcp", _TCP, 1e-6), ("ping", _PING, 1e-3)):
+        for line in answer.lines(section):
+            match = pattern.match(line)
+            if match and match[1] in names:
+                times[names[match[1]]].append(_number(match[2]) * unit)
+    measured = {"tcp", "ping"} & set(answer.sections)
+    writes = (_DD.search(line) for line in answer.lines("writes"))
+    return ProbeFacts(
+        round_trips={peer: tuple(t) for peer, t in times.items()} if measured else None,
+        writes=tuple(_number(match[1]) for match in writes if match),
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

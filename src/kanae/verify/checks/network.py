@@ -1,0 +1,142 @@
+"""Addresses, routes, name servers, ports, firewalls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, ip_address
+
+from kanae.facts.model import HostFacts, Listener
+from kanae.render import paths as at
+from kanae.spec import ports
+from kanae.spec.models import Role, Spec
+from kanae.verify.model import Finding, Subject, error, etcd_role, warning
+from kanae.verify.query import FIREWALLS
+
+# Links that pod networks make on a node, by how their names begin.
+POD_LINKS = (
+    "cni", "flannel", "weave", "vethwe", "cali", "vxlan.calico", "tunl", "cilium", "lxc", "veth",
+    "kube-ipvs", "nodelocaldns",
+)  # fmt: skip
+
+
+def address(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.hosts():
+        wanted = str(subject.spec.hosts[host].address)
+        own = [c.partition("/")[0] for i in facts.base.interfaces for c in i.addresses]
+        if wanted not in own:
+            yield error(
+                "address",
+                host,
+                f"no interface has {wanted}",
+                "set the address that the host itself has; reach it through ssh.jump or an "
+                "ssh_config when it is behind another",
+            )
+    for host, facts in subject.nodes():
+        if all(route.destination != "default" for route in facts.base.routes):
+            remedy = "pods reach service addresses through it: ip route add default via GATEWAY"
+            yield warning("address", host, "there is no default route", remedy)
+
+
+def overlap(subject: Subject) -> Iterator[Finding]:
+    networks = subject.spec.networks
+    for host, facts in subject.nodes():
+        for kind, wanted in (("pod", networks.pods), ("service", networks.services)):
+            for route in facts.base.routes:
+                if route.destination == "default" or route.interface.startswith(POD_LINKS):
+                    continue
+                if wanted.overlaps(IPv4Network(route.destination)):
+                    yield error(
+                        "networks",
+                        host,
+                        f"the {kind} network {wanted} overlaps the route to {route.destination} "
+                        f"on {route.interface or 'no interface'}",
+                        f"choose another networks.{kind}s",
+                    )
+
+
+def resolvers(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.nodes():
+        servers = facts.base.resolvers
+        if not servers:
+            evidence = "/etc/resolv.conf names no server"
+            remedy = "CoreDNS does not start without one: add a nameserver line"
+            yield error("resolvers", host, evidence, remedy)
+        elif all(map(_loopback, servers)):
+            evidence = f"/etc/resolv.conf names only {', '.join(servers)}"
+            remedy = "inside a pod that is the pod itself: name a server that others can reach"
+            yield error("resolvers", host, evidence, remedy)
+
+
+def _loopback(server: str) -> bool:
+    try:
+        return ip_address(server.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def listening(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.hosts():
+        wanted = _wanted(subject.spec, host)
+        for listener in facts.base.listeners:
+            purpose = wanted.get(listener.port)
+            if listener.protocol != "tcp" or purpose is None or _ours(subject, facts, listener):
+                continue
+            if _apart(listener, subject.spec.hosts[host].address):
+                continue
+            holder = listener.process or "a process whose name cannot be seen"
+            yield error(
+                "ports",
+                host,
+                f"port {listener.port}, for {purpose}, is held by {holder} on {listener.address}",
+                f"stop it: ss -lptn 'sport = :{listener.port}' tells its process",
+            )
+
+
+def _wanted(spec: Spec, host: str) -> dict[int, str]:
+    """Port -> what for."""
+    roles = spec.hosts[host].roles
+    wanted: dict[int, str] = {}
+    if host in spec.nodes:
+        wanted |= ports.OF_NODE
+    if Role.CONTROL_PLANE in roles:
+        wanted |= ports.OF_CONTROL_PLANE
+    if etcd_role(spec) in roles:
+        wanted |= ports.OF_ETCD
+    if Role.LOAD_BALANCER in roles:
+        wanted[spec.endpoint.port] = "the balancer"
+    return wanted
+
+
+# The kernel cuts names of processes to 15 characters.
+_PROCESSES = {
+    "kubelet", "kube-proxy", "kube-apiserver", "kube-controller", "kube-scheduler", "etcd",
+    "haproxy", "nginx",
+}  # fmt: skip
+
+
+def _ours(subject: Subject, facts: HostFacts, listener: Listener) -> bool:
+    if listener.port == subject.spec.endpoint.port:
+        unit = facts.units.get(at.balancer_unit(subject.spec.name))
+        if unit is not None and unit.active == "active":
+            return True
+    return subject.ours(facts.host) and listener.process in _PROCESSES
+
+
+def _apart(listener: Listener, own: IPv4Address) -> bool:
+    """Whether a listener has an address that is neither the host's own nor loopback nor all."""
+    try:
+        at_address = ip_address(listener.address.partition("%")[0])
+    except ValueError:
+        return False  # "*"
+    return not (at_address.is_loopback or at_address.is_unspecified or at_address == own)
+
+
+def firewall(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.hosts():
+        for name in FIREWALLS:
+            unit = facts.units.get(name)
+            if unit is not None and unit.active == "active":
+                wanted = sorted(_wanted(subject.spec, host))
+                opened = f"open TCP {', '.join(map(str, wanted))}" if wanted else "see its rules"
+                remedy = f"{opened} and the pod network's ports, or stop and disable it"
+                yield warning("firewall", host, f"{name} is active", remedy)

@@ -1,0 +1,79 @@
+"""The container runtime that is there already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kanae.facts.model import HostFacts
+from kanae.render import paths as at
+from kanae.render.banner import MANAGED
+from kanae.render.containerd import cgroup_driver
+from kanae.spec.models import Spec
+from kanae.verify.model import Finding, Subject, error, info, warning
+from kanae.verify.query import RUNTIMES
+
+_RUNC = re.compile(r"^\s*SystemdCgroup\s*=\s*(true|false)", re.MULTILINE)
+_KUBELET = re.compile(r"^cgroupDriver:\s*[\"']?(\w+)", re.MULTILINE)
+
+
+def driver(subject: Subject) -> Iterator[Finding]:
+    """Files that are there are compared with each other; what the spec sets for kubelet is compared
+    with what kanae will write for containerd."""
+    for host, facts in subject.nodes():
+        runtime, kubelet = _runtime(facts), _kubelet(facts)
+        if runtime and kubelet and runtime != kubelet:
+            yield error(
+                "cgroup-driver",
+                host,
+                f"containerd uses {runtime} ({at.CONTAINERD_CONFIG}) and kubelet {kubelet} "
+                f"({at.KUBELET_CONFIG})",
+                f"both must use {cgroup_driver(facts.base)}: remove both files, or run kanae apply "
+                "with --ignore cgroup-driver to have them rewritten",
+            )
+        wish = _wish(subject.spec, host)
+        ours = cgroup_driver(facts.base)
+        if wish and wish != ours:
+            yield error(
+                "cgroup-driver",
+                host,
+                f"the spec sets kubelet's cgroupDriver to {wish}; containerd gets {ours} here "
+                f"(cgroup v{facts.base.cgroup})",
+                "leave cgroupDriver out of the spec",
+            )
+
+
+def _runtime(facts: HostFacts) -> str:
+    """What the file makes containerd use; "" when there is none."""
+    fact = facts.files.get(at.CONTAINERD_CONFIG)
+    if fact is None or fact.text is None:
+        return ""
+    match = _RUNC.search(fact.text)
+    return "systemd" if match and match[1] == "true" else "cgroupfs"
+
+
+def _kubelet(facts: HostFacts) -> str:
+    fact = facts.files.get(at.KUBELET_CONFIG)
+    match = _KUBELET.search(fact.text) if fact is not None and fact.text is not None else None
+    return match[1] if match else ""
+
+
+def _wish(spec: Spec, host: str) -> str:
+    settings = {**spec.kubelet, **spec.hosts[host].kubelet}
+    return str(settings.get("cgroupDriver", ""))
+
+
+def foreign(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.nodes():
+        found = [name for name in RUNTIMES if facts.packages.get(name) is not None]
+        if found:
+            yield warning(
+                "runtime",
+                host,
+                f"{', '.join(found)} is installed by package; kanae runs its own containerd on "
+                "the same socket",
+                f"remove it ({' '.join(found)}) unless something else on the host needs it",
+            )
+        config = facts.files.get(at.CONTAINERD_CONFIG)
+        if config is not None and config.text is not None and MANAGED not in config.text:
+            yield info("runtime", host, f"{at.CONTAINERD_CONFIG} is not kanae's; it is replaced")

@@ -1,0 +1,78 @@
+"""From connected hosts to findings, and the gate that a plan must pass before it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from kanae.errors import CheckFailed
+from kanae.facts.gather import gather
+from kanae.facts.model import Facts
+from kanae.facts.probe import ProbeFacts, parse_probe, probe_script
+from kanae.plan.view import CLUSTER, JOINED
+from kanae.spec.models import Spec
+from kanae.transport.fleet import Fleet
+from kanae.transport.gather import gather as each
+from kanae.transport.protocol import Transport
+from kanae.verify.model import Finding, Subject
+from kanae.verify.query import check_query, probe_query
+from kanae.verify.run import as_line, errors, judge
+
+PROBE_TIMEOUT = 60.0
+
+
+async def inspect(spec: Spec, fleet: Fleet) -> Subject:
+    """Ask every connected host what checks need to know, and probe those that have not joined."""
+    parallel = spec.policies.parallel_hosts
+    transports = {host: fleet[host] for host in fleet}
+    queries = {host: check_query(spec, host) for host in fleet}
+    facts = await gather(transports, queries, parallel=parallel)
+    lost = {host: error.message for host, error in fleet.unreachable.items()}
+    facts = replace(facts, unreachable={**facts.unreachable, **lost})
+    return Subject(spec, facts, await probe(spec, fleet, newcomers(spec, facts)))
+
+
+def newcomers(spec: Spec, facts: Facts) -> tuple[str, ...]:
+    """Hosts that do not belong to the running cluster yet: nodes that have not joined, and other
+    hosts that kanae has never touched."""
+    nodes = set(spec.nodes)
+    return tuple(
+        host
+        for host in spec.hosts
+        if host in facts.hosts
+        and (JOINED if host in nodes else CLUSTER) not in facts.hosts[host].marks
+    )
+
+
+async def probe(spec: Spec, fleet: Fleet, hosts: Iterable[str]) -> dict[str, ProbeFacts]:
+    """Active probes of these hosts, all at once; one that fails is left out."""
+
+    async def one(transport: Transport) -> ProbeFacts:
+        query = probe_query(spec, transport.host)
+        done = await transport.run(probe_script(query), timeout=PROBE_TIMEOUT)
+        return parse_probe(transport.host, query, done.stdout)
+
+    transports = {host: fleet[host] for host in hosts}
+    return (await each(transports, one, spec.policies.parallel_hosts)).done
+
+
+async def require(spec: Spec, facts: Facts, fleet: Fleet, ignored: Collection[str]) -> None:
+    """Raises CheckFailed with every error of every host that is not part of the cluster yet, or of
+    the cluster as a whole. facts: those that were planned with; without newcomers nothing is asked.
+
+    What a joined host lacks does not stop its repair; `kanae check` tells it.
+    """
+    coming = newcomers(spec, facts)
+    if not coming:
+        return
+    subject = await inspect(spec, fleet)
+    found = errors(judge(subject, ignored))
+    stopping = [f for f in found if f.host is None or f.host in coming]
+    if stopping:
+        raise CheckFailed(summary(stopping), remedy="put them right, or --ignore a check by name")
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    lines = [as_line(finding) for finding in findings]
+    what = "1 check fails" if len(lines) == 1 else f"{len(lines)} checks fail"
+    return "\n  ".join((f"{what} and nothing was changed:", *lines))
