@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import click
 
+from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.kubeconfig import save
-from kanae.cli.session import Session, arches, archive_folder
+from kanae.cli.session import Session, arches, carry_out
 from kanae.errors import ConnectError
-from kanae.execute.deeds import handlers
-from kanae.execute.journal import Journal, new_run_id
+from kanae.execute.journal import new_run_id
 from kanae.execute.lease import hold
-from kanae.execute.result import RunResult
-from kanae.execute.scheduler import RunContext, run_plan
-from kanae.execute.values import Values
-from kanae.facts.model import Facts
-from kanae.plan.model import Plan
-from kanae.report.console import live
 from kanae.report.plan_text import plan_text
 from kanae.transport.fleet import Fleet
 from kanae.verify.gate import require
@@ -45,16 +38,16 @@ def command(
       kanae apply cluster.yaml --ignore memory
     """
     session = Session.open(spec)
-    changed = asyncio.run(_apply(session, yes, verbose, ignored, break_lease))
-    if changed:
-        click.echo(_how_to_use(session, spec), err=True)
+    if asyncio.run(_apply(session, yes, verbose, ignored, break_lease)):
+        click.echo(_how_to_use(session.spec.name, spec), err=True)
 
 
 async def _apply(
     session: Session, yes: bool, verbose: bool, ignored: tuple[str, ...], break_lease: bool
 ) -> bool:
+    """Whether anything was to be done."""
     run = new_run_id()
-    async with Fleet(session.spec, run_id=run, password=_ask_password) as fleet:
+    async with Fleet(session.spec, run_id=run, password=ask_password) as fleet:
         facts = await session.survey(fleet)
         if facts.unreachable:
             host, why = next(iter(facts.unreachable.items()))
@@ -64,45 +57,23 @@ async def _apply(
         if plan.empty:
             click.echo(plan_text(plan), nl=False)
             return False
-        async with hold(session.spec, fleet, run, break_lease=break_lease):
+        await require(session.spec, facts, fleet, ignored)
+        if session.lacking(arches(facts), artifacts):
             artifacts = await asyncio.to_thread(session.obtain, arches(facts))
             plan = session.plan(facts, artifacts)
-            await require(session.spec, facts, fleet, ignored)
-            click.echo(plan_text(plan, verbose=verbose), err=True)
-            if not yes and not _confirmed(session):
-                raise click.Abort
-            values = Values()
-            result = await _run(session, fleet, plan, run, values, artifacts)
-            result.raise_failed(values.redactor)
+        click.echo(plan_text(plan, verbose=verbose), err=True)
+        if not yes and not confirmed(f"Apply this to {session.spec.name}?"):
+            raise click.Abort
+        async with hold(session.spec, fleet, run, break_lease=break_lease):
+            await carry_out(session, fleet, plan, run, artifacts)
             await save(session.spec, fleet)
     return True
 
 
-async def _run(session, fleet, plan, run, values, artifacts) -> RunResult:
-    with Journal(session.spec.name, run, values.redactor) as journal, live(plan) as emit:
-        return await run_plan(
-            plan,
-            handlers(artifacts, archive_folder()),
-            RunContext(session.spec, fleet, values),
-            journal=journal,
-            emit=emit,
-        )
-
-
-def _confirmed(session: Session) -> bool:
-    if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; say --yes")
-    return click.confirm(f"Apply this to {session.spec.name}?", err=True)
-
-
-def _ask_password() -> str:
-    return click.prompt("sudo password", hide_input=True, err=True)
-
-
-def _how_to_use(session: Session, spec: Path) -> str:
+def _how_to_use(cluster: str, spec: Path) -> str:
     return (
-        f"\n{session.spec.name} is up. Use it:\n"
-        f"  kanae kubeconfig {spec} --merge && kubectl --context {session.spec.name} get nodes\n"
-        f"  kanae status {spec}\n"
-        f"Take it down: kanae reset {spec}"
+        f"\n{cluster} is as the spec says.\n"
+        f"  use it:       kanae kubeconfig {spec} --merge && kubectl --context {cluster} get nodes\n"
+        f"  look at it:   kanae status {spec}\n"
+        f"  take it down: kanae reset {spec}"
     )

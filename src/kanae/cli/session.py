@@ -11,6 +11,10 @@ from kanae.artifacts import catalogue, fetch, named
 from kanae.artifacts.console import progress
 from kanae.artifacts.model import Artifact
 from kanae.artifacts.store import Store
+from kanae.execute.deeds import handlers
+from kanae.execute.journal import Journal
+from kanae.execute.scheduler import RunContext, run_plan
+from kanae.execute.values import Values
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
 from kanae.plan.bootstrap import plan, query
@@ -18,6 +22,7 @@ from kanae.plan.desired import Site
 from kanae.plan.model import Plan
 from kanae.plan.view import View
 from kanae.render import flannel, weave
+from kanae.report.console import live
 from kanae.spec.load import load
 from kanae.spec.models import PodNetworkProvider, Spec
 from kanae.transport.fleet import Fleet
@@ -61,6 +66,11 @@ class Session:
             bundle=self._bundle,
         )
 
+    def lacking(self, arches: frozenset[str], had: Mapping[str, Artifact]) -> tuple[str, ...]:
+        """Ids of artifacts that a cluster of this spec may need and `had` does not hold."""
+        items = fetch.select(self.site.release, sorted(arches), None)
+        return tuple(item.id for item in items if item.id not in had)
+
     def obtain(self, arches: frozenset[str]) -> Mapping[str, Artifact]:
         """All artifacts, from wherever the spec says; tells on standard error what it does."""
         wanted = self.spec.artifacts
@@ -101,6 +111,22 @@ class Session:
         return plan(self.view(facts, artifacts))
 
 
+async def carry_out(
+    session: Session, fleet: Fleet, plan: Plan, run: str, artifacts: Mapping[str, Artifact]
+) -> None:
+    """Run a plan with journal and live view. Raises RunFailed when any step failed."""
+    values = Values()
+    with Journal(session.spec.name, run, values.redactor) as journal, live(plan) as emit:
+        result = await run_plan(
+            plan,
+            handlers(artifacts, archive_folder()),
+            RunContext(session.spec, fleet, values),
+            journal=journal,
+            emit=emit,
+        )
+    result.raise_failed(values.redactor)
+
+
 def arches(facts: Facts) -> frozenset[str]:
     return frozenset(host.base.arch for host in facts.hosts.values())
 
@@ -110,9 +136,7 @@ def archive_folder() -> Path:
     return paths.cache_dir() / "archives"
 
 
-def _manifests(
-    spec: Spec, site: Site, folder: Path, store: Store
-) -> tuple[dict[str, object], ...]:
+def _manifests(spec: Spec, site: Site, folder: Path, store: Store) -> tuple[dict[str, object], ...]:
     images = site.release.image_references()
     network = spec.networks.pod_network
     match network.provider:

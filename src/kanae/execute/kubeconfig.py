@@ -57,6 +57,21 @@ def merged(existing: str, ours: Mapping[str, object]) -> Document:
     return result
 
 
+def without(existing: str, cluster: str) -> Document | None:
+    """`existing` less the entries that `named` makes for this cluster; None when none are left.
+
+    Raises Refused when it cannot be understood.
+    """
+    result = _load(existing, "the existing kubeconfig")
+    gone = {"clusters": cluster, "users": f"{cluster}-admin", "contexts": cluster}
+    for kind, name in gone.items():
+        held = cast("list[dict[str, object]]", result.get(kind) or [])
+        result[kind] = [entry for entry in held if entry.get("name") != name]
+    if result.get("current-context") == cluster:
+        result["current-context"] = ""
+    return result if any(result[kind] for kind in LISTS) else None
+
+
 def to_text(document: Mapping[str, object]) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False

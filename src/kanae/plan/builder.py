@@ -79,11 +79,13 @@ class HostBuilder:
         """
         pending: list[Resource] = []
         changes: list[Change] = []
+        new: frozenset[str] = frozenset()
         for resource in resources:
             found = resource.difference(self.facts, self.changed)
             if found is None:
                 continue
             pending.append(resource)
+            new |= {resource.key}
             self.changed |= {resource.key}
             changes.append(
                 Change(Verb(found.verb), resource.kind, resource.name, found.detail, found.diff)
@@ -95,7 +97,7 @@ class HostBuilder:
             stage,
             "converge",
             title,
-            _deed(pending, _marks(units, self.changed)),
+            _deed(pending, _marks(units, new)),
             needs=(self.last, *needs),
             changes=changes,
             timeout=900.0,

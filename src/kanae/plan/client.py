@@ -13,8 +13,8 @@ from kanae.plan.view import View
 from kanae.render.kubeadm import endpoint
 from kanae.spec.models import Role, Spec
 
-# marks/<this>: endpoint and the authority's sha256 for which the kubeconfig was merged.
-KUBECONFIG = "kubeconfig"
+# marks/<this><cluster>: endpoint and the authority's sha256 for which the kubeconfig was merged.
+KUBECONFIG = "kubeconfig-"
 
 
 def kubeconfig_path(spec: Spec, host: str) -> str:
@@ -46,7 +46,11 @@ def plan_clients(
             continue
         path = kubeconfig_path(view.spec, host)
         present = view.host(host).files.get(path) is not None
-        if present and init is None and view.mark(host, KUBECONFIG) == identity(view):
+        if (
+            present
+            and init is None
+            and view.mark(host, KUBECONFIG + view.spec.name) == identity(view)
+        ):
             continue
         builder.add(
             host,

@@ -206,3 +206,38 @@ class WriteKubeconfig(Deed):
     source: str
     cluster: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopNode(Deed):
+    """Stop kubelet, then end every pod of the node."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEtcd(Deed):
+    """Stop etcd and remove its data. data: the member folder."""
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveKubeconfig(Deed):
+    """Take one cluster's entries out of a kubeconfig; the file goes when nothing is left in it."""
+
+    cluster: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCluster(Deed):
+    """Stop and remove units, then files, then whole folders, in this order.
+
+    node: also mounts, network links and packet-filter rules that Kubernetes and the pod network
+    left. keep_images: leave containerd running with its images.
+    """
+
+    units: tuple[str, ...]
+    files: tuple[str, ...]
+    trees: tuple[str, ...]
+    node: bool
+    keep_images: bool

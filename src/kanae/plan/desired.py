@@ -13,7 +13,7 @@ from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact, Kind, artifact_id
 from kanae.artifacts.named import LocalArchive
 from kanae.facts.model import HostBase
-from kanae.plan.view import CLUSTER
+from kanae.plan.view import CLUSTER, MEMBER, shared
 from kanae.render import (
     api_server,
     containerd,
@@ -139,20 +139,26 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
     packages, quiet = system.packages(spec, host)
+    mark = MEMBER + spec.name if shared(spec, host) else CLUSTER
     wishes: list[Resource] = [
         Directory(at.STATE, 0o700),
         Directory(MARKS, 0o700),
         Directory(at.KANAE),
-        File(f"{MARKS}/{CLUSTER}", spec.name, 0o600),
+        File(f"{MARKS}/{mark}", spec.name, 0o600),
     ]
     if modules:
         wishes += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
     if sysctls:
-        wishes.append(File(at.SYSCTLS, system.sysctls_file(sysctls)))
+        wishes.append(File(_sysctl_file(spec, host), system.sysctls_file(sysctls)))
         wishes += [Sysctl(setting, value) for setting, value in sysctls.items()]
     if packages:
         wishes.append(Packages(tuple(packages), tuple(quiet)))
     return tuple(wishes)
+
+
+def _sysctl_file(spec: Spec, host: str) -> str:
+    """One for each cluster where several share the host, so that none overwrites another's."""
+    return at.SYSCTLS.replace(".conf", f"-{spec.name}.conf") if shared(spec, host) else at.SYSCTLS
 
 
 def _binaries(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:

@@ -62,7 +62,9 @@ def _compare(
     gone = tuple(key for key in owned if key and key in have and key not in wanted)
     changes += [Change(Verb.DELETE, "label", f"{host}: {key}") for key in gone]
     spec = cast("Mapping[str, Sequence[Mapping[str, str]]]", node.get("spec", {}))
-    live: list[Mapping[str, str]] = [taint for taint in spec.get("taints", ()) if not taint["key"].startswith(TRANSIENT)]
+    live: list[Mapping[str, str]] = [
+        taint for taint in spec.get("taints", ()) if not taint["key"].startswith(TRANSIENT)
+    ]
     wish = cast("list[Mapping[str, str]]", taints(view.spec, host))
     text = ""
     if _set(live) != _set(wish):

@@ -18,7 +18,7 @@ def refuse(view: View) -> None:
     """Raises Refused with the first reason found."""
     for host in view.reachable:
         owner = view.mark(host, CLUSTER)
-        if owner is not None and owner.strip() != view.spec.name and not _shared(view, host):
+        if owner is not None and owner.strip() != view.spec.name:
             raise Refused(
                 f"{host} belongs to the cluster {owner.strip()!r}, not to {view.spec.name!r}",
                 remedy=f"take it off that cluster first: kanae reset with the spec of {owner!r}",
@@ -29,11 +29,6 @@ def refuse(view: View) -> None:
     _nodes(view)
     _etcd(view)
     _networks(view)
-
-
-def _shared(view: View, host: str) -> bool:
-    """A balancer host serves several clusters, each by files and units of its own."""
-    return not set(view.spec.hosts[host].roles) - {"load-balancer", "client"}
 
 
 def _cluster_configuration(api: ApiFact) -> Mapping[str, object]:

@@ -12,11 +12,17 @@ from kanae.facts.model import ApiFact, Facts, HostFacts
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 # Names of kanae's records on a host, below /var/lib/kanae/marks.
-CLUSTER = "cluster"  # the cluster's name: this host is its
+CLUSTER = "cluster"  # the cluster's name: this host is its, and no other cluster's
+MEMBER = "cluster-"  # followed by the cluster's name, on hosts that several clusters may share
 JOINED = "joined"  # fingerprint of the configuration with which kubeadm init or join succeeded
 MANIFESTS = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
 KUBELET = "kubelet"  # fingerprint of kubelet's configuration, then `sha256sum` of config.yaml
 INIT_STARTED = "init-started"  # kubeadm init was begun here
+
+
+def shared(spec: Spec, host: str) -> bool:
+    """Whether several clusters may use this host: balancers and clients are told apart by name."""
+    return not {Role.CONTROL_PLANE, Role.WORKER, Role.ETCD} & set(spec.hosts[host].roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,11 @@ class View:
 
     def joined(self, host: str) -> bool:
         return self.mark(host, JOINED) is not None
+
+    def ours(self, host: str) -> bool:
+        """Whether kanae has begun to make this host a part of this cluster."""
+        marks = self.facts.hosts[host].marks
+        return marks.get(CLUSTER, "").strip() == self.spec.name or MEMBER + self.spec.name in marks
 
     @property
     def reachable(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kanae.artifacts.model import Artifact
 from kanae.execute.context import Handler
-from kanae.execute.deeds import authorities, client, cluster, hosts, kubeadm
+from kanae.execute.deeds import authorities, client, cluster, hosts, kubeadm, reset
 from kanae.plan import deeds
 from kanae.plan.model import Deed
 
@@ -36,4 +36,8 @@ def handlers(artifacts: Mapping[str, Artifact], folder: Path) -> Mapping[type[De
         deeds.AwaitApi: Handler(cluster.await_api),
         deeds.AwaitNodes: Handler(cluster.await_nodes),
         deeds.WriteKubeconfig: Handler(client.write),
+        deeds.StopNode: Handler(reset.stop_node),
+        deeds.RemoveEtcd: Handler(reset.remove_etcd),
+        deeds.RemoveKubeconfig: Handler(reset.remove_kubeconfig),
+        deeds.RemoveCluster: Handler(reset.remove_cluster),
     }

@@ -37,7 +37,7 @@ async def write(ctx: StepContext) -> Outcome:
     await transport.upload(
         [
             Upload(deed.path, kubeconfig.to_text(document).encode(), 0o600, f"{user}:{user}"),
-            Upload(f"{MARKS}/{KUBECONFIG}", mark.encode(), 0o600),
+            Upload(f"{MARKS}/{KUBECONFIG}{deed.cluster}", mark.encode(), 0o600),
         ]
     )
     return Outcome.CHANGED

@@ -1,0 +1,126 @@
+"""Taking a cluster off a host. Every script may run again after it was cut off half-way."""
+
+from __future__ import annotations
+
+from kanae.execute import kubeconfig
+from kanae.execute.context import StepContext
+from kanae.execute.deeds.guarded import BUSY, LOCK
+from kanae.execute.events import Outcome
+from kanae.plan.deeds import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
+from kanae.render import paths as at
+from kanae.resources.model import quote
+from kanae.transport.protocol import Upload, must
+
+# Links that kube-proxy, flannel, Weave Net and the bridge plugin make.
+LINKS = ("flannel.1", "flannel-v6.1", "cni0", "kube-ipvs0", "weave", "vxlan-6784")
+# Tables of nftables that belong to kube-proxy, flannel and kanae alone.
+TABLES = (
+    "ip kube-proxy",
+    "ip6 kube-proxy",
+    "ip flannel-ipv4",
+    "ip6 flannel-ipv6",
+    "inet kanae_gate",
+)
+
+
+async def stop_node(ctx: StepContext) -> Outcome:
+    ctx.deed(StopNode)
+    await must(
+        ctx.transport(),
+        f"""mkdir -p /run/kanae; exec 9>{LOCK}; flock -w 120 9 || exit {BUSY}
+systemctl disable -q --now {at.KUBELET} 2>/dev/null
+rm -rf {at.MANIFESTS}
+if systemctl is-active -q {at.CONTAINERD}; then
+  timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
+  for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
+    ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
+  done
+fi
+! systemctl is-active -q {at.KUBELET}""",
+        command="stop kubelet and pods",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def remove_etcd(ctx: StepContext) -> Outcome:
+    data = quote(ctx.deed(RemoveEtcd).data)
+    await must(
+        ctx.transport(),
+        f"systemctl disable -q --now {at.ETCD} 2>/dev/null\n"
+        f"! systemctl is-active -q {at.ETCD} && rm -rf {data}",
+        command="stop etcd and remove its data",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def remove_kubeconfig(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(RemoveKubeconfig)
+    transport = ctx.transport()
+    path = quote(deed.path)
+    text = (await must(transport, f"[ ! -e {path} ] || cat {path}", command=f"cat {path}")).decode()
+    if not text.strip():
+        return Outcome.OK
+    left = kubeconfig.without(text, deed.cluster)
+    if left is None:
+        await must(transport, f"rm -f {path}", command=f"rm {path}")
+        return Outcome.CHANGED
+    user = ctx.spec.ssh_of(transport.host).user or "root"
+    await transport.upload(
+        [Upload(deed.path, kubeconfig.to_text(left).encode(), 0o600, f"{user}:{user}")]
+    )
+    return Outcome.CHANGED
+
+
+async def remove_cluster(ctx: StepContext) -> Outcome:
+    deed = ctx.deed(RemoveCluster)
+    lines: list[str] = []
+    if deed.node and not deed.keep_images:
+        lines += [
+            "for name in $(ctr -n k8s.io containers ls -q 2>/dev/null); do "
+            'ctr -n k8s.io containers rm "$name" >/dev/null 2>&1; done',
+        ]
+    if deed.units:
+        units = quote(*deed.units)
+        lines.append(f"for unit in {units}; do systemctl disable -q --now $unit 2>/dev/null; done")
+    if deed.node:
+        lines.append(_node())
+        if not deed.keep_images:
+            lines.append("rm -rf /var/lib/containerd/* /run/containerd /etc/containerd/certs.d")
+    lines.append(f"rm -f {quote(*deed.files)}")
+    lines.append("systemctl daemon-reload; systemctl reset-failed 2>/dev/null")
+    lines += [f"rm -rf {quote(tree)}" for tree in deed.trees]
+    lines.append(f"rmdir -p --ignore-fail-on-non-empty {at.KANAE} {at.UNITS}/{at.KUBELET}.d "
+                 "2>/dev/null; true")  # fmt: skip
+    await must(
+        ctx.transport(),
+        "\n".join(lines),
+        command="remove the cluster's files",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+def _node() -> str:
+    """What kubelet, kube-proxy and the pod network leave behind when they have stopped."""
+    return f"""
+awk '$2 ~ "^{at.KUBELET_STATE}/" {{ print $2 }}' /proc/mounts | sort -r |
+  while read -r mount; do umount -l "$mount"; done
+rm -rf {at.KUBELET_STATE}/* /run/flannel /run/kubernetes /var/log/pods /var/log/containers
+for link in $(ip -o link show master cni0 2>/dev/null | sed -n 's/^[0-9]*: \\([^@:]*\\).*/\\1/p') \
+  {" ".join(LINKS)}
+do ip link delete "$link" 2>/dev/null; done
+for name in $(ip netns list 2>/dev/null | sed -n 's/^\\(cni-[-0-9a-f]*\\).*/\\1/p'); do
+  ip netns delete "$name" 2>/dev/null
+done
+if command -v nft >/dev/null; then
+  {"; ".join(f"nft delete table {table} 2>/dev/null" for table in TABLES)}
+fi
+for tables in iptables ip6tables; do
+  command -v $tables-save >/dev/null || continue
+  rules=$($tables-save 2>/dev/null)
+  case $rules in *KUBE-*|*FLANNEL-*|*CNI-*)
+    printf '%s\\n' "$rules" | grep -vE 'KUBE-|FLANNEL-|CNI-' | $tables-restore ;;
+  esac
+done"""
