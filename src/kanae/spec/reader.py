@@ -176,9 +176,11 @@ class _Builder:
         if node.text == "<<" and not node.quoted:
             self.flaw(node, path, "expected a name; merge keys (<<) are not read, use an alias")
             return None
-        if not isinstance(node.value, str) or CONTROL.search(node.text):
-            shown = CONTROL.sub("?", node.text)
-            self.flaw(node, path, f"expected text as a name; put {quoted(shown)} in quotes")
+        if not node.text.isprintable():
+            self.flaw(node, path, f"expected a name on one line, not {quoted(node.text)}")
+            return None
+        if not isinstance(node.value, str):
+            self.flaw(node, path, f"expected text as a name; put {quoted(node.text)} in quotes")
             return None
         return node
 

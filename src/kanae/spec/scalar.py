@@ -57,6 +57,6 @@ def resolve(text: str) -> tuple[bool | int | float | str | None, str]:
 
 
 def quoted(text: str) -> str:
-    """Text from the file as it is shown in a message: short, on one line."""
-    line = " ".join(text.split())
+    """Text from the file as it is shown in a message: short, on one line, safe on a terminal."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text[:200].split()))
     return f"`{line if len(line) <= 60 else line[:57] + '...'}`"

@@ -146,6 +146,12 @@ def test_control_characters_in_text_are_refused() -> None:
     assert "f:7:14" in refused(MINIMAL + '    labels: {"a\\n": b}\n')
 
 
+def test_a_file_cannot_write_to_the_terminal_through_an_error() -> None:
+    escape = MINIMAL.replace("name: one", 'name: "\\e[2Jone"')
+    assert "\x1b" not in refused(escape)
+    assert "\x1b" not in refused(MINIMAL.replace("[control-plane]", '["\\e[2Jone"]'))
+
+
 def test_half_a_character_pair_is_refused() -> None:
     assert "without control characters" in refused(MINIMAL + '    labels: {a: "\\ud800"}\n')
 

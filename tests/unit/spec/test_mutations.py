@@ -46,7 +46,7 @@ WEIRD = [Raw(token) for token in (
     "10.0.0.0/33", "::1", "1.2.3", "255.255.255.255", "v1.37", "v1.37.2", "v9.99.999",
     "../../etc/passwd", "sha256:0", "http://", "https://user:pw@h/x", "control-plane", "worker",
     "etcd", "load-balancer", "external", "stacked", "bundle", "mirror", "haproxy", "off",
-    '"\\ud800"', '"\\x00"', '"\\n"', "é", "日本", "\U0001f600", "a" * 300, "[" * 50,
+    '"\\ud800"', '"\\x00"', '"\\n"', '"\\e[2J"', "é", "日本", "\U0001f600", "a" * 300, "[" * 50,
     "x" * 70 + "." + "y" * 300,
 )]  # fmt: skip
 
@@ -202,7 +202,7 @@ def test_ten_thousand_broken_specs_give_no_traceback(file: Path, seed: int) -> N
     for problem in problems:
         assert problem.message
         assert 0 <= problem.line <= lines
-        assert "\n" not in problem.message
+        assert str(problem).isprintable()
         assert "pydantic" not in problem.message
         assert "Input should" not in problem.message
 

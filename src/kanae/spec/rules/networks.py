@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 from kanae.spec.models import PodNetworkProvider, Spec
 from kanae.spec.rules.violation import Violation
+from kanae.spec.scalar import quoted
 from kanae.spec.tree import Path
 
 PODS: Path = ("networks", "pods")
@@ -51,7 +52,7 @@ def _pods_size(spec: Spec) -> Iterator[Violation]:
     text = spec.controller_manager.extra_args.get(NODE_MASK_ARGUMENT, str(NODE_MASK_DEFAULT))
     mask = int(text) if text.isascii() and text.isdecimal() and len(text) < 3 else 0
     if not 1 <= mask <= 30:
-        yield Violation(argument, f"expected a prefix length between 1 and 30, not {text}")
+        yield Violation(argument, f"expected a prefix length between 1 and 30, not {quoted(text)}")
         return
     pods = spec.networks.pods
     widest = max(mask - PODS_BITS_ABOVE_NODE, 1)
