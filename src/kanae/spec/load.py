@@ -104,10 +104,12 @@ def _malformed(root: Mapping, detail: ErrorDetails) -> Flaw:
 
 
 def _broken(root: Mapping, found: Violation) -> Flaw:
-    place = nearest(root, found.path)
+    # A default that clashes with what the file says is shown where the file says it.
+    said = next((path for path in (found.path, *found.about) if find(root, path)), found.path)
+    place = nearest(root, said)
     if found.at_key or not isinstance(place, Scalar):
         # The place of a list or mapping is its first entry, which is not what is wrong.
-        place = key_of(root, found.path) or place
+        place = key_of(root, said) or place
     return _flaw(place, found.path, found.message)
 
 

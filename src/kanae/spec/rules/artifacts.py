@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from kanae.spec.models import ArtifactSource, Role, Spec
 from kanae.spec.rules.violation import Violation
-from kanae.spec.scalar import quoted
 from kanae.spec.tree import Path
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _WEB = re.compile(r"https?://[^\s/@]+(/\S*)?")
+# The URL itself is not repeated in messages: what is wrong with it may be the password in it.
+_EXPECTED_URL = "an http or https URL without a password in it"
 
 
 def artifact_rules(spec: Spec) -> Iterator[Violation]:
@@ -32,7 +33,7 @@ def artifact_rules(spec: Spec) -> Iterator[Violation]:
             yield Violation(("artifacts", field), message, about=(source,))
     for host, url in (artifacts.mirror.urls if artifacts.mirror else {}).items():
         if not _WEB.fullmatch(url):
-            message = f"expected an http or https URL without a password in it, not {quoted(url)}"
+            message = f"expected {_EXPECTED_URL}"
             yield Violation(("artifacts", "mirror", "urls", host), message)
 
 
@@ -52,9 +53,7 @@ def file_rules(spec: Spec) -> Iterator[Violation]:
 def _file(source: str, digest: str | None, place: Path) -> Iterator[Violation]:
     scheme = _SCHEME.match(source)
     here = (*place, "source")
-    if not source.strip():
-        yield Violation(here, "expected a path or an http(s) URL")
-    elif scheme and not _WEB.fullmatch(source):
-        yield Violation(here, f"expected a path or an http(s) URL, not {quoted(source)}")
+    if not source.strip() or (scheme and not _WEB.fullmatch(source)):
+        yield Violation(here, f"expected a path or {_EXPECTED_URL}")
     elif scheme and digest is None:
         yield Violation(here, "expected digest, the sha256 of the file, beside a URL")
