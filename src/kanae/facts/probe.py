@@ -128,7 +128,9 @@ def parse_probe(host: str, query: ProbeQuery, output: bytes) -> ProbeFacts:
     measured = {"tcp", "ping"} & set(answer.sections)
     writes = (_DD.search(line) for line in answer.lines("writes"))
     return ProbeFacts(
-        round_trips={peer: tuple(t) for peer, t in times.items()} if measured else None,
+        round_trips={peer: tuple(t) for peer, t in times.items()}
+        if measured or not query.peers
+        else None,
         writes=tuple(_number(match[1]) for match in writes if match),
     )
 

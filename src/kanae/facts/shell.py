@@ -198,12 +198,16 @@ fi
 """
 
 # Of a file that also holds a private key only the first certificate leaves the host; of the key
-# beside it only the public half does.
+# beside it only the public half does. A kubeconfig holds its client certificate in base64.
 CERTIFICATES = """\
 section certificates
 for path in {paths}; do
 [ -f "$path" ] || continue
 text=$(cat "$path" 2>/dev/null)
+case $text in *'client-certificate-data: '*)
+text=${{text#*client-certificate-data: }}
+text=$(printf '%s' "${{text%%"$nl"*}}" | base64 -d 2>/dev/null) ;;
+esac
 body=${{text#*-----BEGIN CERTIFICATE-----}}
 [ "$body" != "$text" ] || continue
 printf 'C %s\\n%s\\n' "$path" "${{body%%-----END CERTIFICATE-----*}}"

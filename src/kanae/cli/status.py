@@ -1,0 +1,158 @@
+"""`kanae status`: how the cluster is, from the hosts themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kanae.cli.output import emit, output_option
+from kanae.cli.session import FACTS_TIMEOUT, Session, arches
+from kanae.errors import KanaeError
+from kanae.facts.balancer import Backend, balancer_script, parse_balancer
+from kanae.facts.gather import gather
+from kanae.facts.model import Facts
+from kanae.plan.bootstrap import query
+from kanae.resources.model import merge
+from kanae.spec.models import Role
+from kanae.transport.fleet import Fleet
+from kanae.transport.gather import gather as each
+from kanae.transport.protocol import Transport
+from kanae.verify.status import Status, balancer_query, status, status_query
+
+MIB = 1 << 20
+# Days left below which a certificate is shown among those that end soon.
+SOON = 60
+
+
+@click.command("status")
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("-v", "--verbose", is_flag=True, help="Show every certificate.")
+@output_option
+def command(spec: Path, verbose: bool, output: str) -> None:
+    """Show nodes, etcd, balancers, certificates, and whether anything differs from SPEC.
+
+    Everything but the nodes is asked of the hosts themselves, so it is there when the API is down.
+
+    \b
+    Examples:
+      kanae status cluster.yaml
+      kanae status cluster.yaml -o json | jq '.etcd[] | select(.leader).host'
+    """
+    found = asyncio.run(_status(Session.open(spec)))
+    emit(_data(found), output, lambda: _text(found, verbose))
+
+
+async def _status(session: Session) -> Status:
+    spec = session.spec
+    async with Fleet(spec, tolerant=True) as fleet:
+        facts, balancers = await asyncio.gather(_facts(session, fleet), _balancers(session, fleet))
+    return status(spec, facts, balancers, await asyncio.to_thread(_drift, session, facts))
+
+
+async def _facts(session: Session, fleet: Fleet) -> Facts:
+    spec = session.spec
+    queries = {
+        host: replace(
+            merge([query(session.site, host, session.manifests), status_query(spec, host)]),
+            address=str(spec.hosts[host].address),
+        )
+        for host in fleet
+    }
+    facts = await gather(
+        {host: fleet[host] for host in fleet},
+        queries,
+        parallel=spec.policies.parallel_hosts,
+        timeout=FACTS_TIMEOUT,
+    )
+    lost = {host: error.message for host, error in fleet.unreachable.items()}
+    return replace(facts, unreachable={**facts.unreachable, **lost})
+
+
+async def _balancers(session: Session, fleet: Fleet) -> dict[str, tuple[Backend, ...]]:
+    wanted = balancer_query(session.spec)
+
+    async def one(transport: Transport) -> tuple[Backend, ...]:
+        done = await transport.run(balancer_script(wanted), timeout=15)
+        return parse_balancer(transport.host, wanted, done.stdout)
+
+    hosts = [host for host in session.spec.having(Role.LOAD_BALANCER) if host in fleet]
+    return (await each({host: fleet[host] for host in hosts}, one, 50)).done
+
+
+def _drift(session: Session, facts: Facts) -> int | None:
+    """Changes that apply would make; None when a host is missing or the plan is refused."""
+    if facts.unreachable:
+        return None
+    try:
+        plan = session.plan(facts, session.lookup(arches(facts)))
+    except KanaeError:
+        return None
+    return sum(len(step.changes) for step in plan)
+
+
+def _data(found: Status) -> dict[str, Any]:
+    data = asdict(found)
+    data["healthy"] = found.healthy
+    for certificate in data["certificates"]:
+        certificate["not_after"] = certificate["not_after"].isoformat()
+    data["units"] = [
+        {"host": host, "unit": unit, "state": state} for host, unit, state in found.units
+    ]
+    return data
+
+
+def _text(found: Status, verbose: bool) -> str:
+    lines = [
+        f"cluster      {found.cluster} {found.version}".rstrip(),
+        f"API          {_word(found.api, 'ready', 'NOT READY')}",
+    ]
+    for host, why in found.unreachable.items():
+        lines.append(
+            f"unreachable  {click.style(why.removeprefix(f'{host}: '), fg='red')} ({host})"
+        )
+    lines += [f"unit         {host}: {unit} is {state}" for host, unit, state in found.units]
+    for node in found.nodes:
+        word = "?" if node.ready is None else _word(node.ready, "ready", "NOT READY")
+        roles = ", ".join(node.roles)
+        lines.append(f"node         {node.host:<16} {word} {node.kubelet} {roles} {node.problem}")
+    for member in found.etcd:
+        what = "leader" if member.leader else "learner" if member.learner else "member"
+        word = _word(member.healthy, "healthy", "NOT HEALTHY")
+        detail = (
+            f"{member.version}, {member.size / MIB:.1f} MiB ({member.in_use / MIB:.1f} in use), "
+            f"{member.lag} entries behind"
+            if member.version
+            else ""
+        )
+        lines.append(
+            f"etcd         {member.host:<16} {word} {what} {detail} {' '.join(member.errors)}"
+        )
+    for host, backends in found.balancers.items():
+        for backend in backends:
+            word = _word(backend.up, "up", "DOWN")
+            lines.append(f"balancer     {host:<16} {word} {backend.name}: {backend.state}")
+    lines += _certificates(found, verbose)
+    drift = "cannot be told" if found.drift is None else found.drift or "none"
+    lines.append(f"drift        {drift}")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _certificates(found: Status, verbose: bool) -> list[str]:
+    shown = [c for c in found.certificates if verbose or c.days < SOON]
+    lines = [f"certificate  {c.host:<16} {c.days} days left: {c.path}" for c in shown]
+    rest = found.certificates[len(shown) :]
+    if rest and not verbose:
+        soonest = rest[0]
+        lines.append(
+            f"certificate  {len(rest)} more, the first of them ends in {soonest.days} days "
+            f"({soonest.host}:{soonest.path})"
+        )
+    return lines
+
+
+def _word(good: bool, yes: str, no: str) -> str:
+    return click.style(yes, fg="green") if good else click.style(no, fg="red", bold=True)

@@ -1,0 +1,237 @@
+"""How a cluster is: from facts to what `kanae status` shows. Pure; needs no API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from kanae.facts.balancer import Backend, BalancerQuery
+from kanae.facts.model import Facts, HostFacts, Query
+from kanae.render import paths as at
+from kanae.spec.models import Balancer, Role, Spec
+from kanae.verify.model import etcd_role
+
+KUBECONFIGS = tuple(
+    f"{at.KUBERNETES}/{name}.conf"
+    for name in ("admin", "super-admin", "controller-manager", "scheduler")
+)
+CERTIFICATES = (
+    f"{at.PKI}/ca.crt",
+    f"{at.PKI}/apiserver.crt",
+    f"{at.PKI}/apiserver-kubelet-client.crt",
+    f"{at.PKI}/front-proxy-ca.crt",
+    f"{at.PKI}/front-proxy-client.crt",
+    at.ETCD_API_CLIENT,
+)
+ETCD_CERTIFICATES = (
+    at.ETCD_CA,
+    at.ETCD_SERVER,
+    at.ETCD_PEER,
+    f"{at.ETCD_PKI}/healthcheck-client.crt",
+)
+KUBELET_CERTIFICATE = f"{at.KUBELET_STATE}/pki/kubelet-client-current.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """ready: None when the API does not tell."""
+
+    host: str
+    ready: bool | None
+    kubelet: str
+    roles: tuple[str, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """lag: entries of the raft log that this member is behind the furthest one. Sizes in bytes.
+    healthy: it answers, knows a leader and reports no error."""
+
+    host: str
+    healthy: bool
+    leader: bool
+    learner: bool
+    version: str
+    lag: int
+    size: int
+    in_use: int
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    host: str
+    path: str
+    days: int
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """drift: changes that apply would make, None when that cannot be told. unreachable: host ->
+    why. units: units of ours that do not run, as (host, unit, state)."""
+
+    cluster: str
+    api: bool
+    version: str
+    nodes: tuple[NodeStatus, ...]
+    etcd: tuple[MemberStatus, ...]
+    balancers: Mapping[str, tuple[Backend, ...]]
+    certificates: tuple[CertificateStatus, ...]
+    units: tuple[tuple[str, str, str], ...]
+    unreachable: Mapping[str, str]
+    drift: int | None
+
+    @property
+    def healthy(self) -> bool:
+        return (
+            self.api
+            and not self.unreachable
+            and not self.units
+            and all(node.ready for node in self.nodes)
+            and all(member.healthy for member in self.etcd)
+            and all(backend.up for backends in self.balancers.values() for backend in backends)
+            and all(certificate.days > 0 for certificate in self.certificates)
+        )
+
+
+def status_query(spec: Spec, host: str) -> Query:
+    roles = spec.hosts[host].roles
+    master = Role.CONTROL_PLANE in roles
+    member = etcd_role(spec) in roles
+    node = master or Role.WORKER in roles
+    certificates = (
+        *((*CERTIFICATES, *KUBECONFIGS) if master else ()),
+        *(ETCD_CERTIFICATES if member else ()),
+        *((KUBELET_CERTIFICATE,) if node else ()),
+    )
+    return Query(
+        certificates=certificates,
+        units=_units(spec, host),
+        etcd=member,
+        cluster=master,
+        address=str(spec.hosts[host].address),
+    )
+
+
+def balancer_query(spec: Spec) -> BalancerQuery:
+    is_haproxy = spec.load_balancer.kind is Balancer.HAPROXY
+    servers = {name: spec.hosts[name].address for name in spec.having(Role.CONTROL_PLANE)}
+    return BalancerQuery(at.haproxy_socket(spec.name) if is_haproxy else None, servers)
+
+
+def _units(spec: Spec, host: str) -> tuple[str, ...]:
+    roles = spec.hosts[host].roles
+    names: list[str] = []
+    if host in spec.nodes:
+        names += [at.CONTAINERD, at.KUBELET]
+    if Role.ETCD in roles:
+        names.append(at.ETCD)
+    if Role.LOAD_BALANCER in roles:
+        names.append(at.balancer_unit(spec.name))
+        if spec.load_balancer.virtual_address is not None:
+            names.append(at.keepalived_unit(spec.name))
+    return tuple(names)
+
+
+def status(
+    spec: Spec,
+    facts: Facts,
+    balancers: Mapping[str, tuple[Backend, ...]],
+    drift: int | None,
+) -> Status:
+    api = facts.api
+    return Status(
+        cluster=spec.name,
+        api=api is not None and api.ready,
+        version=api.version if api is not None else "",
+        nodes=tuple(_nodes(spec, facts)),
+        etcd=tuple(_members(spec, facts)),
+        balancers=balancers,
+        certificates=tuple(_certificates(spec, facts)),
+        units=tuple(
+            (host, unit, fact.active if fact is not None else "not there")
+            for host, answered in facts.hosts.items()
+            for unit in _units(spec, host)
+            if (fact := answered.units.get(unit)) is None or fact.active != "active"
+        ),
+        unreachable=facts.unreachable,
+        drift=drift,
+    )
+
+
+def _nodes(spec: Spec, facts: Facts) -> list[NodeStatus]:
+    known: Mapping[str, Mapping[str, object]] = facts.api.nodes if facts.api is not None else {}
+    found: list[NodeStatus] = []
+    for name in dict.fromkeys((*spec.nodes, *known)):
+        roles = tuple(spec.hosts[name].roles) if name in spec.hosts else ()
+        if facts.api is None:
+            found.append(NodeStatus(name, None, "", roles, "the API does not answer"))
+        elif name not in known:
+            found.append(NodeStatus(name, False, "", roles, "not in the cluster"))
+        else:
+            problem = "" if name in spec.hosts else "not in the spec"
+            node = known[name]
+            info = _map(_map(node.get("status")).get("nodeInfo"))
+            ready, why = _ready(node)
+            kubelet = str(info.get("kubeletVersion", ""))
+            found.append(NodeStatus(name, ready, kubelet, roles, problem or why))
+    return found
+
+
+def _ready(node: Mapping[str, object]) -> tuple[bool, str]:
+    conditions = _map(node.get("status")).get("conditions")
+    for condition in cast("list[object]", conditions) if isinstance(conditions, list) else []:
+        fields = _map(condition)
+        if fields.get("type") == "Ready":
+            ready = fields.get("status") == "True"
+            return ready, "" if ready else str(fields.get("reason", ""))
+    return False, "it has never said whether it is ready"
+
+
+def _members(spec: Spec, facts: Facts) -> list[MemberStatus]:
+    answers = {h: facts.hosts[h].etcd for h in spec.having(etcd_role(spec)) if h in facts.hosts}
+    furthest = max((fact.raft_index for fact in answers.values() if fact is not None), default=0)
+    found: list[MemberStatus] = []
+    for host in spec.having(etcd_role(spec)):
+        fact = answers.get(host)
+        if fact is None:
+            why = "unreachable" if host in facts.unreachable else "no answer"
+            found.append(MemberStatus(host, False, False, False, "", 0, 0, 0, (why,)))
+            continue
+        me = next((m for m in fact.members if m.id == fact.member_id), None)
+        found.append(
+            MemberStatus(
+                host=host,
+                healthy=fact.leader_id != "0" and not fact.errors,
+                leader=fact.leader_id == fact.member_id,
+                learner=me is not None and me.learner,
+                version=fact.version,
+                lag=furthest - fact.raft_applied,
+                size=fact.db_size,
+                in_use=fact.db_in_use,
+                errors=fact.errors,
+            )
+        )
+    return found
+
+
+def _certificates(spec: Spec, facts: Facts) -> list[CertificateStatus]:
+    found = (
+        CertificateStatus(host, path, _days(fact.not_after, answered), fact.not_after)
+        for host, answered in facts.hosts.items()
+        for path in status_query(spec, host).certificates
+        if (fact := answered.certificates.get(path)) is not None
+    )
+    return sorted(found, key=lambda c: (c.not_after, c.host, c.path))
+
+
+def _days(not_after: datetime, answered: HostFacts) -> int:
+    return (not_after - answered.read_at).days
+
+
+def _map(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
