@@ -181,7 +181,7 @@ def plan_reconfigure(view: View, builder: Builder, needs: Needs) -> str | None:
         facts = view.host(host)
         edited = _edited(facts, MANIFESTS, [_manifest(pod) for pod in STATIC_PODS])
         fingerprint = control_plane_fingerprint(view, host)
-        stale = facts.marks.get(JOINED, "") != fingerprint
+        stale = facts.marks.get(JOINED, "").strip() != fingerprint
         if not edited and not stale:
             continue
         documents = kubeadm.init_documents(view.spec, host, facts.base)
