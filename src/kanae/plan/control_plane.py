@@ -26,9 +26,9 @@ from kanae.render.documents import to_yaml
 from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
 from kanae.render.objects import covers
 from kanae.resources.model import text_diff
+from kanae.spec import ports
 from kanae.spec.models import Role
 
-API_PORT = 6443
 Needs = Mapping[str, Sequence[str | None]]
 STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
@@ -212,7 +212,7 @@ def plan_reconfigure(view: View, builder: Builder, needs: Needs) -> str | None:
             "control-plane",
             "ready",
             "wait for the API server",
-            AwaitApi(str(view.spec.hosts[host].address), API_PORT),
+            AwaitApi(str(view.spec.hosts[host].address), ports.API_SERVER),
             needs=[step],
         )
     for host in view.spec.nodes:
