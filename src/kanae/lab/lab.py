@@ -167,13 +167,14 @@ def up(spec: Spec, say: Callable[[str], None]) -> Lab:
     root = base.ensure(say)
     with locked(name, say):
         folder = lab_dir(name)
-        _claim(name, folder)
+        _refuse_other(name, folder)
         current = record.read(folder)
         if current is not None and current.phase is not Phase.UP:
             say(f"lab {name}: removing what an interrupted {current.phase} left")
             _remove(name, folder)
             current = None
         current = _recorded(spec, current, root)
+        _claim(name, folder)
         record.write(folder, current)
         _prepare(Lab(folder, current))
         lab = Lab(folder, current)
@@ -187,16 +188,19 @@ def up(spec: Spec, say: Callable[[str], None]) -> Lab:
     return lab
 
 
+def _refuse_other(name: str, folder: Path) -> None:
+    """Raise LabError when the name is that of a lab whose state is in another folder."""
+    other = _folder_of(name)
+    if other != folder and record.record_path(other).exists():
+        raise LabError(
+            f"another lab {name} is on this machine; its state is in {other}",
+            remedy="give the cluster in the spec another name, or take that lab down",
+        )
+
+
 def _claim(name: str, folder: Path) -> None:
     """Tie the name, which is this machine's, to the folder, which is the user's."""
     pointer = record.RUN / name
-    if pointer.is_symlink() and pointer.readlink() != folder:
-        other = pointer.readlink()
-        if record.record_path(other).exists():
-            raise LabError(
-                f"another lab {name} is on this machine; its state is in {other}",
-                remedy="give the cluster in the spec another name, or take that lab down",
-            )
     pointer.unlink(missing_ok=True)
     pointer.symlink_to(folder)
 
