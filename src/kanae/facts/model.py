@@ -14,7 +14,8 @@ class Query:
     files: kind, mode, owner, size and sha256; `contents` in addition the text (small files only,
     never secrets). Hashes of large files are cached on the host by device, inode, size, mtime_ns
     and ctime_ns. certificates: PEM certificates to read (the first one of each file), or
-    kubeconfigs whose client certificate is read. units: systemd unit names with suffix. images: ask containerd for its image names and digests.
+    kubeconfigs whose client certificate is read. units: systemd unit names with suffix.
+    images: ask containerd for its image names and digests.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes
     and the objects named in `objects`. etcd: ask the etcd member on this host for its members and
     status. disks: paths whose file systems' space is read; one that does not exist yet stands for
