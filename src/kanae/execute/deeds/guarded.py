@@ -18,6 +18,8 @@ LOCK = "/run/kanae/kubeadm.lock"
 LOGS = "/var/lib/kanae/log"
 # Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
 BUSY = 75
+# What the script says when the mark was there and nothing had to be run.
+ALREADY = "already-done"
 
 
 def script(
@@ -54,7 +56,7 @@ mkdir -p /run/kanae {LOGS} {MARKS}
 config=/run/kanae/{name}.yaml log={LOGS}/{name}.log mark={MARKS}/{mark}
 exec 9>{LOCK}
 flock -w {limit:.0f} 9 || {{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}
-if [ -e "$mark" ]; then cat >/dev/null; exit 0; fi
+if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
 cat >"$config"
 {before}
 status=0

@@ -117,6 +117,9 @@ async def init(ctx: StepContext) -> Outcome:
         text, stdin=with_token(deed.config, token).encode(), timeout=ctx.left()
     )
     guarded.raised(ctx.transport(), done, "kubeadm init", REMEDIES, "kubeadm-init")
+    if guarded.ALREADY in done.stdout.decode(errors="replace"):
+        # An init of an earlier run ended only now: the cluster does not know this run's token.
+        await mint_token(ctx)
     return Outcome.CHANGED
 
 
@@ -177,15 +180,14 @@ def _some_control_plane(ctx: StepContext) -> str:
 
 
 async def clear(ctx: StepContext) -> Outcome:
-    """Certificates stay: the authorities belong to the cluster, and etcd may run on this host."""
+    """Nothing when the join of an earlier run ended well after all. A stacked etcd member is
+    removed before it is stopped, or two members would be left with one and no quorum.
+    Certificates stay: the authorities belong to the cluster, and etcd may run on this host.
+    """
     deed = ctx.deed(ClearNode)
+    if await guarded.took_effect(ctx.transport(), JOINED, ctx.left() / 2):
+        return Outcome.OK
     via = ctx.transport(deed.via)
-    await must(
-        via,
-        f"{KUBECTL} delete node {deed.node} --ignore-not-found --timeout=30s",
-        command=f"kubectl delete node {deed.node}",
-        timeout=ctx.left(),
-    )
     wipe = ""
     if deed.etcd_member:
         etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:2379"
@@ -197,6 +199,12 @@ async def clear(ctx: StepContext) -> Outcome:
             timeout=ctx.left(),
         )
         wipe = f"rm -rf {deed.data_dir}/member"
+    await must(
+        via,
+        f"{KUBECTL} delete node {deed.node} --ignore-not-found --timeout=30s",
+        command=f"kubectl delete node {deed.node}",
+        timeout=ctx.left(),
+    )
     await must(
         ctx.transport(),
         f"""exec 9>{guarded.LOCK}; flock -w 60 9 || exit {guarded.BUSY}
