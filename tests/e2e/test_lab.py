@@ -15,7 +15,7 @@ from typing import Protocol
 import pytest
 
 from kanae.errors import LabError
-from kanae.lab import faults, host, record
+from kanae.lab import faults, host, network, record
 from kanae.lab import lab as labs
 from kanae.lab.cgroups import Cgroups
 from kanae.lab.faults import Oneway
@@ -338,11 +338,10 @@ def test_down_leaves_nothing_and_is_safe_to_repeat(new_case: NewCase) -> None:
     case.kanae("down", case.name)
 
 
-def _interrupt(case: Case, reached: Callable[[], bool]) -> None:
-    """Start `up`, and SIGKILL it as soon as the condition holds."""
-    with subprocess.Popen(
-        case.argv("up", str(case.spec_file())), env=case.environment, stderr=subprocess.DEVNULL
-    ) as process:
+def _interrupt(case: Case, reached: Callable[[], bool], *words: str) -> None:
+    """Start `up` (or another verb), and SIGKILL it as soon as the condition holds."""
+    argv = case.argv(*(words or ("up", str(case.spec_file()))))
+    with subprocess.Popen(argv, env=case.environment, stderr=subprocess.DEVNULL) as process:
         assert wait_until(lambda: reached() or process.poll() is not None, seconds=60, every=0.001)
         process.send_signal(signal.SIGKILL)
         assert process.wait(SOON) == -signal.SIGKILL
@@ -353,7 +352,7 @@ def _recorded(case: Case) -> bool:
 
 
 def _linked(case: Case) -> bool:
-    return any(item.endswith(f"kanae-lab-{case.name}") for item in case.leftovers())
+    return Path("/sys/class/net", network.link_of(case.name)).exists()
 
 
 def _one_started(case: Case) -> bool:
@@ -372,6 +371,28 @@ def test_down_after_a_killed_up_leaves_nothing(
     case = new_case()
     before = case.leftovers()
     _interrupt(case, lambda: reached(case))
+    case.kanae("down", case.name)
+    assert case.leftovers() == before
+    assert not lab_dir(case.name).exists()
+
+
+def _removing(case: Case) -> bool:
+    found = record.read(lab_dir(case.name))
+    return found is not None and found.phase is record.Phase.REMOVING
+
+
+def _dead(case: Case) -> bool:
+    return not any(path.exists() for path in Cgroups.here().paths(f"kanae/{case.name}"))
+
+
+@pytest.mark.parametrize("reached", [_removing, _dead])
+def test_down_after_a_killed_down_leaves_nothing(
+    new_case: NewCase, reached: Callable[[Case], bool]
+) -> None:
+    case = new_case()
+    before = case.leftovers()
+    case.kanae("up", str(case.spec_file(hosts=1)))
+    _interrupt(case, lambda: reached(case), "down", case.name)
     case.kanae("down", case.name)
     assert case.leftovers() == before
     assert not lab_dir(case.name).exists()

@@ -14,7 +14,6 @@ from kanae.errors import LabError, UsageError
 from kanae.lab import faults, machine, record
 from kanae.lab import lab as labs
 from kanae.lab.lab import HostStatus, Lab
-from kanae.spec.load import load
 
 _LAB = click.option("--lab", "lab_name", metavar="NAME", help="Which lab, when there are several.")
 _HOST = click.argument("host")
@@ -56,6 +55,8 @@ def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
 @click.argument("spec", type=click.Path(path_type=Path))
 def up(spec: Path) -> None:
     """Make and start one host for each entry of SPEC, with its name and address."""
+    from kanae.spec.load import load  # here: no other verb reads YAML
+
     lab = labs.up(load(spec), _say)
     _print(lab.status())
     click.echo(f"ssh -F {lab.ssh.config} {lab.record.hosts[0].name}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
 import socket
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,16 +17,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kanae.errors import LabError
 from kanae.lab import base, host, machine, network, record
 from kanae.lab.cgroups import TOP, Cgroups
 from kanae.lab.keys import SshFiles
 from kanae.lab.locks import held
+from kanae.lab.programs import run
 from kanae.lab.record import HostRecord, LabRecord, Phase, boot_id
 from kanae.lab.waiting import wait_until
 from kanae.paths import lab_dir
-from kanae.spec.models import Spec
+
+if TYPE_CHECKING:
+    from kanae.spec.models import Spec
 
 BOOT_SECONDS = 90.0
 _SSH = 22
@@ -173,6 +176,9 @@ def up(spec: Spec, say: Callable[[str], None]) -> Lab:
             say(f"lab {name}: removing what an interrupted {current.phase} left")
             _remove(name, folder)
             current = None
+        elif current is None and folder.is_dir():
+            say(f"lab {name}: removing what is left in {folder}")
+            _remove(name, folder)
         current = _recorded(spec, current, root)
         _claim(name, folder)
         record.write(folder, current)
@@ -325,8 +331,8 @@ def _remove(name: str, folder: Path) -> None:
         groups.remove(top)
         groups.remove_if_empty(TOP)
     network.remove(name)
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    # rm is several times faster than shutil.rmtree on a disk full of container layers.
+    run(["rm", "-rf", str(folder / "hosts"), str(folder)], timeout=600)
     (record.RUN / name).unlink(missing_ok=True)
 
 
