@@ -325,6 +325,12 @@ def _void(
         found.append("no complete read-back: lost writes cannot be excluded")
     elif history.read_backs and any(back.error for back in history.read_backs):
         found += [f"read-back by {b.route}: {b.error}" for b in history.read_backs if b.error]
+    if not history.hashes:
+        found.append("etcd's members were not compared")
+    for hashes in history.hashes:
+        silent = [host for host, value in hashes.hashes.items() if value is None]
+        if silent:
+            found.append(f"etcd's members were not compared: no hash from {', '.join(silent)}")
     lags = [lag for lag in history.lags if lag.at >= windows.steady]
     lag = figures.lag_at(lags, 0.99)
     if not lags:

@@ -67,16 +67,20 @@ def longest_gap(requests: Sequence[Request], begin: float, end: float) -> Gap:
     """Of one lane between two times: gaps that end after `begin`, or begin before `end`.
 
     A success before `begin` opens a gap too, so that an outage that starts right at `begin` is
-    measured whole. With no success at all the gap is the window.
+    measured whole. With no success at all the gap is the window. One that nothing ended lasts
+    until the window's end, or the last request's if that is later.
     """
-    successes = _Successes(request for request in requests if request.at < end)
+    due = [request for request in requests if request.at < end]
+    successes = _Successes(due)
+    # Answers to requests of the window may come after it.
+    end = max([end, *(request.end for request in due)])
     first = bisect_right(successes.starts, begin) - 1
     opened = ([begin] if first < 0 else []) + successes.starts[max(first, 0) :]
     best = Gap(begin, begin)
     for start in opened:
         served, open_ended = successes.served(bisect_right(successes.starts, start), end)
         # Nothing was due between the last success and the window's end: that is no outage.
-        if open_ended and not any(start < request.at < end for request in requests):
+        if open_ended and not any(start < request.at for request in due):
             continue
         if served > begin and served - start > best.seconds:
             best = Gap(start, served, open_ended)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,8 @@ class Kube:
     context: ssl.SSLContext
 
     @classmethod
-    def of(cls, spec: Spec, credentials: Credentials) -> Kube:
-        return cls({route.name: route for route in routes(spec)}, tls_context(credentials))
+    def of(cls, ways: Iterable[Route], credentials: Credentials) -> Kube:
+        return cls({route.name: route for route in ways}, tls_context(credentials))
 
     async def ask(
         self,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,13 +12,13 @@ from pathlib import Path
 
 from kanae.drills import history, record
 from kanae.drills.checker import check
-from kanae.drills.client import Credentials, RequestFailed
+from kanae.drills.client import Credentials, RequestFailed, Route
 from kanae.drills.etcd import NOBODY, Etcd
 from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Fault, Sign, Tools
 from kanae.drills.healing import Healing
 from kanae.drills.history import Writer
-from kanae.drills.kube import Kube, routes
+from kanae.drills.kube import Kube
 from kanae.drills.prober import ProberProcess
 from kanae.drills.proofs import Deployments, Image
 from kanae.drills.record import RecoveryRecord
@@ -39,7 +37,7 @@ from kanae.drills.records import (
     Record,
 )
 from kanae.drills.scenario import HealKind, Scenario, Target
-from kanae.drills.verdict import Verdict
+from kanae.drills.verdict import Verdict, to_json
 from kanae.drills.workload import Load, ProbeConfig
 from kanae.errors import CheckFailed, KanaeError
 
@@ -65,6 +63,7 @@ class Setting:
     limits: Mapping[str, float]
     validity: Mapping[str, float]
     load: Load
+    routes: tuple[Route, ...]
     credentials: Credentials
     image: Image
     tools: Tools
@@ -93,8 +92,8 @@ class Run:
         self._writer = Writer(self._path)
         self._fault: Fault = build(setting.scenario.plan(setting.hosts), setting.tools)
         spec = setting.tools.spec
-        self._routes = routes(spec)
-        self._kube = Kube.of(spec, setting.credentials)
+        self._routes = setting.routes
+        self._kube = Kube.of(setting.routes, setting.credentials)
         self._etcd = Etcd(spec, setting.tools.transport)
         self._healing = Healing(setting.tools, self._kube, self._etcd, setting.hosts)
         self._deployments = Deployments(
@@ -160,12 +159,21 @@ class Run:
                 await prober.finish()
             await self._last_look()
         except BaseException as error:
-            self._write(Note(self._now(), "wrong", f"cut short: {error or type(error).__name__}"))
+            text = f"cut short: {str(error) or type(error).__name__}"
+            self._write(Note(self._now(), "wrong", text))
+            await self._put_back()
             raise
         finally:
             self._writer.close()
         record.settle(self._set.folder)
         return conclude(self._set.folder)
+
+    async def _put_back(self) -> None:
+        """After an interruption. What cannot be put back now stays in the record."""
+        try:
+            await recover(self._set.folder, self._set.tools, self._kube)
+        except KanaeError as error:
+            self._set.say(f"not everything is back yet: {error}")
 
     def _keep_record(self) -> None:
         pid = os.getpid()
@@ -298,11 +306,12 @@ class Run:
         except RequestFailed as error:
             missing = [f"the API does not answer: {error.detail}"]
         self._write(Health(self._now(), "after", tuple(missing)))
+        revision, hashes = await self._etcd.hashes()
         for _ in range(_HASH_TRIES):
-            revision, hashes = await self._etcd.hashes()
-            if hashes and None not in hashes.values():
+            if None not in hashes.values():
                 break
             await asyncio.sleep(1.0)
+            revision, hashes = await self._etcd.hashes()
         self._write(Hashes(self._now(), revision, hashes))
 
 
@@ -311,8 +320,7 @@ def conclude(folder: Path) -> Verdict:
     plain = folder / record.HISTORY
     path = history.compress(plain) if plain.exists() else plain.with_name(f"{plain.name}.gz")
     verdict = check(history.read(path))
-    text = json.dumps(dataclasses.asdict(verdict), indent=1, allow_nan=True)
-    (folder / record.VERDICT).write_text(text + "\n")
+    (folder / record.VERDICT).write_text(to_json(verdict))
     return verdict
 
 

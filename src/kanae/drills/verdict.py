@@ -1,10 +1,12 @@
-"""What a checker says of a history. Values only; JSON by `dataclasses.asdict`."""
+"""What a checker says of a history. Values only, and their JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from pydantic import TypeAdapter
 
 from kanae.drills.figures import Gap, Latency
 from kanae.drills.records import Stream
@@ -109,3 +111,11 @@ class Verdict:
     lag_p99: float
     lag_worst: float
     cpu: float
+
+
+_ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)
+
+
+def to_json(verdict: Verdict) -> str:
+    """One JSON document; a figure that could not be had is null."""
+    return _ADAPTER.dump_json(verdict, indent=1).decode() + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -51,8 +52,10 @@ class Faults:
 
 
 class ApiServer:
-    def __init__(self, store: Store, context: ssl.SSLContext) -> None:
+    def __init__(self, store: Store, context: ssl.SSLContext, address: str = "127.0.0.1") -> None:
         self.store = store
+        self.address = address
+        self.nodes: tuple[str, ...] = ()
         self.faults = Faults()
         self.port = 0
         self.requests = 0
@@ -64,7 +67,7 @@ class ApiServer:
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, ssl=self._context
+            self._serve, self.address, self.port, ssl=self._context
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -130,6 +133,14 @@ class ApiServer:
         self, method: str, path: str, query: dict[str, list[str]], body: bytes
     ) -> tuple[int, Any]:
         parts = path.strip("/").split("/")
+        if path == "/readyz":
+            return 200, {}
+        if parts[-1] == "nodes":
+            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+            return 200, {"items": [_object(n, 1) | {"status": ready} for n in self.nodes]}
+        if parts[-1] == "leases":
+            spec = {"renewTime": str(time.time())}
+            return 200, {"items": [_object(n, 1) | {"spec": spec} for n in self.nodes]}
         if method == "DELETE":
             return 200, {}
         if method == "POST":

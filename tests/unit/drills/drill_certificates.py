@@ -33,11 +33,11 @@ class Authority:
         return cls(builder.sign(key, hashes.SHA256()), key)
 
     def issue(self, name: str) -> tuple[str, str]:
-        """PEM certificate and key for 127.0.0.1."""
+        """PEM certificate and key for some addresses of loopback."""
         key = ec.generate_private_key(ec.SECP256R1())
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        addresses = [x509.IPAddress(ipaddress.ip_address(f"127.0.0.{i}")) for i in (1, 11, 12, 13)]
         builder = _builder(name, "drill test authority", key)
-        builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
             critical=False,

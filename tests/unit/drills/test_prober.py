@@ -66,7 +66,7 @@ async def test_requests_are_dated_from_when_they_were_due_and_do_not_wait(bench:
     run = await bench.run(stall)
     lane = [r for r in run.requests if r.stream == 3 and r.lane == 0]
     starts = [r.at for r in lane]
-    assert all(abs(b - a - 0.02) < 1e-5 for a, b in pairwise(starts))
+    assert all(abs(b - a - 0.05) < 1e-5 for a, b in pairwise(starts))
     assert max(r.latency for r in lane if r.ok) > 0.2
     worst = max(check(run).streams, key=lambda s: s.gap.seconds)
     assert worst.gap.seconds > 0.25

@@ -14,8 +14,10 @@ from kanae.transport.protocol import must
 
 # An orderly stop may take as long as systemd's default TimeoutStopSec.
 _OFF_SECONDS = 120.0
-_SILENT_SECONDS = 15.0
+SILENT_SECONDS = 15.0
 _BACK_SECONDS = 600.0
+# A kernel that refuses is alive.
+SILENT = frozenset({Answer.SILENT})
 
 # sysrq needs no working user space beyond this shell and flushes nothing: as near to a pulled cord
 # as a host can do to itself. `b` resets, so that a host without a BMC comes back by itself.
@@ -63,8 +65,8 @@ class _Each:
         """Whether each host has gone silent. `within`: seconds to wait for it."""
         found: list[Sign] = []
         for host in self.plan.hosts:
-            answer = await self.answers(host, frozenset({Answer.SILENT}), within)
-            found.append(Sign("silence", host, answer is Answer.SILENT, f"its SSH port {answer}"))
+            answer = await self.answers(host, SILENT, within)
+            found.append(Sign("silence", host, answer in SILENT, f"its SSH port {answer}"))
         return tuple(found)
 
     async def boots_changed(self) -> tuple[Sign, ...]:
@@ -102,7 +104,7 @@ class PowerCut(_Each):
             return  # the reset was faster than the answer
 
     async def signs(self) -> tuple[Sign, ...]:
-        return await self.silences(_SILENT_SECONDS)
+        return await self.silences(SILENT_SECONDS)
 
     async def undo(self) -> None:
         await self.each(self._on)
@@ -143,7 +145,7 @@ class Return(PowerCut):
     async def prepare(self) -> None:
         await self.remember()
         await self.each(self._cut)
-        for sign in await self.silences(_SILENT_SECONDS):
+        for sign in await self.silences(SILENT_SECONDS):
             if not sign.took:
                 raise HostError(sign.host, f"was cut but still answers: {sign.detail}")
 

@@ -1,0 +1,328 @@
+"""`kanae drill`: break the cluster on purpose and measure what its users feel."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+import kanae
+from kanae.cli.session import Session
+from kanae.drills import credentials, history, record, runs, safety, thresholds
+from kanae.drills.catalogue import DRILLS, find
+from kanae.drills.checker import check
+from kanae.drills.faults.protocol import Tools
+from kanae.drills.kube import Kube, routes
+from kanae.drills.power import Power, power_of
+from kanae.drills.proofs import image_of
+from kanae.drills.run import Run, Setting, recover
+from kanae.drills.scenario import Scenario
+from kanae.drills.verdict import Result, Verdict, to_json
+from kanae.drills.workload import Load
+from kanae.errors import DrillFailed, HostError, KanaeError, Refused, UsageError
+from kanae.execute.lease import hold
+from kanae.facts.model import Facts
+from kanae.report.drill_text import comparison_text, verdict_text
+from kanae.report.html import page
+from kanae.spec.load import load
+from kanae.transport.fleet import Fleet
+
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format."
+)
+_SPEC = click.argument("spec", type=click.Path(path_type=Path))
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.group("drill")
+def command() -> None:
+    """Break the cluster on purpose, and measure what its users feel."""
+
+
+@command.command("list")
+@_OUTPUT
+def list_drills(output: str) -> None:
+    """All drills and their limits."""
+    data = thresholds.load()
+    if output == "json":
+        rows = [
+            {
+                "name": drill.name,
+                "title": drill.title,
+                "target": str(drill.target),
+                "limits": {kind: thresholds.limits(data, drill.name, kind) for kind in _KINDS},
+            }
+            for drill in DRILLS.values()
+        ]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for drill in DRILLS.values():
+        click.echo(f"{drill.name:17} {drill.title}")
+        for kind in _KINDS:
+            limits = thresholds.limits(data, drill.name, kind)
+            shown = ", ".join(f"{metric} <= {limit:g}" for metric, limit in limits.items())
+            click.echo(f"{'':17}   {kind}: {shown}")
+
+
+_KINDS = ("haproxy", "nginx")
+
+
+@command.command("run")
+@click.argument("name")
+@_SPEC
+@click.option("--target", metavar="HOST", help="The host of the fault, instead of one chosen.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=1, help="How many runs.")
+@click.option("--period", type=click.FloatRange(0.01, 10), default=0.1, help="Seconds per request.")
+@click.option("--kept", type=click.IntRange(1, 64), default=4, help="Kept connections a stream.")
+@click.option("--direct/--no-direct", default=True, help="Also ask each API server directly.")
+@click.option("--image", help="Answers GET / on port 80; for drills that make a Deployment.")
+@click.option("--thresholds", "limits_file", type=click.Path(path_type=Path), help="TOML file.")
+@click.option("--accept-outage", is_flag=True, help="The users of this cluster may lose it.")
+@click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before the fault.")
+@_OUTPUT
+def run_drill(
+    name: str,
+    spec: Path,
+    target: str | None,
+    repeat: int,
+    period: float,
+    kept: int,
+    direct: bool,
+    image: str | None,
+    limits_file: Path | None,
+    accept_outage: bool,
+    break_lease: bool,
+    yes: bool,
+    output: str,
+) -> None:
+    """Run the drill NAME on the cluster of SPEC.
+
+    Ends with status 40 unless every run passed.
+
+    \b
+    Examples:
+      kanae drill run power-cut cluster.yaml
+      kanae drill run return cluster.yaml --target server2 --repeat 20 --yes
+    """
+    scenario = find(name)
+    session = Session.open(spec)
+    _refuse_unsettled(session.spec.name)
+    drills = _Drills(
+        session=session,
+        digest=hashlib.sha256(spec.read_bytes()).hexdigest(),
+        load=Load(period, kept, direct),
+        limits_file=limits_file,
+        image=image,
+        accept_outage=accept_outage,
+        yes=yes,
+    )
+    verdicts = asyncio.run(drills.run(scenario, target, repeat, break_lease=break_lease))
+    if output == "json":
+        click.echo("[" + ",\n".join(to_json(verdict).strip() for verdict in verdicts) + "]")
+    else:
+        for verdict in verdicts:
+            click.echo(verdict_text(verdict))
+        if len(verdicts) > 1:
+            click.echo(comparison_text(runs.of(session.spec.name)[-len(verdicts) :]))
+    _raise_unless_passed(verdicts)
+
+
+def _raise_unless_passed(verdicts: Sequence[Verdict]) -> None:
+    bad = [verdict for verdict in verdicts if verdict.result is not Result.PASSED]
+    if bad:
+        first = bad[0]
+        raise DrillFailed(
+            f"{len(bad)} of {len(verdicts)} runs {first.result}: {first.reasons[0]}",
+            remedy="see the timeline: kanae drill report SPEC --html FILE",
+        )
+
+
+def _refuse_unsettled(cluster: str) -> None:
+    left = record.unsettled(cluster)
+    if left:
+        raise Refused(
+            f"an earlier run has not put everything back: {left[0]}",
+            remedy="kanae drill recover SPEC",
+        )
+
+
+class _Drills:
+    """One `drill run`: what its runs share."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        digest: str,
+        load: Load,
+        limits_file: Path | None,
+        image: str | None,
+        accept_outage: bool,
+        yes: bool,
+    ) -> None:
+        self._session = session
+        self._spec = session.spec
+        self._digest = digest
+        self._load = load
+        self._thresholds = thresholds.load(limits_file)
+        self._image = image
+        self._accept_outage = accept_outage
+        self._yes = yes
+
+    async def run(
+        self, scenario: Scenario, target: str | None, repeat: int, *, break_lease: bool
+    ) -> list[Verdict]:
+        spec, run = self._spec, _run_id()
+        power = power_of(spec)
+        found: list[Verdict] = []
+        async with Fleet(spec, run_id=run) as fleet:
+            facts = await self._session.survey(fleet)
+            hosts = safety.choose(scenario, spec, facts, target)
+            self._check(scenario, hosts, facts)
+            if not self._yes:
+                self._confirm(scenario, hosts, repeat)
+            async with hold(spec, fleet, run, break_lease=break_lease):
+                for turn in range(repeat):
+                    if turn:
+                        facts = await self._session.survey(fleet)
+                        hosts = safety.choose(scenario, spec, facts, target, turn)
+                        self._check(scenario, hosts, facts)
+                    setting = await self._setting(scenario, hosts, facts, fleet, power)
+                    found.append(await Run(setting).go())
+                    _say(f"{setting.run}: {found[-1].result}")
+        return found
+
+    def _check(self, scenario: Scenario, hosts: Sequence[str], facts: Facts) -> None:
+        rate = self._load.rate(routes(self._spec))
+        if rate > _MOST_REQUESTS:
+            raise UsageError(
+                f"{rate:.0f} requests per second are more than {_MOST_REQUESTS:g}",
+                remedy="a longer --period, fewer --kept connections, or --no-direct",
+            )
+        problems = safety.problems(self._spec, facts)
+        found = safety.refusals(scenario, self._spec, hosts, problems)
+        safety.require(found, accepted=self._accept_outage)
+
+    def _confirm(self, scenario: Scenario, hosts: Sequence[str], repeat: int) -> None:
+        if not sys.stdin.isatty():
+            raise click.UsageError("there is no terminal to ask on; say --yes")
+        where = f" Hosts: {', '.join(hosts)}." if hosts else ""
+        times = f" {repeat} times." if repeat > 1 else ""
+        question = f"{scenario.title}{where}{times} Do this to {self._spec.name}?"
+        if not click.confirm(question, err=True):
+            raise click.Abort
+
+    async def _setting(
+        self,
+        scenario: Scenario,
+        hosts: tuple[str, ...],
+        facts: Facts,
+        fleet: Fleet,
+        power: Power,
+    ) -> Setting:
+        spec, run = self._spec, _run_id()
+        folder = record.drills_dir(spec.name) / f"{run}-{scenario.name}"
+        folder.mkdir(parents=True, mode=0o700)
+        images = {name: "" for h in spec.nodes for name in (facts.hosts[h].images or {})}
+        api = facts.api
+        return Setting(
+            run=run,
+            scenario=scenario,
+            hosts=hosts,
+            folder=folder,
+            digest=self._digest,
+            versions={"kubernetes": api.version if api else "", "kanae": kanae.__version__},
+            limits=thresholds.limits(self._thresholds, scenario.name, str(spec.load_balancer.kind)),
+            validity=thresholds.validity(self._thresholds),
+            load=self._load,
+            routes=routes(spec),
+            credentials=await credentials.fetch(spec, fleet.__getitem__),
+            image=image_of(images, self._image),
+            tools=Tools(spec, power, fleet.__getitem__),
+            problems=safety.problems(spec, facts),
+            say=_say,
+        )
+
+
+def _run_id() -> str:
+    """By time, so that runs sort; fits into a Kubernetes name."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{time.time_ns() // 1000 % 1000:03d}"
+
+
+@command.command("report")
+@_SPEC
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with timelines there.")
+@click.option("--drill", "only", metavar="NAME", help="Only runs of this drill.")
+@click.option("--last", type=click.IntRange(1), default=20, help="How many runs, newest last.")
+def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
+    """Runs so far, compared; with --html as a page that needs nothing else."""
+    name = load(spec).name
+    found = [run for run in runs.of(name) if only in (None, run.drill)][-last:]
+    if not found:
+        raise UsageError(f"no runs of {name} so far", remedy="kanae drill run NAME SPEC")
+    click.echo(comparison_text(found))
+    if html is not None:
+        html.write_text(page([(history.read(run.history), run.verdict) for run in found]))
+        _say(f"wrote {html}")
+
+
+@command.command("check")
+@_FILE
+@click.option("--thresholds", "limits_file", type=click.Path(path_type=Path), help="TOML file.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with timelines there.")
+@_OUTPUT
+def check_file(file: Path, limits_file: Path | None, html: Path | None, output: str) -> None:
+    """Judge a history FILE again, by its own limits or by those of a file."""
+    found = history.read(file)
+    limits = validity = None
+    if limits_file is not None:
+        data = thresholds.load(limits_file)
+        limits = thresholds.limits(data, found.header.drill, found.header.balancer)
+        validity = thresholds.validity(data)
+    verdict = check(found, limits, validity)
+    if html is not None:
+        html.write_text(page([(found, verdict)]))
+    click.echo(to_json(verdict) if output == "json" else verdict_text(verdict), nl=False)
+    _raise_unless_passed([verdict])
+
+
+@command.command("recover")
+@_SPEC
+def recover_runs(spec: Path) -> None:
+    """Put back what an interrupted run has left broken."""
+    left = record.unsettled(load(spec).name)
+    if not left:
+        _say("nothing to put back")
+        return
+    for folder in left:
+        entry = record.read(folder)
+        if record.running(entry):
+            raise Refused(f"{entry.run} still runs, as process {entry.pid}", remedy="interrupt it")
+    asyncio.run(_recover(spec, left))
+
+
+async def _recover(path: Path, folders: Sequence[Path]) -> None:
+    spec = load(path)
+    power = power_of(spec)
+    for folder in folders:
+        async with Fleet(spec, tolerant=True) as fleet:
+            tools = Tools(spec, power, fleet.__getitem__)
+            kube = None
+            try:
+                kube = Kube.of(routes(spec), await credentials.fetch(spec, fleet.__getitem__))
+            except (HostError, KanaeError) as error:
+                _say(f"no credentials for the API: {error.message}")
+            await recover(folder, tools, kube)
+            _say(f"put back: {folder.name}")

@@ -1,0 +1,145 @@
+"""Verdicts of drills as text for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from kanae.drills.figures import percentile
+from kanae.drills.records import ENDPOINT
+from kanae.drills.runs import PastRun
+from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
+
+
+def seconds(value: float | None) -> str:
+    """A duration in the unit that reads best; - when there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value * 1000:.0f} ms" if abs(value) < 1 else f"{value:.2f} s"
+
+
+def figure(metric: str, value: float | None) -> str:
+    """A metric's value with its unit: counts have none."""
+    if value is None:
+        return "never"
+    return f"{value:g}" if metric.endswith((".failed", "leader-changes")) else seconds(value)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """The verdict first, then why, then all figures."""
+    lines = [f"{verdict.result.value.upper()}"]
+    lines += [f"  - {reason}" for reason in verdict.reasons]
+    if verdict.judgements:
+        lines += ["", "Limits", *_table([_judgement(j) for j in verdict.judgements])]
+    head = ["stream", "sent", "failed", "gap", "wait", "failed for", "p50", "p99", "during p99"]
+    rows = [head, *(_stream(s) for s in _ordered(verdict.streams))]
+    lines += ["", "Streams, from the fault on (latencies: before it and during it)", *_table(rows)]
+    if verdict.watches:
+        rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "latest"]]
+        lines += ["", "Watches", *_table([*rows, *(_watch(w) for w in verdict.watches)])]
+    writes = verdict.writes
+    lines += [
+        "",
+        f"Writes: {writes.acknowledged} acknowledged, {len(writes.lost)} of them lost;"
+        f" {writes.unknown} answered with an error, {writes.unknown_kept} of them are there",
+        f"Leader changes: {verdict.leader_changes}",
+    ]
+    lines += [f"Whole again, {what}: {seconds(value)}" for what, value in verdict.heals.items()]
+    lines += [f"Proof {name}: {seconds(value)}" for name, value in verdict.proofs.items()]
+    lines.append(
+        f"Prober's own lag: p50 {seconds(verdict.lag_p50)}, p99 {seconds(verdict.lag_p99)},"
+        f" worst {seconds(verdict.lag_worst)}; CPU {verdict.cpu:.0%} of a core"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _ordered(streams: Iterable[StreamFigures]) -> list[StreamFigures]:
+    return sorted(streams, key=lambda s: s.stream.route != ENDPOINT)
+
+
+def _judgement(judgement: Judgement) -> list[str]:
+    return [
+        "met   " if judgement.met else "MISSED",
+        judgement.metric,
+        figure(judgement.metric, judgement.value),
+        f"<= {figure(judgement.metric, judgement.limit)}",
+        judgement.where,
+    ]
+
+
+def _stream(figures: StreamFigures) -> list[str]:
+    by_name = {window.name: window for window in figures.windows}
+    before, during = by_name["before"].latency, by_name["during"].latency
+    return [
+        figures.stream.name,
+        str(sum(window.sent for window in figures.windows)),
+        str(figures.failed),
+        seconds(figures.gap.seconds),
+        seconds(figures.wait),
+        seconds(figures.failed_seconds),
+        seconds(before.p50),
+        seconds(before.p99),
+        seconds(during.p99),
+    ]
+
+
+def _watch(watch: WatchFigures) -> list[str]:
+    return [
+        watch.route,
+        str(watch.events),
+        str(watch.reopened),
+        str(watch.expired),
+        str(len(watch.missed)),
+        str(len(watch.disorder)),
+        seconds(watch.delay),
+    ]
+
+
+def spread(values: Iterable[float | None]) -> tuple[float, float, float] | None:
+    """Median, 95th percentile and maximum (nearest rank); None when one was never reached."""
+    found = list(values)
+    known = sorted(value for value in found if value is not None)
+    if not known or len(known) < len(found):
+        return None
+    return percentile(known, 0.5), percentile(known, 0.95), known[-1]
+
+
+def comparison_rows(runs: Sequence[PastRun]) -> list[list[str]]:
+    """drill, balancer, metric, runs, median, 95 %, maximum, limit; void runs are left out."""
+    groups: dict[tuple[str, str, str], list[Judgement]] = {}
+    for run in runs:
+        if run.verdict.result.value == "void":
+            continue
+        for judgement in run.verdict.judgements:
+            key = (run.drill, run.header.balancer, judgement.metric)
+            groups.setdefault(key, []).append(judgement)
+    rows: list[list[str]] = []
+    for (drill, balancer, metric), found in sorted(groups.items()):
+        figures = spread(judgement.value for judgement in found)
+        shown = [figure(metric, value) for value in figures] if figures else ["-", "-", "never"]
+        limit = figure(metric, found[-1].limit)
+        rows.append([drill, balancer, metric, str(len(found)), *shown, f"<= {limit}"])
+    return rows
+
+
+def comparison_text(runs: Sequence[PastRun]) -> str:
+    """Every run with its verdict, then the spread of each metric over the runs of a drill."""
+    lines: list[str] = []
+    for run in runs:
+        why = f": {run.verdict.reasons[0]}" if run.verdict.reasons else ""
+        lines.append(f"{run.header.run}  {run.drill:17} {run.verdict.result.value}{why}")
+    writes = [run.verdict.writes for run in runs]
+    lost = sum(len(each.lost) for each in writes)
+    lines.append(f"acknowledged writes: {sum(w.acknowledged for w in writes)}, lost: {lost}")
+    head = ["drill", "balancer", "metric", "runs", "median", "95 %", "maximum", "limit"]
+    rows = comparison_rows(runs)
+    return "\n".join([*lines, *(["", *_table([head, *rows])] if rows else [])])

@@ -1,0 +1,195 @@
+"""The checker finds what is planted in otherwise good histories, and nothing in good ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from drill_histories import (
+    FAULT,
+    KEPT_READ,
+    NEW_READ,
+    NEW_WRITE,
+    STOP,
+    WATCH,
+    due,
+    good,
+    outage,
+    with_request,
+)
+
+from kanae.drills.checker import check
+from kanae.drills.records import BOUNDS, Evidence, Hashes, Health, History, Lag, Late
+from kanae.drills.verdict import Result
+
+
+def drop_key(history: History, key: str) -> History:
+    backs = tuple(
+        replace(back, keys=tuple(k for k in back.keys if k != key)) for back in history.read_backs
+    )
+    watch = tuple(event for event in history.watch if event.key != key)
+    return replace(history, read_backs=backs, watch=watch)
+
+
+def test_a_good_history_passes() -> None:
+    verdict = check(good(limits={"new.any.gap": 0.4, "any.any.failed": 0, "heal.node": 60}))
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert verdict.reasons == ()
+    assert verdict.writes.acknowledged > 1000
+    assert all(judgement.met for judgement in verdict.judgements)
+
+
+def test_a_lost_write_fails_the_run() -> None:
+    run = good()
+    key = due(run, NEW_WRITE.id, 20).key
+    verdict = check(drop_key(run, key))
+    assert verdict.result is Result.FAILED
+    assert verdict.writes.lost == (key,)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_errored_write_is_never_lost(kept: bool) -> None:
+    run = good()
+    write = due(run, NEW_WRITE.id, 20)
+    run = with_request(run, write, replace(write, outcome="timeout", status=0, revision=0))
+    if not kept:
+        run = drop_key(run, write.key)
+    verdict = check(run)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert verdict.writes.lost == ()
+    assert (verdict.writes.unknown, verdict.writes.unknown_kept) == (1, int(kept))
+
+
+def test_a_write_acknowledged_after_its_deadline_counts_as_acknowledged() -> None:
+    run = good()
+    write = due(run, NEW_WRITE.id, 20)
+    run = with_request(run, write, replace(write, outcome="timeout", status=0, revision=0))
+    late = Late(write.stream, 0, write.at, write.at + 12, 201, write.key, write.revision)
+    verdict = check(replace(drop_key(run, write.key), late=(late,)))
+    assert verdict.writes.lost == (write.key,)
+
+
+def test_read_backs_that_differ_fail_the_run() -> None:
+    run = good()
+    key = due(run, NEW_WRITE.id, 20).key
+    first = replace(run.read_backs[0], keys=tuple(k for k in run.read_backs[0].keys if k != key))
+    verdict = check(replace(run, read_backs=(first, *run.read_backs[1:])))
+    assert verdict.result is Result.FAILED
+    assert verdict.writes.differing == (key,)
+
+
+def test_a_reordered_watch_fails_the_run() -> None:
+    run = good()
+    events = list(run.watch)
+    events[50], events[51] = events[51], events[50]
+    verdict = check(replace(run, watch=tuple(events)))
+    assert verdict.result is Result.FAILED
+    assert "out of order" in verdict.reasons[0]
+
+
+def test_a_duplicated_watch_event_fails_the_run() -> None:
+    run = good()
+    events = list(run.watch)
+    events.insert(50, events[50])
+    assert check(replace(run, watch=tuple(events))).result is Result.FAILED
+
+
+def test_a_gap_in_a_watch_fails_the_run() -> None:
+    run = good()
+    missing = next(event for event in run.watch if event.at > 20)
+    verdict = check(replace(run, watch=tuple(e for e in run.watch if e is not missing)))
+    assert verdict.result is Result.FAILED
+    assert verdict.watches[0].missed == (missing.key,)
+
+
+def test_a_watch_with_another_revision_than_acknowledged_fails_the_run() -> None:
+    run = good()
+    last = [event for event in run.watch if event.stream == WATCH.id][-1]
+    changed = replace(last, revision=last.revision + 7)
+    verdict = check(replace(run, watch=tuple(changed if e is last else e for e in run.watch)))
+    assert verdict.watches[0].wrong_revision == (last.key,)
+    assert verdict.result is Result.FAILED
+
+
+def test_members_that_differ_fail_the_run() -> None:
+    verdict = check(replace(good(), hashes=(Hashes(STOP, 2000, {"m1": 7, "m2": 8, "m3": 7}),)))
+    assert verdict.result is Result.FAILED
+
+
+def test_a_member_without_a_hash_is_not_called_equal_or_different() -> None:
+    verdict = check(replace(good(), hashes=(Hashes(STOP, 2000, {"m1": 7, "m2": None}),)))
+    assert verdict.result is Result.VOID
+
+
+def test_a_gap_over_its_limit_fails_the_run() -> None:
+    run = outage(good(limits={"new.any.gap": 0.4}), NEW_READ.id, FAULT, FAULT + 0.5)
+    verdict = check(run)
+    assert verdict.result is Result.FAILED
+    assert verdict.judgements[0].where == NEW_READ.name
+    assert verdict.judgements[0].value == pytest.approx(0.605)
+
+
+def test_kept_connections_are_judged_one_by_one() -> None:
+    run = outage(good(limits={"kept.any.gap": 1.0}), KEPT_READ.id, FAULT, FAULT + 2, lane=2)
+    verdict = check(run)
+    assert verdict.result is Result.FAILED
+    assert verdict.judgements[0].where == KEPT_READ.name
+
+
+def test_a_metric_that_was_never_reached_fails_the_run() -> None:
+    verdict = check(good(limits={"proof.deployment": 120}))
+    assert verdict.result is Result.FAILED
+    assert verdict.judgements[0].value is None
+
+
+def test_a_thin_workload_is_void() -> None:
+    run = good()
+    thin = tuple(r for r in run.requests if r.stream != NEW_READ.id or int(r.at * 10) % 3)
+    verdict = check(replace(run, requests=thin))
+    assert verdict.result is Result.VOID
+    assert "too thin" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"evidence": (Evidence(14.0, "boot", "m1", False, "same boot"),)}, "did not take effect"),
+        ({"evidence": ()}, "no evidence"),
+        ({"faults": ()}, "not injected"),
+        ({"health": (Health(0.0, "before", ("m2 cannot be reached",)),)}, "unhealthy before"),
+        ({"health": ()}, "no health check"),
+        ({"hashes": ()}, "not compared"),
+        ({"read_backs": ()}, "no complete read-back"),
+        ({"lags": (Lag(STOP, (0,) * len(BOUNDS) + (9,), 2.0),)}, "prober itself was late"),
+        ({"lags": ()}, "did not report its own lag"),
+        ({"torn": True}, "cut short"),
+        ({"broken": 1}, "unreadable"),
+    ],
+)
+def test_a_run_that_proves_nothing_is_void(change: dict[str, object], word: str) -> None:
+    verdict = check(replace(good(), **change))  # pyright: ignore[reportArgumentType] # by table
+    assert verdict.result is Result.VOID
+    assert any(word in reason for reason in verdict.reasons)
+
+
+def test_failures_before_the_fault_make_the_run_void() -> None:
+    verdict = check(outage(good(), NEW_READ.id, FAULT - 2, FAULT - 1.8))
+    assert verdict.result is Result.VOID
+    assert "unhealthy before" in verdict.reasons[0]
+
+
+def test_a_lost_write_fails_even_a_void_run() -> None:
+    run = replace(good(), evidence=())
+    assert check(drop_key(run, due(run, NEW_WRITE.id, 20).key)).result is Result.FAILED
+
+
+def test_what_is_not_whole_at_the_end_fails_the_run() -> None:
+    run = good()
+    health = (run.health[0], Health(STOP, "after", ("node m1 is not ready",)))
+    assert check(replace(run, health=health)).result is Result.FAILED
+
+
+def test_other_limits_can_be_applied_later() -> None:
+    run = outage(good(), NEW_READ.id, FAULT, FAULT + 0.5)
+    assert check(run).result is Result.PASSED
+    assert check(run, limits={"new.read.failed": 0}).result is Result.FAILED

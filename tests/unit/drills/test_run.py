@@ -1,0 +1,151 @@
+"""Whole runs against a simulated cluster on loopback, with a prober in its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from drill_certificates import Authority
+from drill_cluster import Cluster, FilePower, routes_of
+from drill_setting import setting_of
+
+from kanae.drills import record
+from kanae.drills.faults import power as power_faults
+from kanae.drills.faults.protocol import Tools
+from kanae.drills.kube import Kube
+from kanae.drills.run import Run, recover
+from kanae.drills.verdict import Result
+
+
+async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest_asyncio.fixture
+async def cluster(
+    tmp_path: Path, authority: Authority, server_context: ssl.SSLContext
+) -> AsyncIterator[Cluster]:
+    folder = tmp_path / "power"
+    folder.mkdir()
+    made = Cluster(tmp_path, authority, server_context, FilePower(folder))
+    await made.start()
+    following = asyncio.create_task(made.follow_power())
+    yield made
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    await made.stop()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On loopback a host that is off refuses; only a real one can be silent.
+    monkeypatch.setattr(power_faults, "SILENT", frozenset(power_faults.Answer) - {"greets"})
+    monkeypatch.setattr(power_faults, "SILENT_SECONDS", 2.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "run"
+    made.mkdir()
+    return made
+
+
+async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, folder: Path) -> None:
+    limits = {"any.any.gap": 5.0, "heal.node": 20.0}
+    setting = await setting_of(
+        cluster.spec(), cluster.power, cluster.transport, folder, limits=limits
+    )
+    verdict = await Run(setting).go()
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert cluster.boots["m3"] == 2
+    assert set(verdict.heals) == {"host", "node", "redundancy"}
+    direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
+    assert direct.failed > 3
+    assert not (folder / record.RECORD).exists()
+    assert (folder / "history.jsonl.gz").exists()
+    assert json.loads((folder / record.VERDICT).read_text())["result"] == "passed"
+
+
+async def test_a_cut_of_the_only_way_in_fails(cluster: Cluster, folder: Path) -> None:
+    spec = cluster.spec("127.0.0.13")  # the endpoint is the host that dies: one master too few
+    setting = await setting_of(
+        spec, cluster.power, cluster.transport, folder, limits={"any.any.gap": 1.0}
+    )
+    verdict = await Run(setting).go()
+    assert verdict.result is Result.FAILED
+    assert verdict.writes.lost == ()
+
+
+async def test_a_fault_that_does_nothing_is_void(cluster: Cluster, folder: Path) -> None:
+    cluster.power.stuck = True
+    setting = await setting_of(cluster.spec(), cluster.power, cluster.transport, folder)
+    verdict = await Run(setting).go()
+    assert verdict.result is Result.VOID
+    assert "did not take effect" in " ".join(verdict.reasons)
+
+
+async def test_a_returning_host_is_measured(cluster: Cluster, folder: Path) -> None:
+    setting = await setting_of(
+        cluster.spec(), cluster.power, cluster.transport, folder, drill="return",
+        limits={"any.any.failed": 0},
+    )  # fmt: skip
+    verdict = await Run(setting).go()
+    assert verdict.result is Result.PASSED, verdict.reasons
+
+
+async def test_an_interrupted_run_puts_everything_back(cluster: Cluster, folder: Path) -> None:
+    setting = await setting_of(cluster.spec(), cluster.power, cluster.transport, folder, hold=60)
+    task = asyncio.create_task(Run(setting).go())
+    await until(lambda: cluster.power.is_off("m3"))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not cluster.power.is_off("m3")
+    assert not (folder / record.RECORD).exists()
+
+
+async def test_what_a_killed_orchestrator_left_is_recovered(cluster: Cluster, folder: Path) -> None:
+    spec = cluster.spec()
+    host = cluster.transport("m1")
+    words = ("admin.conf", "boot_id", "endpoint status", "endpoint hashkv")
+    answers = {word: (await host.run(f"cat {word}")).stdout.decode() for word in words}
+    given = {
+        "spec": [cluster.api_port, cluster.ssh_port, "127.0.0.11"],
+        "power": str(cluster.power.folder),
+        "folder": str(folder),
+        "answers": answers,
+    }
+    script = Path(__file__).with_name("drill_orchestrate.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(given).encode())
+    process.stdin.close()
+    await until(lambda: cluster.power.is_off("m3"))
+    left = record.read(folder)
+    assert record.running(left)
+    os.kill(process.pid, signal.SIGKILL)
+    await process.wait()
+    assert not record.running(left)
+    assert cluster.power.is_off("m3")
+
+    kube = Kube.of(routes_of(spec), cluster.authority.credentials())
+    await recover(folder, Tools(spec, cluster.power, cluster.transport), kube)
+    assert not cluster.power.is_off("m3")
+    assert not (folder / record.RECORD).exists()
+    # The prober has noticed by itself that nobody is left, and has ended its workload.
+    await until(lambda: b'"read-back"' in (folder / "history.jsonl").read_bytes())
