@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,15 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 KANAE = (sys.executable, "-m", "kanae")
 
 
-def kanae(*arguments: str, prefix: tuple[str, ...] = (), **env: str) -> Any:
+def kanae(*arguments: str, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> Any:
     """Run a command with -o json and return what it wrote."""
     done = subprocess.run(
-        [*prefix, *KANAE, *arguments, "-o", "json"], env=os.environ | env, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [*prefix, *KANAE, *arguments, "-o", "json"],
+        env=os.environ | (env or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -90,18 +93,18 @@ def test_built_programs_run_and_know_their_version(
 
 def test_a_corrupted_cached_binary_is_detected_and_replaced(empty_cache: dict[str, str]) -> None:
     command = ("artifacts", "fetch", "loopback", "--source", "build")
-    before = kanae(*command, **empty_cache)[0]
+    before = kanae(*command, env=empty_cache)[0]
     program = Path(before["path"])
     with program.open("r+b") as stream:
         stream.seek(4096)
         stream.write(b"corrupted")
-    after = kanae(*command, **empty_cache)[0]
+    after = kanae(*command, env=empty_cache)[0]
     assert after == before
     assert hash_file(program) == before["digest"]
 
 
 def test_verify_names_and_removes_what_was_corrupted(empty_cache: dict[str, str]) -> None:
-    made = kanae("artifacts", "fetch", "pause", "--source", "build", **empty_cache)[0]
+    made = kanae("artifacts", "fetch", "pause", "--source", "build", env=empty_cache)[0]
     Path(made["path"]).write_bytes(b"corrupted")
     done = subprocess.run(
         [*KANAE, "artifacts", "verify", "-o", "json"], env=os.environ | empty_cache,
@@ -155,7 +158,7 @@ def test_a_bundle_satisfies_an_empty_cache_without_a_network(
     assert kanae("bundle", "verify", file)["problems"] == []
     alone = ("unshare", "-n") if os.geteuid() == 0 else ("unshare", "-rn")
     command = ("artifacts", "fetch", "--source", "bundle", "--bundle", file)
-    found = kanae(*command, prefix=alone, **empty_cache)
+    found = kanae(*command, prefix=alone, env=empty_cache)
     assert {entry["digest"] for entry in found} == {a.digest for a in artifacts.values()}
     assert Path(found[0]["path"]).is_relative_to(tmp_path)
 
@@ -218,7 +221,7 @@ def test_containerd_imports_the_archive_of_all_images_at_once(
 
 
 @contextmanager
-def containerd(artifacts: ArtifactSet, folder: Path) -> Iterator[list[str]]:
+def containerd(artifacts: ArtifactSet, folder: Path) -> Generator[list[str], None, None]:
     """A containerd of its own in a folder; gives the beginning of ctr's command line."""
     config, socket = folder / "config.toml", folder / "c.sock"
     config.write_text(

@@ -39,6 +39,7 @@ def obtain(
     """
     telling = progress if progress is not None else Silent()
     items = select(release, arches, names)
+    store.sweep()
     with (
         store.in_use(),
         choose(source, release, items, store, mirror=mirror, bundle=bundle) as choice,
@@ -97,6 +98,8 @@ def _supply(supplier: Supplier, missing: Sequence[Item], store: Store, progress:
         except BaseException:
             for job in jobs:
                 job.cancel()
+            # Transfers under way end at once, so that an interrupted user does not wait for them.
+            supplier.close()
             raise
 
 

@@ -22,6 +22,7 @@ class Task(Protocol):
         kind: type[BaseException] | None,
         error: BaseException | None,
         tb: TracebackType | None,
+        /,
     ) -> None: ...
 
 

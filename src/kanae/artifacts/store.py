@@ -250,6 +250,23 @@ class Store:
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
 
+    def sweep(self) -> None:
+        """Remove work folders that killed processes left, when nobody else is at work.
+
+        Interrupted downloads stay: the next one of the same file goes on with them.
+        """
+        descriptor = os.open(self.root / "locks" / "store", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for left in self.partial.iterdir():
+                    if left.is_dir():
+                        shutil.rmtree(left, ignore_errors=True)
+                    elif not left.name.startswith("download-"):
+                        left.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
     def prune(self, keep: Sequence[str] = ()) -> tuple[int, int]:
         """Remove index lines whose key is not in `keep`, and blobs that no line needs.
 

@@ -171,6 +171,17 @@ def test_prune_waits_until_nobody_fetches(store: Store) -> None:
     assert pruned.is_set()
 
 
+def test_what_killed_processes_left_is_swept_but_downloads_are_kept(store: Store) -> None:
+    (store.partial / "tmpdir").mkdir()
+    (store.partial / "tmpfile").touch()
+    (store.partial / "download-abc").touch()
+    with store.in_use():
+        store.sweep()
+        assert len(list(store.partial.iterdir())) == 3
+    store.sweep()
+    assert [left.name for left in store.partial.iterdir()] == ["download-abc"]
+
+
 @settings(max_examples=30, deadline=None)
 @given(blobs=st.lists(st.binary(max_size=50), max_size=8), bad=st.integers(0, 7))
 def test_whatever_is_stored_only_what_is_damaged_goes(

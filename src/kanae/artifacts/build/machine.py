@@ -46,7 +46,12 @@ def run(
 
 
 def need_packages(packages: Sequence[str], progress: Progress) -> None:
-    """Install the Debian packages that are missing, as root and with a line that says so."""
+    """Install the Debian packages that are missing, as root and with a line that says so.
+
+    Machines without dpkg are taken as they are: there the compiler says what it lacks.
+    """
+    if shutil.which("dpkg-query") is None:
+        return
     missing = [name for name in packages if not _installed(name)]
     if not missing:
         return
@@ -67,8 +72,6 @@ def need_packages(packages: Sequence[str], progress: Progress) -> None:
 
 
 def _installed(package: str) -> bool:
-    if shutil.which("dpkg-query") is None:
-        return False
     query = ["dpkg-query", "-W", "-f", "${db:Status-Status}", package]
     answer = subprocess.run(query, capture_output=True, text=True, check=False)
     return answer.returncode == 0 and answer.stdout == "installed"
