@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "kubeconfig": ("kubeconfig", "Print or merge the cluster's kubeconfig."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
+    "drill": ("drill", "Break the cluster on purpose and measure what its users feel."),
     "lab": ("lab", "Hosts on this machine that behave like bare metal."),
 }
 

@@ -89,11 +89,13 @@ def longest_gap(requests: Sequence[Request], begin: float, end: float) -> Gap:
 
 def longest_wait(requests: Sequence[Request], begin: float, end: float) -> float:
     """Of one lane, for requests due between two times. Seconds; 0 without any."""
-    successes = _Successes(request for request in requests if request.at < end)
+    due = [request for request in requests if request.at < end]
+    successes = _Successes(due)
+    end = max([end, *(request.end for request in due)])
     waits = [
         successes.served(bisect_left(successes.starts, request.at), end)[0] - request.at
-        for request in requests
-        if begin <= request.at < end
+        for request in due
+        if request.at >= begin
     ]
     return max(waits, default=0.0)
 
