@@ -1,0 +1,200 @@
+"""A cluster on real lab hosts, made by the commands that a user types.
+
+The state is in a folder of the test session's own; artifacts and the base root come from the
+user's cache and are built where they are missing. Names and subnets are derived from the example,
+so that the tests do not meet a lab that somebody has up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanae.artifacts import oci
+from kanae.artifacts.model import Artifact, Kind
+from kanae.artifacts.store import Store
+
+WORKLOAD = "kanae.local/workload:1"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+# A build from source with nothing cached, on two cores, and then some.
+BUILD_TIMEOUT = 2400.0
+APPLY_TIMEOUT = 900.0
+
+
+def until(condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
+    """Wait for a condition; fails when it does not come true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(0.2)
+
+
+@dataclass
+class Cluster:
+    """spec: the file, as written for these tests. state: XDG_STATE_HOME of all its commands."""
+
+    name: str
+    spec: Path
+    state: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XDG_STATE_HOME": str(self.state), "NO_COLOR": "1"}
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "kanae", *words]
+
+    def kanae(
+        self, *words: str, status: int | None = 0, timeout: float = APPLY_TIMEOUT, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kanae to its end; its exit status must be as said, None for any."""
+        done = subprocess.run(
+            self.argv(*words),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin,
+        )
+        assert status is None or done.returncode == status, (
+            f"kanae {' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def apply(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.kanae("apply", str(self.spec), "--yes", *words)
+
+    def plan(self) -> list[dict[str, Any]]:
+        """The steps that apply would take, as JSON."""
+        return json.loads(self.kanae("plan", str(self.spec), "-o", "json").stdout)["steps"]
+
+    def changes(self) -> list[tuple[str, str, str, str]]:
+        """(host, verb, kind, subject) of everything that apply would change."""
+        return [
+            (step["host"], change["verb"], change["kind"], change["subject"])
+            for step in self.plan()
+            for change in step["changes"]
+        ]
+
+    def on(self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0) -> str:
+        """Run a command on a host by plain ssh, as its root."""
+        config = self.state / "kanae/labs" / self.name / "ssh_config"
+        done = subprocess.run(
+            ["ssh", "-F", str(config), host, command],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert status is None or done.returncode == status, (
+            f"{host}: {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done.stdout
+
+    @property
+    def journals(self) -> list[Path]:
+        folder = self.state / "kanae/clusters" / self.name / "journal"
+        return sorted(folder.glob("*.jsonl"))
+
+    def kill_apply_when(self, record: str, step: str) -> None:
+        """Start an apply and SIGKILL it as soon as its journal has this record."""
+        before = set(self.journals)
+        process = subprocess.Popen(
+            self.argv("apply", str(self.spec), "--yes"),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+        def written() -> bool:
+            if process.poll() is not None:
+                assert process.stderr is not None
+                raise AssertionError(f"apply ended early: {process.stderr.read()}")
+            lines = [
+                line
+                for journal in set(self.journals) - before
+                for line in journal.read_text().splitlines()
+            ]
+            return any(record in line and f'"{step}"' in line for line in lines)
+
+        try:
+            until(written, f"{record} of {step}", APPLY_TIMEOUT)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture(scope="session")
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image archive with the program in workload/, built here: no registry is needed."""
+    folder = tmp_path_factory.mktemp("workload")
+    program = folder / "program"
+    subprocess.run(
+        ["go", "build", "-trimpath", "-o", program, "."],
+        cwd=Path(__file__).parent / "workload",
+        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"},
+        check=True,
+        timeout=BUILD_TIMEOUT,
+    )
+    store = Store(folder / "store")
+    layer = oci.add_layer(store, [oci.Member("workload", 0o755, program)])
+    image = oci.add_image(store, [layer], arch="amd64", entrypoint=["/workload"])
+    archive = folder / "workload.tar"
+    artifact = Artifact(
+        "workload",
+        "1",
+        "amd64",
+        Kind.IMAGE,
+        image.digest,
+        image.size,
+        store.path(image.digest),
+        WORKLOAD,
+    )
+    oci.write_archive([artifact], archive)
+    return archive
+
+
+def written_for_test(example: str, folder: Path, third: int, archive: Path) -> tuple[str, Path]:
+    """The example under another name and in another subnet, 10.78.<third>.0/24, with the archive
+    of the tests' own image."""
+    text = (EXAMPLES / f"{example}.yaml").read_text()
+    name = f"t-{example}"[:20].rstrip("-")
+    text = re.sub(r"(?m)^name: .*$", f"name: {name}", text)
+    text = re.sub(r"10\.77\.\d+\.", f"10.78.{third}.", text)
+    path = folder / f"{example}.yaml"
+    path.write_text(f"{text}images:\n  - {{source: {archive}}}\n")
+    return name, path
+
+
+@pytest.fixture(scope="session")
+def made_cluster(
+    tmp_path_factory: pytest.TempPathFactory, workload: Path
+) -> Iterator[Callable[[str, int], Cluster]]:
+    """Makes the lab of an example; takes down every lab that it made."""
+    state = tmp_path_factory.mktemp("state")
+    made: list[Cluster] = []
+
+    def make(example: str, third: int) -> Cluster:
+        name, path = written_for_test(example, tmp_path_factory.mktemp("spec"), third, workload)
+        cluster = Cluster(name, path, state)
+        made.append(cluster)
+        cluster.kanae("artifacts", "fetch", timeout=BUILD_TIMEOUT)
+        cluster.kanae("lab", "up", str(path), timeout=BUILD_TIMEOUT)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.kanae("lab", "down", cluster.name)

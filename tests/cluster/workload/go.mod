@@ -1,0 +1,3 @@
+module kanae.local/workload
+
+go 1.24

@@ -1,0 +1,33 @@
+"""What the documents claim about the repository is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kanae.cli import VERBS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_architecture_names_every_folder_of_the_package() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    table = set(re.findall(r"^\| `([a-z_]+)/`", text, re.MULTILINE))
+    folders = {path.parent.name for path in (ROOT / "src/kanae").glob("*/__init__.py")}
+    assert table == folders
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_shown_exist(page: Path) -> None:
+    for verb in re.findall(r"(?:^    |`)kanae ([a-z-]+)", page.read_text(), re.MULTILINE):
+        assert verb in VERBS, f"{page.name}: kanae {verb}"
