@@ -29,5 +29,5 @@ def test_links_lead_to_files(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_that_are_shown_exist(page: Path) -> None:
-    for verb in re.findall(r"(?:^    |`)kanae ([a-z-]+)", page.read_text(), re.MULTILINE):
+    for verb in re.findall(r"(?:^    |`)kanae ([a-z][a-z-]*)", page.read_text(), re.MULTILINE):
         assert verb in VERBS, f"{page.name}: kanae {verb}"

@@ -24,10 +24,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Show what apply would change."),
     "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
     "status": ("status", "Show how the cluster is, also when its API is down."),
+    "reset": ("reset", "Take the cluster off its hosts."),
     "kubeconfig": ("kubeconfig", "Print or merge the cluster's kubeconfig."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
     "drill": ("drill", "Break the cluster on purpose and measure what its users feel."),
+    "completion": ("completion", "Print a shell's completion script."),
     "lab": ("lab", "Hosts on this machine that behave like bare metal."),
 }
 
