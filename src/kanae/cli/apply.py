@@ -73,7 +73,8 @@ async def _apply(
 def _how_to_use(cluster: str, spec: Path) -> str:
     return (
         f"\n{cluster} is as the spec says.\n"
-        f"  use it:       kanae kubeconfig {spec} --merge && kubectl --context {cluster} get nodes\n"
+        f"  use it:       kanae kubeconfig {spec} --merge\n"
+        f"                kubectl --context {cluster} get nodes\n"
         f"  look at it:   kanae status {spec}\n"
         f"  take it down: kanae reset {spec}"
     )

@@ -100,7 +100,8 @@ async def init(ctx: StepContext) -> Outcome:
     limit = ctx.left() - 15
     text = guarded.script(
         "kubeadm-init",
-        f'kubeadm init --config "$config" --skip-token-print --skip-phases=show-join-command{ignored}',
+        'kubeadm init --config "$config" --skip-token-print'
+        f" --skip-phases=show-join-command{ignored}",
         mark=JOINED,
         before=f"touch {MARKS}/{INIT_STARTED}",
         after="\n".join(

@@ -1,0 +1,77 @@
+"""What the one who carries out a step is given, and what he has to give back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from kanae.execute.events import Outcome
+from kanae.execute.values import Values
+from kanae.plan.model import Deed, Step
+from kanae.spec.models import Spec
+from kanae.transport.protocol import Transport
+
+D = TypeVar("D", bound=Deed)
+
+
+class Hosts(Protocol):
+    """The hosts that a run works on; `kanae.transport.fleet.Fleet` is one."""
+
+    def __getitem__(self, host: str) -> Transport: ...
+
+    async def recover(self, host: str, *, grace: float) -> None:
+        """Connect again after a lost connection, and see to it that nothing of what was running
+        there still runs: it gets `grace` seconds to end by itself. Raises ConnectError."""
+        ...
+
+
+def _quiet(message: str, fraction: float | None = None) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """deadline: by the event loop's clock, in seconds; past it the step is ended.
+
+    values: shared by all steps of the run. progress: says what the step is doing (0 to 1, or None).
+    """
+
+    step: Step
+    spec: Spec
+    hosts: Hosts
+    values: Values
+    deadline: float
+    progress: Callable[..., None] = field(default=_quiet)
+
+    def deed(self, kind: type[D]) -> D:
+        """The step's deed, of the type that the handler is for."""
+        if not isinstance(self.step.deed, kind):
+            raise TypeError(f"{self.step.id} is a {type(self.step.deed).__name__}, no {kind}")
+        return self.step.deed
+
+    def transport(self, host: str | None = None) -> Transport:
+        """Of the step's own host, or of another one."""
+        name = host or self.step.host
+        if name is None:
+            raise ValueError(f"{self.step.id} belongs to no host")
+        return self.hosts[name]
+
+    def left(self) -> float:
+        """Seconds until the deadline, for the timeout of a command; at least 1."""
+        return max(1.0, self.deadline - asyncio.get_running_loop().time())
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How deeds of one type are carried out.
+
+    run: raises a KanaeError when it fails. Returns OK when there was nothing to do, else CHANGED.
+    done: for deeds that must not be repeated blindly: whether it took effect, asked after the
+    connection was lost. True: it did; False: it did not and may run again; None: it cannot be told
+    or is half done, and the step ends as indeterminate.
+    """
+
+    run: Callable[[StepContext], Awaitable[Outcome]]
+    done: Callable[[StepContext], Awaitable[bool | None]] | None = None

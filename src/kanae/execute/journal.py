@@ -1,0 +1,182 @@
+"""The journal: an append-only record of what a run meant to do and how it went.
+
+One JSON object a line, of the events of `kanae.execute.events`; each line is on disk before the
+deed that it announces begins, so that after a crash the journal never knows less than the hosts.
+Secrets are masked before a line is formed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from kanae import paths
+from kanae.execute.events import (
+    Event,
+    Outcome,
+    RunEnded,
+    RunStarted,
+    StepEnded,
+    StepProgress,
+    StepStarted,
+)
+from kanae.execute.redact import Redactor, masked
+
+_KINDS: dict[str, type[Event]] = {
+    "run-started": RunStarted,
+    "step-started": StepStarted,
+    "step-progress": StepProgress,
+    "step-ended": StepEnded,
+    "run-ended": RunEnded,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_RUN_ID = re.compile(r"[A-Za-z0-9-]+")
+
+
+def journal_dir(cluster: str) -> Path:
+    return paths.cluster_dir(cluster) / "journal"
+
+
+def new_run_id() -> str:
+    """Sorts by time: UTC date and time, and enough of chance for two in one second."""
+    now = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return f"{now}-{os.urandom(3).hex()}"
+
+
+class Journal:
+    """Writes one run's file, mode 0600, `<state>/clusters/<cluster>/journal/<run id>.jsonl`."""
+
+    def __init__(self, cluster: str, run: str, redactor: Redactor | None = None) -> None:
+        if not _RUN_ID.fullmatch(run):
+            raise ValueError(f"{run!r} is no run id")
+        self.run = run
+        self.cluster = cluster
+        self.redactor = redactor or Redactor()
+        folder = journal_dir(cluster)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = folder / f"{run}.jsonl"
+        self._file = os.open(
+            self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        _sync_folder(folder)
+
+    def record(self, event: Event) -> None:
+        """Returns when the record is on disk. Progress is not recorded: it would cost a flush."""
+        if isinstance(event, StepProgress):
+            return
+        body = {"event": _NAMES[type(event)], **asdict(masked(event, self.redactor))}
+        line = json.dumps(body, ensure_ascii=False) + "\n"
+        os.write(self._file, line.encode())
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a journal says of one run. ended: None when the run was killed or is going on."""
+
+    path: Path
+    started: RunStarted
+    intents: dict[str, StepStarted]
+    outcomes: dict[str, StepEnded]
+    ended: RunEnded | None
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Steps that were begun and of which no outcome is known."""
+        return tuple(
+            step
+            for step in self.intents
+            if step not in self.outcomes or self.outcomes[step].outcome is Outcome.INDETERMINATE
+        )
+
+
+def read(path: Path) -> Iterator[Event]:
+    """Events of a journal. A torn last line (the machine crashed while writing) is left out."""
+    lines = path.read_bytes().split(b"\n")
+    # Whatever follows the last line end was not written whole.
+    for line in lines[:-1]:
+        event = _event(line)
+        if event is not None:
+            yield event
+
+
+def read_run(path: Path) -> RunRecord | None:
+    """None when not even the first record is there."""
+    record: RunRecord | None = None
+    for event in read(path):
+        if isinstance(event, RunStarted):
+            record = RunRecord(path, event, {}, {}, None)
+        elif record is None:
+            continue
+        elif isinstance(event, StepStarted):
+            record.intents[event.step] = event
+        elif isinstance(event, StepEnded):
+            record.outcomes[event.step] = event
+        elif isinstance(event, RunEnded):
+            record = replace(record, ended=event)
+    return record
+
+
+def runs(cluster: str) -> list[Path]:
+    """Journals of a cluster, oldest first."""
+    return sorted(journal_dir(cluster).glob("*.jsonl"))
+
+
+def last_run(cluster: str) -> RunRecord | None:
+    """The newest run that recorded anything."""
+    for path in reversed(runs(cluster)):
+        record = read_run(path)
+        if record is not None:
+            return record
+    return None
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        body: object = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    fields = cast("dict[str, Any]", body)
+    kind = _KINDS.get(str(fields.pop("event", "")))
+    if kind is None:
+        return None
+    if "outcome" in fields:
+        fields["outcome"] = Outcome(fields["outcome"])
+    try:
+        return kind(**fields)
+    except TypeError:
+        # Written by another version of this tool.
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,88 @@
+"""How a run went, step by step, and the error that tells it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kanae.errors import KanaeError, RunFailed
+from kanae.execute.events import Outcome
+from kanae.execute.redact import Redactor
+from kanae.plan.model import Plan
+
+GOOD = frozenset({Outcome.OK, Outcome.CHANGED})
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """because: of a skipped step, the id of the step that failed ("" when the run was stopped).
+
+    error: of a failed or indeterminate one; no KanaeError means a defect in this tool.
+    """
+
+    outcome: Outcome
+    seconds: float = 0.0
+    error: Exception | None = None
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """steps: by id, in the order of the plan. interrupted: stopped by Ctrl-C or a signal."""
+
+    plan: Plan
+    run: str
+    steps: Mapping[str, StepResult]
+    interrupted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.interrupted and all(step.outcome in GOOD for step in self.steps.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many steps ended in which way."""
+        return dict(Counter(step.outcome.value for step in self.steps.values()))
+
+    def raise_failed(self, redactor: Redactor) -> None:
+        """Raise RunFailed when anything failed, naming each step, its host, command, status, the
+        end of its standard error, the remedy, and what was skipped for it."""
+        if not self.ok:
+            raise self.failure(redactor)
+
+    def failure(self, redactor: Redactor) -> RunFailed:
+        wrong = [(id_, step) for id_, step in self.steps.items() if step.error is not None]
+        skipped = [step for step in self.steps.values() if step.outcome is Outcome.SKIPPED]
+        head = f"{len(wrong)} of {len(self.steps)} steps failed"
+        if self.interrupted:
+            head = f"interrupted; {head}"
+        if skipped:
+            head += f", {len(skipped)} were not begun"
+        paragraphs = [head + ":" if wrong else head]
+        paragraphs += [redactor(self._paragraph(id_, step)) for id_, step in wrong]
+        return RunFailed(
+            "\n".join(paragraphs),
+            remedy="put right what is named above and run the same command again: it goes on where "
+            "this run ended",
+        )
+
+    def _paragraph(self, id_: str, result: StepResult) -> str:
+        step = self.plan.by_id()[id_]
+        kind = "outcome not known" if result.outcome is Outcome.INDETERMINATE else "failed"
+        lines = [f"- {id_} ({step.title}) {kind}"]
+        lines += [f"    {line}" for line in explain(result.error).splitlines()]
+        kept_back = [other for other, r in self.steps.items() if r.because == id_]
+        if kept_back:
+            more = f" and {len(kept_back) - 5} more" if len(kept_back) > 5 else ""
+            lines.append(f"    not begun for it: {', '.join(kept_back[:5])}{more}")
+        return "\n".join(lines)
+
+
+def explain(error: Exception | None) -> str:
+    """An error as a person should read it."""
+    if error is None:
+        return ""
+    if isinstance(error, KanaeError):
+        return str(error)
+    return f"defect in kanae: {type(error).__name__}: {error}"

@@ -1,0 +1,147 @@
+"""All hosts of a cluster, connected at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+from kanae.errors import ConnectError, ConnectionLost
+from kanae.spec.models import Spec
+from kanae.transport.connect import Jumps
+from kanae.transport.gather import Gathered, gather
+from kanae.transport.settings import reach_of
+from kanae.transport.ssh import SshTransport
+
+T = TypeVar("T")
+# Seconds: long enough for a broken route or a restarted sshd, not for a reboot.
+RECONNECT = 10.0
+SUDO_PASSWORD = "KANAE_SUDO_PASSWORD"  # noqa: S105  # the variable's name
+
+
+class FleetError(ConnectError):
+    """Hosts that cannot be reached. errors: one for each, in the order of the spec.
+
+    The exit code is the one of their kind when all are of one kind.
+    """
+
+    def __init__(self, errors: Mapping[str, ConnectError]) -> None:
+        first = next(iter(errors.values()))
+        others = "".join(f"\n{error}" for error in list(errors.values())[1:])
+        head = first.message.removeprefix(f"{first.host}: ")
+        remedy = f"\n  remedy: {first.remedy}" if first.remedy and others else ""
+        super().__init__(
+            first.host, f"{head}{remedy}{others}", remedy="" if others else first.remedy
+        )
+        self.errors = dict(errors)
+        kinds = {error.exit_code for error in errors.values()}
+        self.exit_code = kinds.pop() if len(kinds) == 1 else ConnectError.exit_code
+
+
+class Fleet:
+    """`async with Fleet(spec) as fleet: await fleet["m1"].run(...)`.
+
+    hosts: which of the spec's, by default all. run_id: names this run's processes on the hosts.
+    password: called once when a host wants a sudo password that KANAE_SUDO_PASSWORD does not hold.
+    tolerant: hosts that cannot be reached are left out and listed in `unreachable`, instead of
+    FleetError for all of them together.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        hosts: Iterable[str] | None = None,
+        *,
+        run_id: str = "",
+        password: Callable[[], str] | None = None,
+        tolerant: bool = False,
+    ) -> None:
+        self.spec = spec
+        self.run_id = run_id or secrets.token_hex(6)
+        self.unreachable: dict[str, ConnectError] = {}
+        self._hosts = tuple(hosts) if hosts is not None else tuple(spec.hosts)
+        self._password = password
+        self._tolerant = tolerant
+        self._jumps = Jumps()
+        self._transports: dict[str, SshTransport] = {}
+
+    async def __aenter__(self) -> Self:
+        reaches = [reach_of(self.spec, host) for host in self._hosts]
+        word = None
+        if any(reach.sudo == "password" for reach in reaches):
+            word = os.environ.get(SUDO_PASSWORD)
+            if word is None and self._password is not None:
+                word = self._password()
+        self._transports = {
+            reach.host: SshTransport(reach, jumps=self._jumps, run_id=self.run_id, password=word)
+            for reach in reaches
+        }
+        try:
+            failed = (await self.each(lambda transport: transport.connect())).failed
+            errors = {h: e for h, e in failed.items() if isinstance(e, ConnectError)}
+            for host, error in failed.items():
+                if host not in errors:
+                    errors[host] = ConnectError(host, error.message.removeprefix(f"{host}: "))
+            if errors and not self._tolerant:
+                raise FleetError(errors)
+            self.unreachable = errors
+            for host in errors:
+                del self._transports[host]
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __getitem__(self, host: str) -> SshTransport:
+        """Raises the host's own ConnectError when it was left out as unreachable."""
+        if host in self.unreachable:
+            raise self.unreachable[host]
+        return self._transports[host]
+
+    def __iter__(self) -> Iterator[str]:
+        """Hosts that are connected."""
+        return iter(self._transports)
+
+    def __contains__(self, host: str) -> bool:
+        return host in self._transports
+
+    def __len__(self) -> int:
+        return len(self._transports)
+
+    async def recover(self, host: str, *, grace: float = 0.0) -> None:
+        """Connect again to a host whose connection was lost, trying for RECONNECT seconds, then
+        end what was running there; it gets `grace` seconds to end by itself. Raises ConnectError.
+        """
+        transport = self[host]
+        clock = asyncio.get_running_loop().time
+        until = clock() + RECONNECT
+        while True:
+            try:
+                await transport.leftovers(grace=grace)
+            except (ConnectError, ConnectionLost) as error:
+                if clock() >= until:
+                    raise ConnectError(
+                        host, error.message.removeprefix(f"{host}: "), remedy=error.remedy
+                    ) from error
+                await asyncio.sleep(0.5)
+            else:
+                return
+
+    async def each(self, deed: Callable[[SshTransport], Awaitable[T]]) -> Gathered[T]:
+        """Do something on every host, as many at once as the spec's policy allows."""
+        return await gather(self._transports, deed, self.spec.policies.parallel_hosts)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(transport.close() for transport in self._transports.values()))
+        await self._jumps.close()

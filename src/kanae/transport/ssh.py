@@ -1,0 +1,232 @@
+"""A host reached over SSH. One connection, at most eight commands on it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut
+from kanae.spec.models import Sudo
+from kanae.transport.connect import Jumps, Target, dial
+from kanae.transport.files import Progress, send_script, upload_batches
+from kanae.transport.protocol import Completed, Upload
+from kanae.transport.remote import KILL_AFTER, Run, end_script, sudo_refused
+from kanae.transport.settings import Reach
+
+if TYPE_CHECKING:
+    import asyncssh
+
+# sshd's default MaxSessions is 10; two are kept for ending what a cancelled command left.
+CHANNELS = 8
+# Seconds granted beyond a command's own time for the round trips and for `timeout` to kill.
+GRACE = KILL_AFTER + 5.0
+
+
+class SshTransport:
+    """Commands run as root, by sudo if the SSH user is another.
+
+    run_id: names the processes of this run on the host, see `leftovers`. password: for sudo.
+    """
+
+    def __init__(
+        self, reach: Reach, *, jumps: Jumps, run_id: str = "run", password: str | None = None
+    ) -> None:
+        self._reach = reach
+        self._jumps = jumps
+        self._password = password
+        self._slots = asyncio.Semaphore(CHANNELS)
+        self._connecting = asyncio.Lock()
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._target: Target | None = None
+        self._sudo = ""
+        self._mark = f"{run_id}/{secrets.token_hex(4)}"
+        self._runs = 0
+        # Two channels are left beside the eight, see CHANNELS.
+        self._ending = asyncio.Semaphore(2)
+        self._endings: set[asyncio.Future[None]] = set()
+
+    @property
+    def host(self) -> str:
+        return self._reach.host
+
+    @property
+    def mark(self) -> str:
+        """What all processes of this transport carry in their environment."""
+        return f"{self._mark}/"
+
+    async def connect(self) -> None:
+        """Connect, or connect again when the connection was lost. Raises ConnectError kinds."""
+        async with self._connecting:
+            if self._connection is not None and not self._connection.is_closed():
+                return
+            self._target, self._connection = await dial(self._reach, self._jumps)
+            self._sudo = self._become_root(self._target.user)
+        if self._sudo:
+            await self._prove_sudo()
+
+    def _become_root(self, user: str) -> str:
+        kind = self._reach.sudo
+        if kind is Sudo.NONE or (kind is Sudo.AUTO and user == "root"):
+            return ""
+        # -k: ask for the password even where a ticket is still valid, so that what is sent first
+        # is always read by sudo.
+        return "sudo -k -S -p kanae: -- " if kind is Sudo.PASSWORD else "sudo -n -- "
+
+    async def _prove_sudo(self) -> None:
+        """A wrong password must not be tried (and logged) by eight commands at once."""
+        process = await self._open(f"exec {self._sudo}true")
+        word = f"{self._password or ''}\n" if self._reach.sudo is Sudo.PASSWORD else ""
+        _, stderr = await self._talk(process, word.encode())
+        if process.exit_status != 0:
+            text = stderr.decode(errors="replace").replace("kanae:", " ")
+            raise sudo_refused(self.host, text, asked=bool(word))
+
+    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+        async def whole() -> AsyncIterator[bytes]:
+            yield stdin
+
+        return await self._run(script, whole(), timeout)
+
+    async def upload(
+        self,
+        uploads: Sequence[Upload],
+        *,
+        timeout: float = 600.0,
+        progress: Progress | None = None,
+    ) -> None:
+        for batch in upload_batches(uploads):
+            done = await self._run(send_script(batch), batch.chunks(progress), timeout)
+            batch.check(self.host, done)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            # A host that no longer answers must not hold up the end.
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(1.0):
+                    await self._connection.wait_closed()
+            self._connection.abort()
+            self._connection = None
+
+    async def leftovers(self, *, grace: float = 0.0, mark: str = "") -> int:
+        """End what still runs on the host of earlier commands, after `grace` seconds' patience.
+
+        For use after a lost connection, before anything is done again. mark: of another run.
+        Returns how many processes had to be ended.
+        """
+        script = end_script(mark or self.mark, grace)
+        done = await self._run_as(f"end/{secrets.token_hex(4)}", script, grace + 20.0)
+        return int(done.stdout.split()[0]) if done.stdout.split() else 0
+
+    async def _run(self, script: str, data: AsyncIterator[bytes], timeout: float) -> Completed:
+        self._runs += 1
+        async with self._slots:
+            return await self._run_as(f"{self._mark}/{self._runs}/", script, timeout, data)
+
+    async def _run_as(
+        self, mark: str, script: str, timeout: float, data: AsyncIterator[bytes] | None = None
+    ) -> Completed:
+        await self.connect()
+        run = self._run_of(mark, script, timeout)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout + GRACE):
+                process = await self._open(run.command)
+                stdout, stderr = await self._talk(process, run.preamble, data)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            ending = asyncio.ensure_future(self._end(mark))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
+            if isinstance(error, TimeoutError):
+                raise self._late(timeout) from error
+            raise
+        status = self._status(process)
+        if run.timed_out(status, time.monotonic() - began):
+            raise self._late(timeout)
+        return run.completed(self.host, status, stdout, stderr)
+
+    def _run_of(self, mark: str, script: str, seconds: float) -> Run:
+        password = (self._password or "") if self._reach.sudo is Sudo.PASSWORD else None
+        return Run(mark, script, seconds, self._sudo, password)
+
+    async def _open(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+        import asyncssh
+
+        connection = self._connection
+        if connection is None:
+            raise ConnectionLost(self.host, "the connection is closed")
+        try:
+            return await connection.create_process(command, encoding=None)
+        except asyncssh.ChannelOpenError as error:
+            if connection.is_closed():
+                raise self._lost() from error
+            raise ConnectError(
+                self.host,
+                f"sshd opens no more sessions on this connection: {error.reason}",
+                remedy="MaxSessions in sshd_config has to be 10 (its default) or more",
+            ) from error
+        except (OSError, asyncssh.Error) as error:
+            raise self._lost() from error
+
+    async def _talk(
+        self,
+        process: asyncssh.SSHClientProcess[bytes],
+        preamble: bytes,
+        data: AsyncIterator[bytes] | None = None,
+    ) -> tuple[bytes, bytes]:
+        import asyncssh
+
+        # Output is taken in while input is sent, else both sides could wait for each other.
+        output = asyncio.ensure_future(process.communicate())
+        try:
+            # A script may end without reading all of its input.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(preamble)
+                if data is not None:
+                    async for chunk in data:
+                        process.stdin.write(chunk)
+                        await process.stdin.drain()
+                process.stdin.write_eof()
+            return await output
+        except (OSError, asyncssh.Error) as error:
+            raise self._lost() from error
+        finally:
+            output.cancel()
+            process.close()
+
+    def _status(self, process: asyncssh.SSHClientProcess[bytes]) -> int:
+        """Never unknown: asyncssh ends normally, without a status, when the connection breaks."""
+        import signal
+
+        if process.exit_status is not None and process.exit_status >= 0:
+            return process.exit_status
+        if process.exit_signal is not None:
+            number = getattr(signal, f"SIG{process.exit_signal[0]}", signal.SIGKILL)
+            return 128 + int(number)
+        raise self._lost()
+
+    def _lost(self) -> ConnectionLost:
+        return ConnectionLost(
+            self.host,
+            "the connection was lost while a command ran; whether it took effect is not known",
+            remedy="see whether the host is up; then run kanae again, it finds out what was done",
+        )
+
+    def _late(self, timeout: float) -> StepTimedOut:
+        return StepTimedOut(
+            self.host,
+            f"a command did not end within {timeout:g} s and was ended",
+            remedy="see what holds it up on the host (load, disk, network), then run it again",
+        )
+
+    async def _end(self, mark: str) -> None:
+        """End a run of ours that nobody waits for any more; in vain when the host is away."""
+        with contextlib.suppress(HostError, TimeoutError):
+            async with self._ending, asyncio.timeout(GRACE):
+                run = self._run_of(f"end/{secrets.token_hex(4)}", end_script(mark, 0.0), GRACE)
+                await self._talk(await self._open(run.command), run.preamble)

@@ -1,0 +1,113 @@
+"""A real sshd on 127.0.0.1, with keys and a configuration of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kanae.spec.models import Sudo
+from kanae.transport.connect import Jumps
+from kanae.transport.settings import Reach
+from kanae.transport.ssh import SshTransport
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Sshd:
+    """folder: holds `id` (a key that is let in), `other` (one that is not), `known_hosts`."""
+
+    folder: Path
+    port: int
+    pid: int
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(
+            host="m1",
+            address="127.0.0.1",
+            alias="127.0.0.1",
+            user="root",
+            port=self.port,
+            key=self.folder / "id",
+            known_hosts=self.folder / "known_hosts",
+            sudo=Sudo.NONE,
+        )
+
+    def transport(self, **changes: object) -> SshTransport:
+        reach = replace(self.reach, **changes)  # pyright: ignore[reportArgumentType]  # by name
+        return SshTransport(reach, jumps=Jumps())
+
+    def children(self) -> list[int]:
+        """Pids of the sshd processes that serve connections."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def cut(self, number: int = signal.SIGKILL) -> None:
+        """End (or stop) every connection, as seen from the client."""
+        for child in self.children():
+            grandchildren = Path(f"/proc/{child}/task/{child}/children").read_text().split()
+            os.kill(child, number)
+            for pid in grandchildren:
+                if Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
+                    os.kill(int(pid), number)
+
+
+def key(path: Path) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kanae-test", "-f", str(path)],
+        check=True,
+    )
+
+
+@contextlib.contextmanager
+def running(folder: Path, *, options: str = "") -> Iterator[Sshd]:
+    """Start sshd and end it with all its connections. options: more lines of sshd_config."""
+    assert SSHD is not None
+    for name in ("host_key", "id", "other"):
+        key(folder / name)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    public = (folder / "host_key.pub").read_text()
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}")
+    (folder / "authorized_keys").write_text((folder / "id.pub").read_text())
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\n"
+        f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
+        f"PidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n"
+        f"Subsystem sftp internal-sftp\nMaxStartups 100\n{options}\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log, stdout=log
+    )
+    sshd = Sshd(folder, port, process.pid)
+    try:
+        _await_port(port, process)
+        yield sshd
+    finally:
+        for pid in sshd.children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "sshd ended at once"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+    raise AssertionError("sshd does not listen")
