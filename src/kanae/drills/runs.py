@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from kanae.drills import history, record
 from kanae.drills.checker import check
-from kanae.drills.records import Header
+from kanae.drills.records import History
 from kanae.drills.verdict import Verdict
 from kanae.errors import UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """history: its file. verdict: judged anew by the limits that it was run with."""
-
-    header: Header
-    history: Path
-    verdict: Verdict
-
-    @property
-    def drill(self) -> str:
-        return self.header.drill
+def files(cluster: str, drill: str | None = None) -> list[Path]:
+    """Histories of a cluster's runs, oldest first; also of runs that were cut short."""
+    folders = record.drills_dir(cluster).glob(f"*-{drill}/" if drill else "*/")
+    found = (
+        next((folder / name for name in _NAMES if (folder / name).exists()), None)
+        for folder in sorted(folders)
+    )
+    return [path for path in found if path is not None]
 
 
-def of(cluster: str) -> list[PastRun]:
-    """All that can be read, oldest first; also runs that were cut short."""
-    found: list[PastRun] = []
-    for folder in sorted(record.drills_dir(cluster).glob("*/")):
-        for name in (f"{record.HISTORY}.gz", record.HISTORY):
-            path = folder / name
-            if not path.exists():
-                continue
-            try:
-                past = history.read(path)
-            except UsageError:
-                continue  # not even a header was written
-            found.append(PastRun(past.header, path, check(past)))
-            break
-    return found
+_NAMES = (f"{record.HISTORY}.gz", record.HISTORY)
+
+
+def judged(paths: list[Path]) -> Iterator[tuple[History, Verdict]]:
+    """Each history with its verdict by its own limits; files that are none are left out."""
+    for path in paths:
+        try:
+            past = history.read(path)
+        except UsageError:
+            continue  # the run ended before its header was written
+        yield past, check(past)

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from kanae.drills.figures import percentile
-from kanae.drills.records import ENDPOINT
-from kanae.drills.runs import PastRun
-from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
+from kanae.drills.records import ENDPOINT, History
+from kanae.drills.verdict import Judgement, Result, StreamFigures, Verdict, WatchFigures
 
 
 def seconds(value: float | None) -> str:
@@ -113,14 +112,17 @@ def spread(values: Iterable[float | None]) -> tuple[float, float, float] | None:
     return percentile(known, 0.5), percentile(known, 0.95), known[-1]
 
 
-def comparison_rows(runs: Sequence[PastRun]) -> list[list[str]]:
-    """drill, balancer, metric, runs, median, 95 %, maximum, limit; void runs are left out."""
+COMPARISON = ("drill", "balancer", "metric", "runs", "median", "95 %", "maximum", "limit")
+
+
+def comparison_rows(runs: Sequence[tuple[History, Verdict]]) -> list[list[str]]:
+    """The columns of COMPARISON for each drill and metric; void runs are left out."""
     groups: dict[tuple[str, str, str], list[Judgement]] = {}
-    for run in runs:
-        if run.verdict.result.value == "void":
+    for history, verdict in runs:
+        if verdict.result is Result.VOID:
             continue
-        for judgement in run.verdict.judgements:
-            key = (run.drill, run.header.balancer, judgement.metric)
+        for judgement in verdict.judgements:
+            key = (history.header.drill, history.header.balancer, judgement.metric)
             groups.setdefault(key, []).append(judgement)
     rows: list[list[str]] = []
     for (drill, balancer, metric), found in sorted(groups.items()):
@@ -131,15 +133,15 @@ def comparison_rows(runs: Sequence[PastRun]) -> list[list[str]]:
     return rows
 
 
-def comparison_text(runs: Sequence[PastRun]) -> str:
+def comparison_text(runs: Sequence[tuple[History, Verdict]]) -> str:
     """Every run with its verdict, then the spread of each metric over the runs of a drill."""
     lines: list[str] = []
-    for run in runs:
-        why = f": {run.verdict.reasons[0]}" if run.verdict.reasons else ""
-        lines.append(f"{run.header.run}  {run.drill:17} {run.verdict.result.value}{why}")
-    writes = [run.verdict.writes for run in runs]
+    for history, verdict in runs:
+        why = f": {verdict.reasons[0]}" if verdict.reasons else ""
+        header = history.header
+        lines.append(f"{header.run}  {header.drill:17} {verdict.result.value}{why}")
+    writes = [verdict.writes for _, verdict in runs]
     lost = sum(len(each.lost) for each in writes)
     lines.append(f"acknowledged writes: {sum(w.acknowledged for w in writes)}, lost: {lost}")
-    head = ["drill", "balancer", "metric", "runs", "median", "95 %", "maximum", "limit"]
     rows = comparison_rows(runs)
-    return "\n".join([*lines, *(["", *_table([head, *rows])] if rows else [])])
+    return "\n".join([*lines, *(["", *_table([COMPARISON, *rows])] if rows else [])])

@@ -8,8 +8,8 @@ from html import escape
 
 from kanae.drills.records import ENDPOINT, History
 from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
-from kanae.report.drill_text import figure, seconds
-from kanae.report.svg import timeline
+from kanae.report.drill_text import COMPARISON, comparison_rows, figure, seconds
+from kanae.report.svg import around_fault, timeline
 
 _STYLE = """
 :root { color-scheme: light dark;
@@ -37,7 +37,7 @@ ul { margin: 10px 0 0; padding-left: 20px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; }
 th, td { text-align: right; padding: 3px 14px 3px 0; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
 td.bar { width: 180px; padding-top: 8px; }
 .meter { background: var(--line); height: 8px; border-radius: 4px; width: 170px; overflow: hidden; }
 .meter i { display: block; height: 100%; background: var(--passed); }
@@ -52,7 +52,8 @@ svg .bandname { fill: var(--soft); font-style: italic; }
 svg rect.failed { fill: var(--failed); } svg rect.slow { fill: var(--slow); }
 svg .opened { fill: var(--card); stroke: var(--opened); stroke-width: 1.6; }
 svg .event line { stroke: var(--event); stroke-dasharray: 4 3; }
-svg .event text { fill: var(--event); }
+svg .event text { fill: var(--event); paint-order: stroke; stroke: var(--card);
+  stroke-width: 4px; }
 .key { display: flex; gap: 20px; flex-wrap: wrap; font-size: 13px; color: var(--soft); }
 .key span::before { content: ""; display: inline-block; margin-right: 6px; width: 12px;
   vertical-align: middle; }
@@ -82,6 +83,7 @@ def page(runs: Sequence[tuple[History, Verdict]]) -> str:
             f"<style>{_STYLE}</style></head><body><main>",
             f"<h1>Drills of {escape(', '.join(clusters))}</h1>",
             f'<p class="soft">{len(runs)} runs: {", ".join(counts)}</p>',
+            _comparison(runs),
             *sections,
             "</main></body></html>\n",
         ]
@@ -107,6 +109,7 @@ def _run(history: History, verdict: Verdict) -> str:
             '</span><span class="k-fault">fault</span><span class="k-recovery">recovery</span>'
             "</div>",
             f'<div class="scroll">{timeline(history, verdict)}</div>',
+            _closer(history, verdict),
             _facts(verdict),
             "<details><summary>All figures</summary>",
             _streams(verdict.streams),
@@ -115,6 +118,21 @@ def _run(history: History, verdict: Verdict) -> str:
             "</details></section>",
         ]
     )
+
+
+def _closer(history: History, verdict: Verdict) -> str:
+    window = around_fault(history)
+    if window is None:
+        return ""
+    drawn = timeline(history, verdict, window)
+    return f'<h3>The fault, closer</h3><div class="scroll">{drawn}</div>'
+
+
+def _comparison(runs: Sequence[tuple[History, Verdict]]) -> str:
+    rows = [[escape(cell) for cell in row] for row in comparison_rows(runs)]
+    if len(runs) < 2 or not rows:
+        return ""
+    return f"<section><h2>Over all runs that count</h2>{_table(COMPARISON, rows)}</section>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

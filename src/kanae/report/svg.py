@@ -24,6 +24,7 @@ _GAP = 9  # between routes
 # A success is slow when it takes this much longer than the 99th percentile before the fault.
 _SLOW_FACTOR = 3.0
 _SLOW_LEAST = 0.05  # seconds; below it nobody notices
+_BEFORE, _AFTER = 1.0, 6.0  # seconds of the closer look at a fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +117,27 @@ class _Scale:
         share = (inside - self.begin) / (self.end - self.begin)
         return round(_LEFT + share * (WIDTH - _LEFT - _RIGHT), 2)
 
+    def shows(self, begin: float, end: float) -> bool:
+        return end >= self.begin and begin <= self.end
+
     def ticks(self) -> list[float]:
         span = self.end - self.begin
-        step = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300) if span / s <= 14), 600)
-        first = int(self.begin // step + 1) * step
-        return [float(at) for at in range(first, int(self.end) + 1, step)]
+        step = next((s for s in (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300) if span / s <= 14), 600)
+        first = int(self.begin // step) + 1
+        return [n * step for n in range(first, int(self.end // step) + 1)]
 
 
-def timeline(history: History, verdict: Verdict) -> str:
-    """The SVG element. Time runs in seconds from the run's zero."""
+def around_fault(history: History) -> tuple[float, float] | None:
+    """The seconds in which a fault is felt, for a closer look. None without a fault."""
+    fault = history.fault("inject")
+    return None if fault is None else (fault - _BEFORE, fault + _AFTER)
+
+
+def timeline(history: History, verdict: Verdict, window: tuple[float, float] | None = None) -> str:
+    """The SVG element. Time runs in seconds from the run's zero. window: a part of it."""
     rows = lanes(history, verdict)
     end = max([history.phase("stop") or 0.0, *(r.end for r in history.requests[-50:])])
-    scale = _Scale(history.phase("warm-up") or 0.0, end)
+    scale = _Scale(*(window or (history.phase("warm-up") or 0.0, end)))
     places: list[float] = []
     y = float(_TOP)
     for before, lane in pairwise([None, *rows]):
@@ -159,7 +169,7 @@ def _bands(history: History, scale: _Scale, bottom: float) -> Iterable[str]:
         return
     ends = [t for t in (recovery, after, scale.end) if t is not None]
     yield _band("fault", "fault", fault, ends[0], scale, bottom)
-    if recovery is not None:
+    if recovery is not None and scale.shows(recovery, after or scale.end):
         yield _band("recovery", "recovery", recovery, after or scale.end, scale, bottom)
 
 
@@ -198,7 +208,7 @@ def _events(history: History, scale: _Scale, bottom: float) -> Iterable[str]:
         if proof.name != "final-write"
     ]
     free = [0.0, 0.0]
-    for at, label, detail in sorted(found):
+    for at, label, detail in sorted(event for event in found if scale.shows(event[0], event[0])):
         x = scale(at)
         row = 0 if free[0] <= x else 1
         anchor = "end" if x > WIDTH - 130 else "start"
@@ -218,7 +228,7 @@ def _lane(lane: Lane, y: float, scale: _Scale, name: str) -> Iterable[str]:
     yield f'<text class="lane" x="{_LEFT - 8}" y="{middle + 4}">{escape(lane.label)}</text>'
     yield f'<line class="rail" x1="{_LEFT}" y1="{middle}" x2="{WIDTH - _RIGHT}" y2="{middle}"/>'
     yield from _drawn(lane.marks, y, scale)
-    for at, detail in lane.dots:
+    for at, detail in (dot for dot in lane.dots if scale.shows(dot[0], dot[0])):
         yield (
             f'<circle class="opened" cx="{scale(at)}" cy="{middle}" r="3">'
             f"<title>{at:.2f} s: {escape(detail)}</title></circle>"
@@ -227,7 +237,8 @@ def _lane(lane: Lane, y: float, scale: _Scale, name: str) -> Iterable[str]:
 
 def _drawn(marks: Sequence[Mark], y: float, scale: _Scale) -> Iterable[str]:
     # Slow ones first: failures lie on top.
-    for mark in sorted(marks, key=lambda mark: mark.kind == "failed"):
+    visible = [mark for mark in marks if scale.shows(mark.begin, mark.end)]
+    for mark in sorted(visible, key=lambda mark: mark.kind == "failed"):
         height = _LANE - 3 if mark.kind == "failed" else _LANE - 9
         x, width = scale(mark.begin), max(2.0, scale(mark.end) - scale(mark.begin))
         title = f"{mark.count} {mark.kind}, {mark.begin:.2f} s to {mark.end:.2f} s: {mark.detail}"
