@@ -2,10 +2,13 @@
 
 catalogue  which components and versions belong to a Kubernetes release (data/catalogue.toml)
 model      Artifact, ArtifactSet: what was obtained, by digest
-store      the content-addressed cache on the operator's machine
+store      the content-addressed cache on the operator's machine; locks: between processes
 fetch      obtain() and lookup(): from a source into the store
-upstream   release files and checksums over HTTP; registry: images over HTTP
+sources    choosing a source; supplier: what all of them have in common
+upstream   release files with their checksums; registry: images; transfer: HTTP below both
 build      programs from Go modules; images from programs and Debian packages
 oci        image layers, manifests and archives, byte for byte reproducible
 bundle     one file with everything, for operators without Internet
+named      files that a spec names: manifests and image archives of the user's own
+progress   telling what long work does; console: to people
 """

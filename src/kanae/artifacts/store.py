@@ -13,17 +13,18 @@ reading; otherwise it is read again, and removed when its digest is not its name
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kanae import paths
+from kanae.artifacts import locks
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.progress import Progress
 from kanae.errors import ArtifactError
@@ -217,55 +218,27 @@ class Store:
 
     # --- locks and cleaning
 
-    @contextlib.contextmanager
-    def in_use(self, *, exclusively: bool = False) -> Generator[None, None, None]:
+    def in_use(self, *, exclusively: bool = False) -> AbstractContextManager[None]:
         """Hold off `prune` (or, exclusively, everybody else) while blobs are added and named."""
-        descriptor = os.open(self.root / "locks" / "store", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if exclusively else fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(descriptor)
+        return locks.held(self.root / "locks" / "store", exclusively=exclusively)
 
-    @contextlib.contextmanager
     def locked(
         self, keys: Sequence[str], on_wait: Callable[[], None]
-    ) -> Generator[None, None, None]:
-        """Hold the locks of all keys; on_wait is called once if another holds one of them.
-
-        Locks are taken in sorted order, so two processes that want overlapping sets cannot each
-        hold what the other waits for.
-        """
-        with contextlib.ExitStack() as stack:
-            told = False
-            for key in sorted(set(keys)):
-                descriptor = os.open(self.root / "locks" / key, os.O_RDWR | os.O_CREAT, 0o644)
-                stack.callback(os.close, descriptor)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if not told:
-                        on_wait()
-                        told = True
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+    ) -> AbstractContextManager[None]:
+        """Hold the locks of all keys; on_wait is called once if another holds one of them."""
+        return locks.all_held(self.root / "locks", keys, on_wait)
 
     def sweep(self) -> None:
         """Remove work folders that killed processes left, when nobody else is at work.
 
         Interrupted downloads stay: the next one of the same file goes on with them.
         """
-        descriptor = os.open(self.root / "locks" / "store", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for left in self.partial.iterdir():
-                    if left.is_dir():
-                        shutil.rmtree(left, ignore_errors=True)
-                    elif not left.name.startswith("download-"):
-                        left.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
+        with locks.tried(self.root / "locks" / "store") as alone:
+            for left in self.partial.iterdir() if alone else ():
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                elif not left.name.startswith("download-"):
+                    left.unlink(missing_ok=True)
 
     def prune(self, keep: Sequence[str] = ()) -> tuple[int, int]:
         """Remove index lines whose key is not in `keep`, and blobs that no line needs.

@@ -7,7 +7,10 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Collection
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -65,37 +68,66 @@ def _build_go(
     flags = ["-ldflags", linker]
     if recipe.tags:
         flags += ["-tags", ",".join(recipe.tags)]
-    label = f"building {recipe.component} {recipe.version} {arch}"
-    with progress.task(label, unit="packages") as task:
+    what = f"{recipe.component} {recipe.version} {arch}"
+    run_go = partial(_run_go, env=env, source=source, what=what)
+    with ExitStack() as stack:
+        fetching: list[Task] = []
+
+        def fetched(line: str) -> None:
+            if line.startswith("go: downloading"):
+                if not fetching:
+                    label = f"fetching Go modules of {what}"
+                    fetching.append(stack.enter_context(progress.task(label, unit="modules")))
+                fetching[0].advance(1)
+
         # One dot a package that is not in Go's build cache: what there is to do.
-        stale = [go, "list", "-deps", "-f", "{{if .Stale}}.{{end}}", *flags, *packages.values()]
-        task.total(run(stale, env=env, cwd=source, what=label).count("."))
-        command = [go, "build", "-v", *flags, "-o", f"{output}/", *packages.values()]
-        _run_go(command, env, source, label, task)
+        dots = "{{if .Stale}}.{{end}}"
+        stale = run_go([go, "list", "-deps", "-f", dots, *flags, *packages.values()], fetched)
+    with progress.task(f"building {what}", unit="packages") as task:
+        task.total(stale.count("."))
+        # With -v go names each package that it compiles, alone on a line.
+        run_go(
+            [go, "build", "-v", *flags, "-o", f"{output}/", *packages.values()],
+            lambda line: task.advance(1) if " " not in line else None,
+        )
     return {name: output / output_name(package) for name, package in packages.items()}
 
 
-def _run_go(command: list[str], env: dict[str, str], source: Path, label: str, task: Task) -> None:
-    """Run go build; it names each package that it compiles, one step of progress each."""
+def _run_go(
+    command: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    env: Mapping[str, str],
+    source: Path,
+    what: str,
+) -> str:
+    """Run go; on_line gets each line of its standard error. Returns its standard output."""
     said: list[str] = []
-    with subprocess.Popen(
-        command, env=env, cwd=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+", dir=source.parent) as output,
+        subprocess.Popen(
+            command, env=env, cwd=source, stdout=output, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         try:
             for line in process.stderr or ():
                 said.append(line.rstrip())
-                if " " not in line:
-                    task.advance(1)
+                on_line(line.rstrip())
         except BaseException:
             process.terminate()
             raise
+        process.wait()
+        output.seek(0)
+        answer = output.read()
     if process.returncode != 0:
         end = "\n".join(f"    {line}" for line in said if " " in line or line.startswith("#"))
         raise ArtifactError(
-            f"{label}: go ended with status {process.returncode}\n{end[-3000:]}",
+            f"building {what}: go {command[1]} ended with status {process.returncode}\n"
+            f"{end[-3000:]}",
             remedy="see go's last lines above; modules come through GOPROXY, which must be "
             "reachable unless all are in the module cache",
         )
+    return answer
 
 
 def output_name(package: str) -> str:
