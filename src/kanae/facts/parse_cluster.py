@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from kanae.facts.frame import Answer
+from kanae.facts.http import Response, responses
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, ObjectKey
 
 Json = Mapping[str, object]
@@ -61,11 +62,9 @@ def _member(entry: Json) -> EtcdMember:
 
 
 def parse_api(answer: Answer, objects: Sequence[ObjectKey]) -> ApiFact | None:
-    """None unless the server said its version, listed its nodes and answered for all objects:
-    an object is only missing when the API server says so."""
-    asked = len({key.namespace for key in objects})
-    if sum(section.startswith("answer api-objects-") for section in answer.sections) < asked:
-        return None
+    """None unless the server said its version, listed its nodes and told of every object."""
+    if "answer api" in answer.sections:
+        return _from_responses(responses(answer.decoded("answer api")), objects)
     version = _map(_json(answer, "answer api-version"))
     nodes = _map(_json(answer, "answer api-nodes"))
     if "gitVersion" not in version or "items" not in nodes:
@@ -75,11 +74,35 @@ def parse_api(answer: Answer, objects: Sequence[ObjectKey]) -> ApiFact | None:
         if section.startswith("answer api-objects-"):
             document = _map(_json(answer, section))
             got += _maps(document["items"]) if "items" in document else [document]
+    ready = answer.decoded("answer api-ready").strip() == b"ok"
+    return _api(ready, version, nodes, dict(_matches(objects, got)))
+
+
+def _from_responses(answers: Sequence[Response], objects: Sequence[ObjectKey]) -> ApiFact | None:
+    """In the order of asking: health, nodes, objects, version. An object that could not be read is
+    not one that does not exist, so that then nothing is known."""
+    if len(answers) != len(objects) + 3:
+        return None
+    health, listing, *told, last = answers
+    version, nodes = _map(_loads(last.body)), _map(_loads(listing.body))
+    if "gitVersion" not in version or listing.status != 200 or "items" not in nodes:
+        return None
+    if any(response.status not in {200, 404} for response in told):
+        return None
+    found = {
+        key: _map(_loads(response.body))
+        for key, response in zip(objects, told, strict=True)
+        if response.status == 200
+    }
+    return _api(health.status == 200, version, nodes, found)
+
+
+def _api(ready: bool, version: Json, nodes: Json, objects: Mapping[ObjectKey, Json]) -> ApiFact:
     return ApiFact(
-        ready=answer.decoded("answer api-ready").strip() == b"ok",
+        ready=ready,
         version=_text(version.get("gitVersion")),
         nodes={name: node for node in _maps(nodes["items"]) if (name := _metadata(node, "name"))},
-        objects=dict(_matches(objects, got)),
+        objects=objects,
     )
 
 
@@ -109,8 +132,12 @@ def _metadata(document: Json, name: str) -> str:
 
 
 def _json(answer: Answer, section: str) -> object:
+    return _loads(answer.decoded(section) or b"null")
+
+
+def _loads(text: bytes) -> object:
     try:
-        return json.loads(answer.decoded(section) or b"null")
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 

@@ -57,6 +57,23 @@ KERNEL_FEATURES = {
     "openvswitch": "CONFIG_OPENVSWITCH",
 }
 
+# API group -> version that every supported Kubernetes serves.
+GROUPS = {
+    "": "v1",
+    "admissionregistration.k8s.io": "v1",
+    "apiextensions.k8s.io": "v1",
+    "apiregistration.k8s.io": "v1",
+    "apps": "v1",
+    "autoscaling": "v2",
+    "batch": "v1",
+    "coordination.k8s.io": "v1",
+    "networking.k8s.io": "v1",
+    "policy": "v1",
+    "rbac.authorization.k8s.io": "v1",
+    "scheduling.k8s.io": "v1",
+    "storage.k8s.io": "v1",
+}
+
 # Programs that kubeadm, kubelet, kube-proxy, the balancers and kanae call on some role's hosts.
 PROGRAMS = [
     "apt-get",
@@ -140,8 +157,25 @@ def _background(query: Query) -> Iterable[str]:
     if query.etcd:
         yield shell.ETCD.format()
     if query.cluster:
-        server = f"https://{_like(_NAME, query.address)}:{query.api_port:d}"
-        yield shell.CLUSTER.format(server=server, gets="".join(_gets(query.objects)))
+        address, port = _like(_NAME, query.address), f"{query.api_port:d}"
+        paths = api_paths(query)
+        if paths is not None:
+            yield shell.API.format(address=address, port=port, paths=_quoted(paths))
+        yield shell.KUBECTL.format(address=address, port=port, gets="".join(_gets(query.objects)))
+
+
+def api_paths(query: Query) -> tuple[str, ...] | None:
+    """URLs that are asked in one connection: health, nodes, then the objects; None when one of
+    those is of a kind whose version is not known here."""
+    paths = ["/readyz", "/api/v1/nodes"]
+    for key in query.objects:
+        resource, _, group = _like(_RESOURCE, key.resource).partition(".")
+        if group not in GROUPS or not resource.endswith("s"):
+            return None
+        root = f"/apis/{group}/{GROUPS[group]}" if group else "/api/v1"
+        where = f"/namespaces/{_like(_NAME, key.namespace)}" if key.namespace else ""
+        paths.append(f"{root}{where}/{resource}/{_like(_NAME, key.name)}")
+    return tuple(paths)
 
 
 def _gets(objects: Iterable[ObjectKey]) -> Iterable[str]:

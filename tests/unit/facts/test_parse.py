@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from pathlib import Path
@@ -16,7 +17,9 @@ from kanae.facts.parse import parse
 
 PKI = "/etc/kubernetes/pki"
 RECORDED = (Path(__file__).parent / "recorded" / "server1.txt").read_bytes()
-# The query that was asked when it was recorded.
+# The same host asked by kubectl, as where there is no openssl.
+BY_KUBECTL = (Path(__file__).parent / "recorded" / "server1-kubectl.txt").read_bytes()
+# The query that was asked when they were recorded.
 QUERY = Query(
     files=(
         "/usr/local/bin/kubelet",
@@ -106,8 +109,9 @@ def test_certificates_of_the_recorded_host() -> None:
     assert "CN=kubernetes-admin" in admin.subject
 
 
-def test_etcd_api_and_images_of_the_recorded_host() -> None:
-    facts = _parse(RECORDED)
+@pytest.mark.parametrize("recorded", [RECORDED, BY_KUBECTL], ids=["openssl", "kubectl"])
+def test_etcd_api_and_images_of_the_recorded_host(recorded: bytes) -> None:
+    facts = _parse(recorded)
     assert facts.etcd is not None
     assert {m.name for m in facts.etcd.members} == {"server1", "server2", "server3"}
     assert facts.etcd.leader_id in {m.id for m in facts.etcd.members}
@@ -130,9 +134,35 @@ def test_an_unanswered_api_and_etcd_read_as_none() -> None:
     def without(output: bytes, section: bytes) -> bytes:
         return re.sub(rb"(#[0-9.]+ answer " + section + rb"\n)[^#]*", rb"\1", output)
 
-    assert _parse(without(RECORDED, b"api-version")).api is None
+    assert _parse(without(RECORDED, b"api")).api is None
     assert _parse(without(RECORDED, b"etcd-status")).etcd is None
-    unready = _parse(without(RECORDED, b"api-ready")).api
+    assert _parse(without(BY_KUBECTL, b"api-version")).api is None
+    unready = _parse(without(BY_KUBECTL, b"api-ready")).api
+    assert unready is not None
+    assert not unready.ready
+
+
+def _answered(*statuses: int) -> bytes:
+    """The recording with an API that answers each request with these."""
+    bodies = {1: b'{"items": []}', len(statuses) - 1: b'{"gitVersion": "v1.37.2"}'}
+    stream = b""
+    for number, status in enumerate(statuses):
+        body = bodies.get(number, b"{}")
+        stream += b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    return re.sub(
+        rb"(#[0-9.]+ answer api\n)[^#]*",
+        lambda match: match[1] + base64.b64encode(stream) + b"\n",
+        RECORDED,
+    )
+
+
+def test_an_object_that_could_not_be_read_does_not_read_as_missing() -> None:
+    missing = _parse(_answered(200, 200, 404, 404, 404, 404, 404, 200)).api
+    assert missing is not None
+    assert missing.objects == {}
+    assert _parse(_answered(200, 200, 404, 404, 503, 404, 404, 200)).api is None
+    assert _parse(_answered(200, 200, 404, 404, 200)).api is None
+    unready = _parse(_answered(500, 200, 404, 404, 404, 404, 404, 200)).api
     assert unready is not None
     assert not unready.ready
 
