@@ -135,7 +135,8 @@ def run_drill(
         for verdict in verdicts:
             click.echo(verdict_text(verdict))
         if len(verdicts) > 1:
-            click.echo(comparison_text(runs.of(session.spec.name)[-len(verdicts) :]))
+            past = runs.files(session.spec.name, name)[-len(verdicts) :]
+            click.echo(comparison_text(list(runs.judged(past))))
     _raise_unless_passed(verdicts)
 
 
@@ -252,6 +253,7 @@ class _Drills:
             image=image_of(images, self._image),
             tools=Tools(spec, power, fleet.__getitem__),
             problems=safety.problems(spec, facts),
+            accepted=self._accept_outage,
             say=_say,
         )
 
@@ -269,12 +271,12 @@ def _run_id() -> str:
 def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
     """Runs so far, compared; with --html as a page that needs nothing else."""
     name = load(spec).name
-    found = [run for run in runs.of(name) if only in (None, run.drill)][-last:]
+    found = list(runs.judged(runs.files(name, only)[-last:]))
     if not found:
         raise UsageError(f"no runs of {name} so far", remedy="kanae drill run NAME SPEC")
     click.echo(comparison_text(found))
     if html is not None:
-        html.write_text(page([(history.read(run.history), run.verdict) for run in found]))
+        html.write_text(page(found))
         _say(f"wrote {html}")
 
 

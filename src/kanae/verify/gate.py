@@ -9,7 +9,7 @@ from kanae.errors import CheckFailed
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
 from kanae.facts.probe import ProbeFacts, parse_probe, probe_script
-from kanae.plan.view import CLUSTER, JOINED
+from kanae.plan.view import CLUSTER, JOINED, MEMBER
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.gather import gather as each
@@ -36,12 +36,14 @@ def newcomers(spec: Spec, facts: Facts) -> tuple[str, ...]:
     """Hosts that do not belong to the running cluster yet: nodes that have not joined, and other
     hosts that kanae has never touched."""
     nodes = set(spec.nodes)
-    return tuple(
-        host
-        for host in spec.hosts
-        if host in facts.hosts
-        and (JOINED if host in nodes else CLUSTER) not in facts.hosts[host].marks
-    )
+
+    def known(host: str) -> bool:
+        marks = facts.hosts[host].marks
+        return (
+            JOINED in marks if host in nodes else bool({CLUSTER, MEMBER + spec.name} & set(marks))
+        )
+
+    return tuple(host for host in spec.hosts if host in facts.hosts and not known(host))
 
 
 async def probe(spec: Spec, fleet: Fleet, hosts: Iterable[str]) -> dict[str, ProbeFacts]:
