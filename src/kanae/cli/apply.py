@@ -64,7 +64,7 @@ async def _apply(
         click.echo(plan_text(plan, verbose=verbose), err=True)
         if not yes and not confirmed(f"Apply this to {session.spec.name}?"):
             raise click.Abort
-        async with hold(session.spec, fleet, run, reachable=tuple(fleet), break_lease=break_lease):
+        async with hold(session.spec, fleet, run, break_lease=break_lease):
             await carry_out(session, fleet, plan, run, artifacts)
             await save(session.spec, fleet)
     return True

@@ -79,7 +79,7 @@ async def _reset(
         click.echo(plan_text(plan, verbose=verbose), err=True)
         if not yes and not confirmed(f"Remove the cluster {name} and all that is in it?"):
             raise click.Abort
-        async with hold(session.spec, fleet, run, reachable=tuple(fleet), break_lease=break_lease):
+        async with hold(session.spec, fleet, run, break_lease=break_lease):
             await carry_out(session, fleet, replace(plan), run, artifacts)
     (paths.cluster_dir(name) / "kubeconfig").unlink(missing_ok=True)
     click.echo(f"{name} is gone from {', '.join(host for host in facts.hosts)}", err=True)
