@@ -51,6 +51,8 @@ _LONGEST = 3600.0
 class Setting:
     """All that a run needs to know. folder: made for this run alone. problems: `safety.problems`.
 
+    accepted: the operator has accepted an outage in words: what was not whole before is then noted
+    and the run is judged all the same (it cannot pass, as it is not whole after it either).
     limits: metric -> threshold; validity: see thresholds.toml. say: shows a line to the operator.
     """
 
@@ -68,6 +70,7 @@ class Setting:
     image: Image
     tools: Tools
     problems: tuple[str, ...]
+    accepted: bool
     say: Callable[[str], None]
     deadline: float = 10.0
 
@@ -135,7 +138,10 @@ class Run:
         """Run it, put everything back, check. The verdict is also kept beside the history."""
         self._fault.check_safe()
         self._write(self._header())
-        self._write(Health(self._now(), "before", self._set.problems))
+        problems = () if self._set.accepted else self._set.problems
+        self._write(Health(self._now(), "before", problems))
+        for problem in self._set.problems:
+            self._write(Note(self._now(), "info", f"not whole before the drill: {problem}"))
         if self._set.single_balancer:
             text = "the balancer is a single point of failure: its loss takes the endpoint away"
             self._write(Note(self._now(), "info", text))

@@ -48,6 +48,7 @@ async def setting_of(
         image=NGINX,
         tools=Tools(spec, power, transport),
         problems=(),
+        accepted=False,
         say=lambda line: None,
         deadline=6.0,
     )

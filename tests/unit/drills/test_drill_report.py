@@ -1,0 +1,75 @@
+"""The report: verdict and limits, a lane for each prober, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+from drill_histories import FAULT, KEPT_READ, NEW_READ, good, outage
+
+from kanae.drills.checker import check
+from kanae.drills.records import Note
+from kanae.report.drill_text import comparison_text, seconds, verdict_text
+from kanae.report.html import page
+from kanae.report.svg import Mark, lanes, merged, timeline
+
+
+def test_a_timeline_is_well_formed_and_has_a_lane_for_each_kept_connection() -> None:
+    run = outage(good(), KEPT_READ.id, FAULT, FAULT + 1, lane=2)
+    verdict = check(run)
+    root = ElementTree.fromstring(timeline(run, verdict))
+    labels = [text.text for text in root.iter("text") if text.get("class") == "lane"]
+    assert labels[:11] == [
+        "new read", "new write", *(f"kept read {i}" for i in range(1, 5)),
+        *(f"kept write {i}" for i in range(1, 5)), "watch",
+    ]  # fmt: skip
+    marked = [lane.label for lane in lanes(run, verdict) if lane.marks]
+    assert marked == ["kept read 3"]
+    assert {band.get("class") for band in root.iter("rect")} >= {"band fault", "band recovery"}
+
+
+def test_a_page_needs_nothing_else_and_escapes_what_it_shows() -> None:
+    run = replace(good(), notes=(Note(1.0, "wrong", "<script>alert(1)</script>"),))
+    text = page([(run, check(run))])
+    assert "<script" not in text
+    assert not re.search(r"https?://|src=|@import|url\(", text)
+    assert "VOID" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_a_page_of_a_run_that_was_cut_short_is_made_too() -> None:
+    run = replace(good(), phases=(), faults=(), requests=(), watch=(), watch_states=(), lags=())
+    assert "VOID" in page([(run, check(run))])
+
+
+def test_the_text_begins_with_the_verdict_and_its_reasons() -> None:
+    run = outage(good(limits={"new.any.failed": 0}), NEW_READ.id, FAULT, FAULT + 1)
+    lines = verdict_text(check(run)).splitlines()
+    assert lines[0] == "FAILED"
+    assert "new.any.failed is 10" in lines[1]
+
+
+def test_runs_are_compared_by_their_spread_and_void_ones_left_out() -> None:
+    limits = {"new.any.gap": 0.4}
+    runs = [outage(good(limits=limits), NEW_READ.id, FAULT, FAULT + n / 10) for n in (1, 2, 9)]
+    runs.append(replace(runs[2], evidence=()))
+    text = comparison_text([(run, check(run)) for run in runs])
+    row = next(line for line in text.splitlines() if "new.any.gap" in line and "<=" in line)
+    assert re.search(r"\b3\s+305 ms\s+1\.01 s\s+1\.01 s\s+<= 400 ms", row), row
+
+
+def test_overlapping_marks_become_one_with_their_count() -> None:
+    marks = [
+        Mark("failed", 1, 2, 1, "a"),
+        Mark("failed", 1.5, 3, 1, "b"),
+        Mark("slow", 2, 4, 1, ""),
+    ]
+    assert [(m.kind, m.begin, m.end, m.count) for m in merged(marks)] == [
+        ("failed", 1, 3, 2),
+        ("slow", 2, 4, 1),
+    ]
+
+
+def test_durations_read_well() -> None:
+    assert [seconds(v) for v in (None, float("nan"), 0.0123, 1.5)] == ["-", "-", "12 ms", "1.50 s"]
