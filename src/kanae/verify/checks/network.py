@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from kanae.facts.model import HostFacts, Listener
 from kanae.render import paths as at
 from kanae.spec import ports
-from kanae.spec.models import Role, Spec
+from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.verify.model import Finding, Subject, error, etcd_role, warning
 from kanae.verify.query import FIREWALLS
 
@@ -100,6 +100,8 @@ def _wanted(spec: Spec, host: str) -> dict[int, str]:
         wanted |= ports.OF_NODE
     if Role.CONTROL_PLANE in roles:
         wanted |= ports.OF_CONTROL_PLANE
+        if spec.etcd_topology is EtcdTopology.EXTERNAL:
+            wanted[at.ETCD_BALANCER_PORT] = "the balancer before etcd"
     if etcd_role(spec) in roles:
         wanted |= ports.OF_ETCD
     if Role.LOAD_BALANCER in roles:
