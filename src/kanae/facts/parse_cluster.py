@@ -62,9 +62,13 @@ def _member(entry: Json) -> EtcdMember:
 
 
 def parse_api(answer: Answer, objects: Sequence[ObjectKey]) -> ApiFact | None:
-    """None unless the server said its version, listed its nodes and told of every object."""
+    """None unless the server said its version, listed its nodes and answered for all objects:
+    an object is only missing when the API server says so."""
     if "answer api" in answer.sections:
         return _from_responses(responses(answer.decoded("answer api")), objects)
+    asked = len({key.namespace for key in objects})
+    if sum(section.startswith("answer api-objects-") for section in answer.sections) < asked:
+        return None
     version = _map(_json(answer, "answer api-version"))
     nodes = _map(_json(answer, "answer api-nodes"))
     if "gitVersion" not in version or "items" not in nodes:

@@ -95,7 +95,8 @@ fi
 """
 
 OBJECTS = """\
-ask_api get {where} --ignore-not-found -o json {names} >"$tmp/api-objects-{number}" &
+{{ ask_api get {where} --ignore-not-found -o json {names} >"$tmp/api-objects-{number}" ||
+rm -f "$tmp/api-objects-{number}"; }} &
 """
 
 BASE = """\

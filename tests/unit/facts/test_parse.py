@@ -137,6 +137,7 @@ def test_an_unanswered_api_and_etcd_read_as_none() -> None:
     assert _parse(without(RECORDED, b"api")).api is None
     assert _parse(without(RECORDED, b"etcd-status")).etcd is None
     assert _parse(without(BY_KUBECTL, b"api-version")).api is None
+    assert _parse(re.sub(rb"answer api-objects-1", b"other", BY_KUBECTL)).api is None
     unready = _parse(without(BY_KUBECTL, b"api-ready")).api
     assert unready is not None
     assert not unready.ready
