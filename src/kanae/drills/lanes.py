@@ -17,6 +17,8 @@ from kanae.drills.client import (
 )
 from kanae.drills.records import Outcome
 
+_TOO_MANY = 429
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -30,6 +32,21 @@ class Attempt:
     handshake: float = 0.0
     body: bytes = b""
     detail: str = ""
+    retries: int = 0
+
+    async def told_to_wait(self, response: Response) -> bool:
+        """Whether the server asks to come again later (429 with Retry-After), and the waiting.
+
+        It has not done what was asked. Every Kubernetes client obeys: an API server that shuts
+        down says it to whoever still comes over a kept connection. The request stays dated from
+        when it was due.
+        """
+        seconds = response.headers.get("retry-after", "")
+        if response.status != _TOO_MANY or not seconds.isdigit():
+            return False
+        self.retries += 1
+        await asyncio.sleep(int(seconds))
+        return True
 
     def answered(self, response: Response, success: int) -> None:
         self.status = response.status
@@ -69,10 +86,16 @@ class NewLane:
         future: asyncio.Future[Response] | None = None
         try:
             async with asyncio.timeout_at(deadline):
-                connection = await Connection.open(self._route, self._context)
-                attempt.port, attempt.handshake = connection.port, connection.handshake
-                future = connection.send(data)
-                attempt.answered(await asyncio.shield(future), success)
+                while attempt.status == 0:
+                    connection = future = None
+                    connection = await Connection.open(self._route, self._context)
+                    attempt.port, attempt.handshake = connection.port, connection.handshake
+                    future = connection.send(data)
+                    response = await asyncio.shield(future)
+                    if response.status == _TOO_MANY:
+                        connection.abort()
+                    if not await attempt.told_to_wait(response):
+                        attempt.answered(response, success)
         except TimeoutError as error:
             attempt.failed(error)
         except (OSError, EOFError, RequestFailed) as error:
@@ -148,9 +171,11 @@ class KeptLane:
                     attempt.port = connection.port
                     future = connection.send(data)
                     try:
-                        attempt.answered(await asyncio.shield(future), success)
+                        response = await asyncio.shield(future)
                     except NotProcessed:
                         continue
+                    if not await attempt.told_to_wait(response):
+                        attempt.answered(response, success)
         except TimeoutError as error:
             attempt.failed(error)
             # A TimeoutError of the socket has ended the connection by itself; giving up is no harm.

@@ -190,6 +190,7 @@ class Prober:
                 key=key,
                 revision=_revision(attempt.body) if key and attempt.outcome == "ok" else 0,
                 detail=attempt.detail,
+                retries=attempt.retries,
             )
         )
 

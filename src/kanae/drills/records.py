@@ -80,6 +80,7 @@ class Request:
 
     status: HTTP status or 0. port: the local one, which names the connection. handshake: time for
     TCP and TLS when this request opened the connection, else 0. key, revision: of a write.
+    retries: how often the server told it to come again later (429 with Retry-After).
     """
 
     stream: int
@@ -94,6 +95,7 @@ class Request:
     key: str = ""
     revision: int = 0
     detail: str = ""
+    retries: int = 0
     k: Literal["request"] = "request"
 
     @property

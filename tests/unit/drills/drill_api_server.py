@@ -37,9 +37,10 @@ class Store:
 
 @dataclass
 class Faults:
-    """stalled: answers wait until it is cleared. lose: acknowledge the next writes of this number
-    without keeping them. error_kept, error_dropped: answer so many writes with 500, having kept
-    them or not. last: answer with `Connection: close`. expire: answer watches with 410.
+    """stalled: answers wait until it is set. lose: acknowledge so many writes without keeping them.
+    error_kept, error_dropped: answer so many writes with 500, having kept them or not. last:
+    answer with `Connection: close`. expire: answer so many watches with 410. swap: so many pairs
+    of events in the wrong order. busy: answer so many requests with 429 and Retry-After.
     """
 
     stalled: asyncio.Event | None = None
@@ -48,6 +49,7 @@ class Faults:
     error_dropped: int = 0
     last: bool = False
     expire: int = 0
+    busy: int = 0
     swap: int = 0
 
 
@@ -122,6 +124,8 @@ class ApiServer:
         content = json.dumps(answer).encode()
         close = "connection: close" in headers or self.faults.last
         ending = "Connection: close\r\n" if close else ""
+        if status == 429:
+            ending += "Retry-After: 0\r\n"
         writer.write(
             f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\n{ending}\r\n".encode()
             + content
@@ -132,6 +136,9 @@ class ApiServer:
     async def _do(
         self, method: str, path: str, query: dict[str, list[str]], body: bytes
     ) -> tuple[int, Any]:
+        if self.faults.busy > 0:
+            self.faults.busy -= 1
+            return 429, {}
         parts = path.strip("/").split("/")
         if path == "/readyz":
             return 200, {}

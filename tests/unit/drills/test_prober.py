@@ -123,6 +123,16 @@ async def test_an_orderly_close_fails_nothing(bench: Bench) -> None:
     assert set(outcomes(run, "kept")) == {"ok"}
 
 
+async def test_a_server_that_says_come_again_is_obeyed(bench: Bench) -> None:
+    async def busy() -> None:
+        bench.server.faults.busy = 5
+        await bench.until(lambda: bench.server.faults.busy == 0)
+
+    run = await bench.run(busy)
+    assert set(outcomes(run)) == {"ok"}
+    assert sum(request.retries for request in run.requests) == 5
+
+
 async def test_a_lying_server_is_caught(bench: Bench) -> None:
     async def lie() -> None:
         bench.server.faults.lose = 2
