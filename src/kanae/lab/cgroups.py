@@ -129,7 +129,7 @@ class Cgroups:
         if not wait_until(lambda: self.frozen(group) == frozen, seconds=seconds):
             raise LabError(f"{group}: did not {'freeze' if frozen else 'thaw'} in {seconds:g} s")
 
-    def kill(self, group: str, *, seconds: float = 10) -> None:
+    def kill(self, group: str, *, seconds: float = 60) -> None:
         """Kill every process of the group and wait until none is left.
 
         Being in the group is the proof that a process is the lab's: only the lab puts processes

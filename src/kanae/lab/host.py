@@ -130,7 +130,9 @@ def start(record: LabRecord, host: HostRecord, disk: Disk, groups: Cgroups) -> P
     shutil.rmtree(disk.work / "work" / "incompat", ignore_errors=True)
     overlay = f"volatile,lowerdir={record.base},upperdir={disk.upper},workdir={disk.work}"
     own = group(record.name, host.name)
+    # Nothing of the operator's own environment, which may hold secrets, lives on in a host.
     environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
         "V1_GROUPS": " ".join(str(root / own) for root in groups.v1.values()),
         "UNIFIED_GROUP": str(groups.unified / own) if groups.unified else "",
         "NETNS": str(record.network.netns_path),
@@ -146,7 +148,7 @@ def start(record: LabRecord, host: HostRecord, disk: Disk, groups: Cgroups) -> P
         pid = os.posix_spawnp(
             launch[0],
             [*launch, *arguments],
-            {**os.environ, **environment},
+            environment,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, nothing, 0),
                 (os.POSIX_SPAWN_DUP2, console, 1),
@@ -194,8 +196,9 @@ def kill(host: HostRecord, groups: Cgroups, group: str) -> None:
     if first := leader(host):
         first.signal(signal.SIGKILL)
         groups.thaw(group)  # a frozen process dies only when it runs again
-        # All of the host dies with its PID 1; nspawn then tidies up and ends of itself.
-        wait_until(lambda: not powered(host), seconds=3)
+        # All of the host dies with its PID 1; nspawn then tidies up and ends of itself. Each
+        # container's overlay takes a sync of this machine's disk with it, hence the patience.
+        wait_until(lambda: not powered(host), seconds=10)
     groups.kill(group)
 
 

@@ -280,6 +280,7 @@ def _prepare(lab: Lab) -> None:
             disk,
             current.base,
             {
+                "etc/default/locale": ("LANG=C.UTF-8\n", 0o644),
                 "etc/hostname": (f"{of.name}\n", 0o644),
                 "etc/hosts": (host.hosts_file(current), 0o644),
                 "etc/kanae-lab/authorized_keys": (authorized, 0o644),
