@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx2
 
 from kanae.artifacts.progress import Task
 from kanae.artifacts.store import Store, hash_file
 from kanae.errors import ArtifactError, ArtifactMismatch
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Http:
     def __init__(
         self, mirror: Mapping[str, str] | None = None, limits: Limits | None = None
     ) -> None:
+        import httpx2  # slow to import, and most runs find all they need in the store
+
         self.mirror = dict(mirror or {})
         self.limits = limits if limits is not None else Limits()
         timeout = httpx2.Timeout(self.limits.idle, connect=self.limits.connect)
@@ -71,6 +75,8 @@ class Http:
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """A small answer of any status below 500, tried again when the connection breaks."""
+        import httpx2
+
         where = self.location(url)
         failures: list[Exception] = []
         while True:
@@ -133,6 +139,8 @@ class Http:
         self, url: str, part: Path, task: Task, headers: Mapping[str, str] | None = None
     ) -> None:
         """Fetch a file into `part`, going on where an earlier attempt (or run) stopped."""
+        import httpx2
+
         where = self.location(url)
         begin = time.monotonic()
         task.advance(_size(part))

@@ -8,14 +8,11 @@ from pathlib import Path
 import click
 
 from kanae.cli.confirm import ask_password, confirmed
-from kanae.cli.kubeconfig import save
-from kanae.cli.session import Session, arches, carry_out
+from kanae.cli.session import Session, arches
 from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
-from kanae.execute.lease import hold
 from kanae.report.plan_text import plan_text
 from kanae.transport.fleet import Fleet
-from kanae.verify.gate import require
 
 
 @click.command("apply")
@@ -57,6 +54,12 @@ async def _apply(
         if plan.empty:
             click.echo(plan_text(plan), nl=False)
             return False
+        # Only now: a run that finds nothing to do must not wait for these imports.
+        from kanae.cli.carry_out import carry_out
+        from kanae.cli.kubeconfig import save
+        from kanae.execute.lease import hold
+        from kanae.verify.gate import require
+
         await require(session.spec, facts, fleet, ignored)
         if session.lacking(arches(facts), artifacts):
             artifacts = await asyncio.to_thread(session.obtain, arches(facts))

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from kanae import paths
+from kanae.cli.carry_out import carry_out
 from kanae.cli.confirm import ask_password, confirmed
-from kanae.cli.session import Session, arches, carry_out
+from kanae.cli.session import Session, arches
 from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
 from kanae.execute.lease import hold

@@ -8,13 +8,8 @@ from pathlib import Path
 
 from kanae import paths
 from kanae.artifacts import catalogue, fetch, named
-from kanae.artifacts.console import progress
 from kanae.artifacts.model import Artifact
 from kanae.artifacts.store import Store
-from kanae.execute.deeds import handlers
-from kanae.execute.journal import Journal
-from kanae.execute.scheduler import RunContext, run_plan
-from kanae.execute.values import Values
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
 from kanae.plan.bootstrap import plan, query
@@ -22,7 +17,6 @@ from kanae.plan.desired import Site
 from kanae.plan.model import Plan
 from kanae.plan.view import View
 from kanae.render import flannel, weave
-from kanae.report.console import live
 from kanae.spec.load import load
 from kanae.spec.models import PodNetworkProvider, Spec
 from kanae.transport.fleet import Fleet
@@ -73,6 +67,8 @@ class Session:
 
     def obtain(self, arches: frozenset[str]) -> Mapping[str, Artifact]:
         """All artifacts, from wherever the spec says; tells on standard error what it does."""
+        from kanae.artifacts.console import progress  # rich is slow to import
+
         wanted = self.spec.artifacts
         with progress() as telling:
             return fetch.obtain(
@@ -109,22 +105,6 @@ class Session:
 
     def plan(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
         return plan(self.view(facts, artifacts))
-
-
-async def carry_out(
-    session: Session, fleet: Fleet, plan: Plan, run: str, artifacts: Mapping[str, Artifact]
-) -> None:
-    """Run a plan with journal and live view. Raises RunFailed when any step failed."""
-    values = Values()
-    with Journal(session.spec.name, run, values.redactor) as journal, live(plan) as emit:
-        result = await run_plan(
-            plan,
-            handlers(artifacts, archive_folder()),
-            RunContext(session.spec, fleet, values),
-            journal=journal,
-            emit=emit,
-        )
-    result.raise_failed(values.redactor)
 
 
 def arches(facts: Facts) -> frozenset[str]:

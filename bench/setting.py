@@ -1,0 +1,82 @@
+"""A spec with lab hosts of its own, and the kanae command that works on them, for benches."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kanae import paths
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """spec: the file that kanae is given. folder: temporary, for what a bench writes."""
+
+    name: str
+    spec: Path
+    folder: Path
+
+    def kanae(self, verb: str, *words: str) -> float:
+        """Run `kanae VERB SPEC WORDS` as an operator would; wall seconds, interpreter included."""
+        return timed([sys.executable, "-m", "kanae", verb, str(self.spec), *words])
+
+    def lab(self, verb: str) -> float:
+        subject = str(self.spec) if verb == "up" else self.name
+        return timed([sys.executable, "-m", "kanae", "lab", verb, subject])
+
+    @property
+    def ssh_config(self) -> Path:
+        return paths.lab_dir(self.name) / "ssh_config"
+
+
+def timed(argv: list[str]) -> float:
+    """Wall seconds of a program; when it fails, its output and then the end of the bench."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - begin
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout)
+        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}")
+    return seconds
+
+
+@contextlib.contextmanager
+def setting(
+    example: str, name: str, subnet: str, *, keep: bool = False
+) -> Generator[Setting, None, None]:
+    """An example under another name and subnet, its artifacts built; the lab is taken down at the
+    end unless `keep`. subnet: the first three numbers, as in 10.79.1.
+    """
+    text = (EXAMPLES / f"{example}.yaml").read_text()
+    text = re.sub(r"^name: .*$", f"name: {name}", text, flags=re.MULTILINE)
+    text = re.sub(r"\b10\.77\.\d+\.(\d+)\b", rf"{subnet}.\1", text)
+    if not re.search(r"^artifacts:", text, flags=re.MULTILINE):
+        text += "artifacts: {source: build}\n"
+    folder = Path(tempfile.mkdtemp(prefix="kanae-bench-"))
+    spec = folder / "cluster.yaml"
+    spec.write_text(text)
+    here = Setting(name, spec, folder)
+    try:
+        yield here
+    finally:
+        if not keep and here.ssh_config.exists():
+            here.lab("down")
+        shutil.rmtree(folder)
+        shutil.rmtree(paths.cluster_dir(name), ignore_errors=True)
