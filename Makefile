@@ -3,7 +3,7 @@
 KANAE := .venv/bin/kanae
 SPEC ?= examples/reference.yaml
 
-.PHONY: demo demo-down test setup lint types unit e2e topologies
+.PHONY: demo demo-down test setup lint types unit e2e topologies soak
 
 demo: setup
 	tools/demo $(SPEC)
@@ -28,8 +28,14 @@ unit: setup
 
 # On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
 e2e: setup
-	.venv/bin/python -m pytest -v tests/e2e
+	.venv/bin/python -m pytest -v tests/e2e tests/cluster --ignore=tests/cluster/topologies \
+		--ignore=tests/cluster/soak
 
 # All topologies of examples/, one after the other; about 20 minutes. Not part of `make test`.
 topologies: setup
-	.venv/bin/python -m pytest -v tests/topologies
+	.venv/bin/python -m pytest -v tests/cluster/topologies
+
+# An apply that is killed again and again, a host that loses power in the middle, edits of a living
+# cluster under load; about 15 minutes. Not part of `make test`.
+soak: setup
+	.venv/bin/python -m pytest -v tests/cluster/soak

@@ -76,6 +76,12 @@ class Cluster:
     def apply(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.kanae("apply", str(self.spec), "--yes", *words)
 
+    def edit(self, pattern: str, replacement: str) -> None:
+        """Change the spec file by a regular expression that must fit."""
+        text, count = re.subn(pattern, replacement, self.spec.read_text(), flags=re.MULTILINE)
+        assert count, pattern
+        self.spec.write_text(text)
+
     def plan(self) -> list[dict[str, Any]]:
         """The steps that apply would take, as JSON."""
         return json.loads(self.kanae("plan", str(self.spec), "-o", "json").stdout)["steps"]
@@ -107,34 +113,58 @@ class Cluster:
         folder = self.state / "kanae/clusters" / self.name / "journal"
         return sorted(folder.glob("*.jsonl"))
 
+    def start_apply(self) -> Applying:
+        return Applying(self, set(self.journals))
+
     def kill_apply_when(self, record: str, step: str) -> None:
         """Start an apply and SIGKILL it as soon as its journal has this record."""
-        before = set(self.journals)
-        process = subprocess.Popen(
-            self.argv("apply", str(self.spec), "--yes"),
-            env=self.environment,
+        with self.start_apply() as applying:
+            applying.wait_for(record, step)
+
+
+class Applying:
+    """An apply in the background; killed at the end of the block if it still runs then."""
+
+    def __init__(self, cluster: Cluster, before: set[Path]) -> None:
+        self._cluster = cluster
+        self._before = before
+        self.process = subprocess.Popen(
+            cluster.argv("apply", str(cluster.spec), "--yes"),
+            env=cluster.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-        def written() -> bool:
-            if process.poll() is not None:
-                assert process.stderr is not None
-                raise AssertionError(f"apply ended early: {process.stderr.read()}")
-            lines = [
-                line
-                for journal in set(self.journals) - before
-                for line in journal.read_text().splitlines()
-            ]
-            return any(record in line and f'"{step}"' in line for line in lines)
+    def wait_for(self, record: str, step: str) -> None:
+        """Until the journal has this record; fails when the apply ends before."""
 
-        try:
-            until(written, f"{record} of {step}", APPLY_TIMEOUT)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        def written() -> bool:
+            ended = self.process.poll() is not None
+            if any(record in line and f'"{step}"' in line for line in self._lines()):
+                return True
+            if ended:
+                raise AssertionError(f"apply ended early: {self.stderr()}")
+            return False
+
+        until(written, f"{record} of {step}", APPLY_TIMEOUT)
+
+    def _lines(self) -> list[str]:
+        fresh = set(self._cluster.journals) - self._before
+        return [line for journal in fresh for line in journal.read_text().splitlines()]
+
+    def stderr(self) -> str:
+        """What it said, after its end."""
+        return self.process.communicate(timeout=APPLY_TIMEOUT)[1]
+
+    def __enter__(self) -> Applying:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
 
 
 @pytest.fixture(scope="session")
@@ -180,21 +210,29 @@ def written_for_test(example: str, folder: Path, third: int, archive: Path) -> t
 
 
 @pytest.fixture(scope="session")
-def made_cluster(
+def made_clusters(
     tmp_path_factory: pytest.TempPathFactory, workload: Path
-) -> Iterator[Callable[[str, int], Cluster]]:
-    """Makes the lab of an example; takes down every lab that it made."""
+) -> Iterator[Callable[[tuple[str, ...], int], list[Cluster]]]:
+    """Makes one lab for all of these examples; takes down every lab that it made."""
     state = tmp_path_factory.mktemp("state")
-    made: list[Cluster] = []
+    labs: list[Cluster] = []
 
-    def make(example: str, third: int) -> Cluster:
-        name, path = written_for_test(example, tmp_path_factory.mktemp("spec"), third, workload)
-        cluster = Cluster(name, path, state)
-        made.append(cluster)
-        cluster.kanae("artifacts", "fetch", timeout=BUILD_TIMEOUT)
-        cluster.kanae("lab", "up", str(path), timeout=BUILD_TIMEOUT)
-        return cluster
+    def make(examples: tuple[str, ...], third: int) -> list[Cluster]:
+        folder = tmp_path_factory.mktemp("spec")
+        written = [written_for_test(example, folder, third, workload) for example in examples]
+        made = [Cluster(name, path, state) for name, path in written]
+        labs.append(made[0])
+        made[0].kanae("artifacts", "fetch", timeout=BUILD_TIMEOUT)
+        made[0].kanae("lab", "up", *(str(each.spec) for each in made), timeout=BUILD_TIMEOUT)
+        return made
 
     yield make
-    for cluster in made:
-        cluster.kanae("lab", "down", cluster.name)
+    for lab in labs:
+        lab.kanae("lab", "down", lab.name)
+
+
+@pytest.fixture(scope="session")
+def made_cluster(
+    made_clusters: Callable[[tuple[str, ...], int], list[Cluster]],
+) -> Callable[[str, int], Cluster]:
+    return lambda example, third: made_clusters((example,), third)[0]

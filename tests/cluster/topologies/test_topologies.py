@@ -1,0 +1,188 @@
+"""Every topology of examples/, built on real hosts and looked at. `make topologies` runs these."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import pytest
+
+pytestmark = pytest.mark.lab
+
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+WORKLOAD = "kanae.local/workload:1"
+
+
+class Made(Protocol):
+    """What conftest's Cluster offers."""
+
+    name: str
+
+    def kanae(self, *words: str, status: int | None = 0, timeout: float = 900.0) -> Any: ...
+    def apply(self, *words: str) -> Any: ...
+    def plan(self) -> list[dict[str, Any]]: ...
+    def changes(self) -> list[tuple[str, str, str, str]]: ...
+    def edit(self, pattern: str, replacement: str) -> None: ...
+    def on(
+        self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0
+    ) -> str: ...
+    @property
+    def spec(self) -> Any: ...
+
+
+Make = Callable[..., Made]
+
+
+@contextmanager
+def built(make: Make, example: str, third: int) -> Generator[Made]:
+    """The cluster of an example, taken down at the end so that the next has the machine."""
+    cluster = make(example, third)
+    cluster.apply()
+    assert cluster.plan() == [], "a second apply would find something to do"
+    yield cluster
+    cluster.kanae("lab", "down", cluster.name)
+
+
+def get(cluster: Made, master: str, words: str) -> Any:
+    return json.loads(cluster.on(master, f"{KUBECTL} get {words} -o json"))
+
+
+def ready_nodes(cluster: Made, master: str) -> set[str]:
+    return {
+        node["metadata"]["name"]
+        for node in get(cluster, master, "nodes")["items"]
+        if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+    }
+
+
+def traffic_flows(cluster: Made, master: str, one: str, other: str) -> None:
+    """A pod on `one` reaches a pod on `other` by service name."""
+    pods = [(f"web-{one}", one), (f"ask-{other}", other)]
+    items: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {
+                "nodeName": node,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [
+                    {"name": "main", "image": WORKLOAD, "imagePullPolicy": "Never"},
+                ],
+            },
+        }
+        for name, node in pods
+    ]
+    items.append(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"web-{one}"},
+            "spec": {
+                "selector": {"app": f"web-{one}"},
+                "ports": [{"port": 80, "targetPort": 8080}],
+            },
+        }
+    )
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    cluster.on(master, f"{KUBECTL} apply -f - <<'EOF'\n{objects}\nEOF")
+    names = " ".join(f"pod/{name}" for name, _ in pods)
+    cluster.on(master, f"{KUBECTL} wait --for=condition=Ready {names} --timeout=120s")
+    asked = cluster.on(
+        master,
+        f"{KUBECTL} exec ask-{other} -- /workload get http://web-{one}.default.svc.cluster.local/",
+    )
+    assert asked.strip() == f"web-{one}"
+
+
+def etcd_members(cluster: Made, host: str) -> set[str]:
+    pki = "/etc/kubernetes/pki/etcd"
+    listed = cluster.on(
+        host,
+        f"etcdctl --endpoints https://127.0.0.1:2379 --cacert {pki}/ca.crt "
+        f"--cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key "
+        "member list -w json",
+    )
+    return {m["name"] for m in json.loads(listed)["members"] if not m.get("isLearner")}
+
+
+def endpoint_answers(cluster: Made, host: str) -> str:
+    """The endpoint's URL as kubeadm gave it to this host's kubectl, after it said ok."""
+    answer = cluster.on(host, f"{KUBECTL} get --raw /readyz --request-timeout=10s")
+    assert answer == "ok"
+    config = cluster.on(host, "cat /etc/kubernetes/admin.conf")
+    return re.findall(r"server: (\S+)", config)[0]
+
+
+def test_two_balancers_share_an_address_and_one_may_go(made_cluster: Make) -> None:
+    with built(made_cluster, "vip", 2) as cluster:
+        masters = ("master1", "master2", "master3")
+        assert ready_nodes(cluster, "master1") == {*masters, "worker1", "worker2"}
+        assert etcd_members(cluster, "master1") == set(masters)
+        assert "10.78.2.100" in endpoint_answers(cluster, "master1")
+        traffic_flows(cluster, "master1", "worker1", "worker2")
+        holder = next(lb for lb in ("lb1", "lb2") if "10.78.2.100" in cluster.on(lb, "hostname -I"))
+        cluster.kanae("lab", "power-cut", holder, "--lab", cluster.name)
+        endpoint_answers(cluster, "master1")
+        cluster.kanae("lab", "power-on", holder, "--lab", cluster.name)
+        assert cluster.plan() == []
+
+
+def test_etcd_on_hosts_of_its_own(made_cluster: Make) -> None:
+    with built(made_cluster, "dedicated-etcd", 3) as cluster:
+        masters = ("master1", "master2", "master3")
+        assert ready_nodes(cluster, "master1") == {*masters, "worker1"}
+        assert etcd_members(cluster, "etcd1") == {"etcd1", "etcd2", "etcd3"}
+        assert all("etcd" not in cluster.on(m, "ls /etc/kubernetes/manifests") for m in masters)
+        preferred = {
+            cluster.on(m, "grep -m1 -E '^ *server ' /etc/kanae/etcd-balancer.cfg").split()[2]
+            for m in masters
+        }
+        assert len(preferred) == 3
+        traffic_flows(cluster, "master1", "worker1", "master2")
+
+
+def test_a_single_host_is_control_plane_and_worker(made_cluster: Make) -> None:
+    with built(made_cluster, "single", 4) as cluster:
+        assert ready_nodes(cluster, "only") == {"only"}
+        traffic_flows(cluster, "only", "only", "only")
+
+
+def test_three_machines_that_are_everything_survive_the_loss_of_one(made_cluster: Make) -> None:
+    with built(made_cluster, "three-machines", 5) as cluster:
+        nodes = ("node1", "node2", "node3")
+        assert ready_nodes(cluster, "node1") == set(nodes)
+        assert etcd_members(cluster, "node1") == set(nodes)
+        assert "10.78.5.100:6440" in endpoint_answers(cluster, "node1")
+        traffic_flows(cluster, "node1", "node2", "node3")
+        cluster.kanae("lab", "power-cut", "node3", "--lab", cluster.name)
+        endpoint_answers(cluster, "node1")
+        cluster.on("node1", f"{KUBECTL} create configmap survives --from-literal=a=b")
+        cluster.kanae("lab", "power-on", "node3", "--lab", cluster.name)
+
+
+def test_two_clusters_behind_one_balancer_do_not_disturb_each_other(
+    made_clusters: Callable[..., list[Made]],
+) -> None:
+    first, second = made_clusters(("two-clusters-a", "two-clusters-b"), 6)
+    first.apply()
+    balancer = f"systemctl show -P MainPID kanae-balancer-{first.name}.service"
+    before = first.on("lb", balancer)
+    second.apply()
+    assert first.plan() == []
+    assert second.plan() == []
+    assert first.on("lb", balancer) == before
+    assert endpoint_answers(first, "a1").endswith(":6443")
+    assert endpoint_answers(second, "b1").endswith(":6440")
+    uids = {
+        get(each, host, "namespace kube-system")["metadata"]["uid"]
+        for each, host in ((first, "a1"), (second, "b1"))
+    }
+    assert len(uids) == 2
+    first.kanae("reset", str(first.spec), "--yes")
+    assert first.on("lb", "ls /etc/kanae").split() == [f"balancer-{second.name}.cfg"]
+    endpoint_answers(second, "b1")
+    assert second.plan() == []
