@@ -150,6 +150,9 @@ def remove(lab: str) -> None:
         run(["ip", "link", "delete", link_of(lab)])
     if (NETNS / netns_of(lab)).exists():
         run(["ip", "netns", "delete", netns_of(lab)])
+    if NETNS.is_dir() and not any(NETNS.iterdir()):
+        # `ip netns add` makes the folder a mount of itself; it fails, harmlessly, when in use.
+        succeeds(["umount", str(NETNS)])
 
 
 def links() -> dict[str, str]:
