@@ -289,7 +289,8 @@ def test_no_secret_is_written_where_others_can_read_it(cluster: Made) -> None:
     plan = cluster.kanae("plan", str(cluster.spec), "-v", "-o", "json").stdout
     assert not SECRETS.search(plan)
     readable = (
-        "grep -rlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' -e 'client-key-data: *[A-Za-z0-9]' /etc /var/lib/kanae /run/kanae /root /tmp "
+        "grep -rlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' -e 'client-key-data: *[A-Za-z0-9]' "
+        "/etc /var/lib/kanae /run/kanae /root /tmp "
         "2>/dev/null | xargs -r stat -c '%a %n' | grep -v '00 ' || true"
     )
     for host in (*NODES, "lb", "server5"):
