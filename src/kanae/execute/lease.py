@@ -101,6 +101,9 @@ async def hold(
     renewal = asyncio.create_task(renew())
     try:
         yield
+        # A plan that runs takes the cancellation as a wish to stop, and ends normally.
+        if lost:
+            raise _refusal(spec.name, lost[0])
     except asyncio.CancelledError:
         if lost and body is not None:
             body.uncancel()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import shlex
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kanae.errors import AuthenticationFailed, ConnectError, HostKeyChanged, HostKeyUnknown
 from kanae.transport.settings import Reach
@@ -25,6 +26,17 @@ CIPHERS = (
     "chacha20-poly1305@openssh.com",
     "aes256-ctr",
     "aes128-ctr",
+)
+HOST_KEYS = (
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
 )
 
 
@@ -86,6 +98,7 @@ class Jumps:
     async def close(self) -> None:
         for connection in self._open.values():
             connection.abort()
+            await connection.wait_closed()
         self._open.clear()
 
 
@@ -126,10 +139,12 @@ def resolve(reach: Reach) -> Target:
             remedy="check `ssh.key` and `ssh.config` in the spec (a key with a passphrase has to "
             "be in ssh-agent)",
         ) from error
+    # What ssh_config says: asyncssh makes a list of it, or None for `none`.
+    named = cast("list[str] | None", options.known_hosts)
     files = (
         (reach.known_hosts,)
         if reach.known_hosts is not None
-        else tuple(Path(str(name)).expanduser() for name in options.known_hosts or ())
+        else tuple(Path(name).expanduser() for name in named or ())
     ) or (Path.home() / ".ssh" / "known_hosts",)
     tunnel = options.tunnel if isinstance(options.tunnel, str) and options.tunnel else None
     return Target(
@@ -164,6 +179,7 @@ async def _dial(
                 target.port,
                 options=target.options,
                 known_hosts=target.known,
+                server_host_key_algs=_host_key_algorithms(target),
                 tunnel=tunnel,  # pyright: ignore[reportArgumentType]  # None: none, not even ssh_config's
             )
     except (OSError, asyncssh.Error) as error:
@@ -202,16 +218,10 @@ def _host_key(target: Target, error: asyncssh.Error) -> ConnectError:
     """Unknown or changed? Changed when known_hosts has any key for the host."""
     import asyncssh
 
-    name = target.options.host_key_alias or target.address
+    name = _known_name(target)
     scanned = f"ssh-keyscan -p {target.port} {shlex.quote(target.address)}"
     file = shlex.quote(str(target.known_hosts[0]))
-    known = asyncssh.match_known_hosts(
-        target.known,
-        name,
-        target.address if _is_address(target.address) else "",
-        None if target.port == 22 else target.port,
-    )
-    if any(known[:3]):
+    if any(_known_keys(target)[:3]):
         lookup = name if target.port == 22 else f"[{name}]:{target.port}"
         return HostKeyChanged(
             target.host,
@@ -234,6 +244,34 @@ def _host_key(target: Target, error: asyncssh.Error) -> ConnectError:
         "/etc/ssh/ssh_host_ed25519_key.pub` on the host's own console; if they agree: "
         f"{scanned} >> {file}",
     )
+
+
+def _known_name(target: Target) -> str:
+    return target.options.host_key_alias or target.address
+
+
+def _known_keys(target: Target) -> Sequence[Sequence[object]]:
+    """Keys of the host in known_hosts, of authorities, revoked ones, and more of each kind."""
+    import asyncssh
+
+    return asyncssh.match_known_hosts(
+        target.known,
+        _known_name(target),
+        target.address if _is_address(target.address) else "",
+        None if target.port == 22 else target.port,
+    )
+
+
+def _host_key_algorithms(target: Target) -> list[str]:
+    """Kinds of known keys first, so that one of these is shown if the host has it; then the rest,
+    so that a host that lost it shows what it has, and is found changed instead of only silent."""
+    import asyncssh
+
+    known: list[str] = []
+    for key in _known_keys(target)[0]:
+        if isinstance(key, asyncssh.SSHKey):
+            known += [algorithm.decode() for algorithm in key.sig_algorithms]
+    return [*dict.fromkeys(known), *(name for name in HOST_KEYS if name not in known)]
 
 
 def _is_address(text: str) -> bool:

@@ -58,10 +58,15 @@ class SshTransport:
         """What all processes of this transport carry in their environment."""
         return f"{self._mark}/"
 
+    @property
+    def closed(self) -> bool:
+        """Whether there is no connection now; the next command opens one."""
+        return self._connection is None or self._connection.is_closed()
+
     async def connect(self) -> None:
         """Connect, or connect again when the connection was lost. Raises ConnectError kinds."""
         async with self._connecting:
-            if self._connection is not None and not self._connection.is_closed():
+            if not self.closed:
                 return
             self._target, self._connection = await dial(self._reach, self._jumps)
             self._sudo = self._become_root(self._target.user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -9,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,6 +47,15 @@ class Sshd:
         reach = replace(self.reach, **changes)  # pyright: ignore[reportArgumentType]  # by name
         return SshTransport(reach, jumps=Jumps())
 
+    async def raw(self, command: str, data: bytes) -> bytes:
+        """Standard output of a command line, by the system's own ssh client."""
+        process = await asyncio.create_subprocess_exec(
+            "ssh", "-F", "none", "-p", str(self.port), "-i", str(self.folder / "id"),
+            "-o", f"UserKnownHostsFile={self.folder}/known_hosts", "root@127.0.0.1", command,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        return (await process.communicate(data))[0]
+
     def children(self) -> list[int]:
         """Pids of the sshd processes that serve connections."""
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
@@ -61,15 +71,15 @@ class Sshd:
                     os.kill(int(pid), number)
 
 
-def key(path: Path) -> None:
+def key(path: Path, kind: str = "ed25519") -> None:
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kanae-test", "-f", str(path)],
+        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "kanae-test", "-f", str(path)],
         check=True,
     )
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, options: str = "") -> Iterator[Sshd]:
+def running(folder: Path, *, options: str = "") -> Generator[Sshd]:
     """Start sshd and end it with all its connections. options: more lines of sshd_config."""
     assert SSHD is not None
     for name in ("host_key", "id", "other"):

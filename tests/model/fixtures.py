@@ -1,0 +1,119 @@
+"""Specs, artifacts and plans for tests that need no host: everything is made up but the examples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+
+from kanae.artifacts import catalogue
+from kanae.artifacts.model import Artifact, ArtifactSet
+from kanae.facts.model import Facts, HostBase, HostFacts, Interface
+from kanae.plan.bootstrap import plan
+from kanae.plan.desired import Site
+from kanae.plan.model import Plan
+from kanae.plan.view import View
+from kanae.render import flannel, weave
+from kanae.spec.models import PodNetworkProvider, Spec
+
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*.yaml")))
+READ_AT: Final = datetime(2030, 1, 1, tzinfo=UTC)
+
+# A plain machine of today.
+V2: Final = HostBase(
+    hostname="host",
+    machine_id="0" * 32,
+    product_uuid="",
+    boot_id="",
+    os_id="debian",
+    os_version="12",
+    os_name="Debian GNU/Linux 12 (bookworm)",
+    arch="amd64",
+    kernel="6.1.0",
+    cpus=4,
+    memory=8 * 2**30,
+    swap=0,
+    cgroup=2,
+    uptime=1.0,
+    clock_offset=0.0,
+    clock_error=0.0,
+    hard_nofile=1048576,
+    can_lower_oom=True,
+    systemd=252,
+    kernel_features=frozenset({"br_netfilter", "overlay", "vxlan"}),
+)
+# A host within a host on a machine of yesterday: hybrid cgroups, few rights.
+V1: Final = replace(V2, cgroup=1, hard_nofile=20000, can_lower_oom=False)
+BASES: Final = {"v1": V1, "v2": V2}
+
+RELEASE: Final = catalogue.load().release("v1.37.2")
+
+
+def _artifact(number: int, item: catalogue.Item) -> Artifact:
+    digest = f"sha256:{hashlib.sha256(item.id.encode()).hexdigest()}"
+    size = (number + 1) * 1_000_000
+    return Artifact(
+        item.name, item.version, item.arch, item.kind, digest, size, Path("/none"), item.reference
+    )
+
+
+ARTIFACTS: Final = ArtifactSet(
+    _artifact(number, item) for number, item in enumerate(RELEASE.items("amd64"))
+)
+
+
+def document_of(name: str) -> dict[str, Any]:
+    """An example's YAML, to be edited."""
+    text = (ROOT / "examples" / f"{name}.yaml").read_text()
+    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped
+    return loaded
+
+
+def example(name: str) -> Spec:
+    return Spec.model_validate(document_of(name))
+
+
+def base_of(spec: Spec, host: str, kind: HostBase) -> HostBase:
+    """The machine with its address on an interface."""
+    address = f"{spec.hosts[host].address}/24"
+    return replace(kind, interfaces=(Interface("eth1", "", (address,)),))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the operator's side knows of a cluster without asking a host."""
+
+    spec: Spec
+    site: Site
+    manifests: tuple[dict[str, object], ...]
+
+    @classmethod
+    def of(cls, spec: Spec) -> Desk:
+        network = {
+            PodNetworkProvider.FLANNEL: lambda: flannel.objects(
+                spec, RELEASE.image_references()["flannel"]
+            ),
+            PodNetworkProvider.WEAVE: lambda: weave.objects(spec),
+        }
+        manifests = network[spec.networks.pod_network.provider]()
+        return cls(spec, Site(spec, RELEASE, ARTIFACTS), tuple(manifests))
+
+    def view(self, facts: Facts) -> View:
+        return View(self.spec, RELEASE, facts, ARTIFACTS, (), self.manifests)
+
+    def plan(self, facts: Facts) -> Plan:
+        return plan(self.view(facts))
+
+
+def bare(spec: Spec, kind: HostBase = V2) -> Facts:
+    """Hosts on which nothing has been done."""
+    hosts: Mapping[str, HostFacts] = {
+        host: HostFacts(host, READ_AT, base_of(spec, host, kind)) for host in spec.hosts
+    }
+    return Facts(hosts)

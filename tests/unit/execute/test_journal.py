@@ -1,0 +1,136 @@
+"""The journal on disk: what it keeps, what it never keeps, and what a crash leaves."""
+
+from __future__ import annotations
+
+import pickle
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kanae.execute.events import (
+    Outcome,
+    RunEnded,
+    RunStarted,
+    StepEnded,
+    StepProgress,
+    StepStarted,
+)
+from kanae.execute.journal import Journal, last_run, new_run_id, read, read_run, runs
+from kanae.execute.redact import MASK, Redactor
+from kanae.execute.values import Values
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def _whole(run: str) -> Path:
+    with Journal("demo", run) as journal:
+        journal.record(RunStarted(1.0, run, "demo", 2))
+        journal.record(StepStarted(2.0, "a", "m1", "do a"))
+        journal.record(StepEnded(3.0, "a", "m1", Outcome.CHANGED, 1.0))
+        journal.record(StepStarted(4.0, "b", None, "do b"))
+        journal.record(StepEnded(5.0, "b", None, Outcome.INDETERMINATE, 1.0, "lost"))
+        journal.record(RunEnded(6.0, run, {"changed": 1, "indeterminate": 1}))
+    return journal.path
+
+
+def test_what_is_recorded_is_read_back() -> None:
+    record = read_run(_whole("r1"))
+    assert record is not None
+    assert record.started.steps == 2
+    assert record.outcomes["a"].outcome is Outcome.CHANGED
+    assert record.unfinished == ("b",)
+    assert record.ended == RunEnded(6.0, "r1", {"changed": 1, "indeterminate": 1})
+
+
+def test_only_the_owner_can_read_it() -> None:
+    path = _whole("r1")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_each_record_is_on_disk_before_the_next_thing_happens() -> None:
+    with Journal("demo", "r1") as journal:
+        journal.record(RunStarted(1.0, "r1", "demo", 1))
+        journal.record(StepStarted(2.0, "a", "m1", "do a"))
+        journal.record(StepProgress(2.5, "a", "m1", "half", 0.5))
+        assert [type(e) for e in read(journal.path)] == [RunStarted, StepStarted]
+
+
+def test_cut_anywhere_it_reads_as_a_prefix_of_itself() -> None:
+    path = _whole("r1")
+    whole, data = list(read(path)), path.read_bytes()
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        events = list(read(path))
+        assert events == whole[: len(events)]
+        assert len(events) == data[:size].count(b"\n")
+
+
+def test_the_newest_run_that_recorded_anything_is_the_last() -> None:
+    assert last_run("demo") is None
+    _whole("20260101T000000-aaaaaa")
+    Journal("demo", "20260102T000000-aaaaaa").close()
+    last = last_run("demo")
+    assert last is not None
+    assert last.started.run == "20260101T000000-aaaaaa"
+    assert len(runs("demo")) == 2
+
+
+def test_run_ids_are_not_used_twice() -> None:
+    run = new_run_id()
+    Journal("demo", run).close()
+    with pytest.raises(FileExistsError):
+        Journal("demo", run)
+    with pytest.raises(ValueError, match="no run id"):
+        Journal("demo", "../../etc/passwd")
+
+
+SECRETS = [
+    PEM,
+    PEM.replace("\n", "\\n"),
+    PEM[:40],
+    "abcdef.0123456789abcdef",
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVz.c2lnbmF0dXJlLW9m",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_what_looks_like_a_secret_is_not_written(secret: str) -> None:
+    with Journal("demo", "r1") as journal:
+        journal.record(StepEnded(1.0, "a", "m1", Outcome.FAILED, 1.0, f"before {secret} after"))
+    text = journal.path.read_text()
+    assert "MIIEow" not in text
+    assert secret not in text
+    assert MASK in text
+
+
+@pytest.mark.parametrize("named", ["--certificate-key ", "--certificate-key=", "certificateKey: "])
+def test_certificate_keys_are_masked_where_they_are_named(named: str) -> None:
+    assert "ab12" not in Redactor()(named + "ab12" * 16)
+    assert "ab12" in Redactor()("sha256:" + "ab12" * 16)
+
+
+@given(st.text(min_size=8).filter(lambda t: len(t.strip()) >= 8), st.text(), st.text())
+def test_values_of_a_run_are_masked_wherever_they_are(value: str, left: str, right: str) -> None:
+    values = Values()
+    values.put("secret", value)
+    if not value.startswith("-----") and MASK not in value and value not in MASK:
+        assert value not in values.redactor(left + value).replace(MASK, "\0")
+
+
+def test_values_show_names_only_and_are_never_pickled() -> None:
+    values = Values()
+    values.put("token", "correct-horse-battery")
+    assert repr(values) == "Values(token)"
+    assert values.get("token") == "correct-horse-battery"
+    for secretive in (values, values.redactor):
+        with pytest.raises(TypeError, match="never pickled"):
+            pickle.dumps(secretive)
