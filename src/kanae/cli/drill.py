@@ -27,7 +27,8 @@ from kanae.drills.verdict import Result, Verdict, to_json
 from kanae.drills.workload import Load
 from kanae.errors import DrillFailed, HostError, KanaeError, Refused, UsageError
 from kanae.execute.lease import hold
-from kanae.facts.model import Facts
+from kanae.facts.gather import gather
+from kanae.facts.model import Facts, Query
 from kanae.report.drill_text import comparison_text, verdict_text
 from kanae.report.html import page
 from kanae.spec.load import load
@@ -236,7 +237,11 @@ class _Drills:
         spec, run = self._spec, _run_id()
         folder = record.drills_dir(spec.name) / f"{run}-{scenario.name}"
         folder.mkdir(parents=True, mode=0o700)
-        images = {name: "" for h in spec.nodes for name in (facts.hosts[h].images or {})}
+        images: dict[str, str] = {}
+        if scenario.proof and self._image is None:
+            queries = {host: Query(images=True) for host in spec.nodes}
+            nodes = await gather({host: fleet[host] for host in spec.nodes}, queries)
+            images = {name: "" for host in nodes.hosts.values() for name in host.images or {}}
         api = facts.api
         return Setting(
             run=run,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from kanae.drills.kube import Kube
 from kanae.drills.objects import Json
 from kanae.errors import HostError
 from kanae.execute.deeds.commands import KUBECTL
+from kanae.plan.client import kubeconfig_path
 from kanae.spec.models import Role, Spec
 from kanae.transport.protocol import Transport, must
 
@@ -150,15 +152,17 @@ class Deployments:
         clients = self._spec.having(Role.CLIENT)
         masters = [host for host in self._spec.having(Role.CONTROL_PLANE) if host not in dead]
         host = clients[0] if clients else masters[0]
-        # A client host has the kubeconfig that kanae gave it, which names the endpoint.
-        kubectl = "kubectl" if clients else KUBECTL
+        kubectl = KUBECTL
+        if clients:
+            # The context that kanae merged there; it names the endpoint.
+            config = shlex.quote(kubeconfig_path(self._spec, host))
+            kubectl = f"kubectl --kubeconfig {config} --context {self._spec.name}"
         workers = [host for host in self._spec.having(Role.WORKER) if host not in dead]
         anywhere = bool(prefer) or not workers
         document = manifest(self._namespace, self._image, prefer=prefer, anywhere=anywhere)
         await must(
             self._transport(host),
-            # The login home, which a non-interactive shell may not have in its environment.
-            f"HOME=${{HOME:-/root}} exec {kubectl} apply --request-timeout=20s -f -\n",
+            f"exec {kubectl} apply --request-timeout=20s -f -\n",
             stdin=json.dumps(document).encode(),
             command="kubectl apply -f - (Deployment)",
             timeout=60,

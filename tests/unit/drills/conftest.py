@@ -44,7 +44,7 @@ class Bench:
     authority: Authority
     server: ApiServer
     load: Load = field(default_factory=lambda: Load(period=0.05, kept=2, direct=False))
-    deadline: float = 3.0
+    deadline: float = 10.0
 
     @property
     def path(self) -> Path:

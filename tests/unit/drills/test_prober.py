@@ -96,12 +96,12 @@ async def test_a_killed_server_resets_kept_connections_and_refuses_new_ones(benc
 
 
 async def test_an_answer_after_the_deadline_is_recorded_as_late(bench: Bench) -> None:
-    bench.deadline = 0.1
+    bench.deadline = 0.5
 
     async def stall() -> None:
         bench.server.faults.stalled = gate = asyncio.Event()
         begun = time.monotonic()
-        await bench.until(lambda: time.monotonic() - begun > 0.3)
+        await bench.until(lambda: time.monotonic() - begun > 1.2)
         gate.set()
         bench.server.faults.stalled = None
 
@@ -198,7 +198,7 @@ async def test_the_process_takes_its_key_from_standard_input_and_ends_with_it(
     process.stdin.write(CONFIG.dump_json(config) + b"\n")
     async with asyncio.timeout(30):
         assert await process.stdout.readline() == b"ready\n"
-        arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()  # noqa: ASYNC240
+        arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         assert b"PRIVATE" not in arguments
         await bench.served(50)
         process.stdin.close()  # what the orchestrator's death looks like

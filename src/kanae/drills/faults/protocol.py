@@ -58,8 +58,7 @@ class Tools:
         return str(self.spec.hosts[host].address)
 
     def ssh_port(self, host: str) -> int:
-        ssh = self.spec.hosts[host].ssh
-        return (ssh.port if ssh and ssh.port else None) or self.spec.ssh.port or 22
+        return self.spec.ssh_of(host).port or 22
 
 
 class Fault(Protocol):
