@@ -189,7 +189,7 @@ class _Drills:
         spec, run = self._spec, _run_id()
         power = power_of(spec)
         found: list[Verdict] = []
-        async with Fleet(spec, run_id=run) as fleet:
+        async with Fleet(spec, run_id=run, tolerant=self._accept_outage) as fleet:
             facts = await self._session.survey(fleet)
             hosts = safety.choose(scenario, spec, facts, target)
             self._check(scenario, hosts, facts)
@@ -239,8 +239,9 @@ class _Drills:
         folder.mkdir(parents=True, mode=0o700)
         images: dict[str, str] = {}
         if scenario.proof and self._image is None:
-            queries = {host: Query(images=True) for host in spec.nodes}
-            nodes = await gather({host: fleet[host] for host in spec.nodes}, queries)
+            there = [host for host in spec.nodes if host in fleet]
+            queries = {host: Query(images=True) for host in there}
+            nodes = await gather({host: fleet[host] for host in there}, queries)
             images = {name: "" for host in nodes.hosts.values() for name in host.images or {}}
         api = facts.api
         return Setting(
