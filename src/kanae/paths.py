@@ -34,3 +34,8 @@ def cluster_dir(cluster: str) -> Path:
 def lab_dir(cluster: str) -> Path:
     """State of the lab that plays the hosts of one cluster; holds `ssh_config` for its hosts."""
     return state_dir() / "labs" / cluster
+
+
+def guest_config(cluster: str) -> Path:
+    """ssh_config for a cluster whose hosts belong to the lab of another one."""
+    return cluster_dir(cluster) / "ssh_config"

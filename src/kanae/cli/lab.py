@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from kanae.errors import LabError, UsageError
 from kanae.lab import faults, machine, record
 from kanae.lab import lab as labs
 from kanae.lab.lab import HostStatus, Lab
+
+if TYPE_CHECKING:
+    from kanae.spec.models import Spec
 
 _LAB = click.option("--lab", "lab_name", metavar="NAME", help="Which lab, when there are several.")
 _HOST = click.argument("host")
@@ -52,26 +56,42 @@ def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
 
 
 @command.command("up")
-@click.argument("spec", type=click.Path(path_type=Path))
-def up(spec: Path) -> None:
-    """Make and start one host for each entry of SPEC, with its name and address."""
-    from kanae.spec.load import load  # here: no other verb reads YAML
+@click.argument(
+    "specs", metavar="SPEC...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+def up(specs: tuple[Path, ...]) -> None:
+    """Make and start one host for each entry of SPEC, with its name and address.
 
-    lab = labs.up(load(spec), _say)
+    With several specs (two clusters that share a balancer host) the lab has the first one's name
+    and the hosts of all.
+    """
+    first, *guests = [_spec(path) for path in specs]
+    lab = labs.up(first, _say, guests)
     _print(lab.status())
     click.echo(f"ssh -F {lab.ssh.config} {lab.record.hosts[0].name}")
+
+
+def _spec(path: Path) -> Spec:
+    from kanae.spec.load import load  # here: most verbs of the lab read no YAML
+
+    return load(path)
+
+
+def _name_of(word: str) -> str:
+    """A lab's name as it is, or that of a spec file."""
+    return _spec(Path(word)).name if Path(word).is_file() else word
 
 
 @command.command("down")
 @click.argument("name", required=False)
 @_LAB
 def down(name: str | None, lab_name: str | None) -> None:
-    """Remove a lab with all its hosts and their disks."""
+    """Remove a lab with all its hosts and their disks. NAME: the lab's, or the spec file."""
     machine.require_root()
     if not (name or lab_name or record.recorded()):
         _say("there is no lab")
         return
-    chosen = name or lab_name or _only_lab()
+    chosen = _name_of(name) if name else lab_name or _only_lab()
     labs.down(chosen, _say)
     _say(f"lab {chosen} is gone")
 

@@ -27,7 +27,7 @@ from kanae.lab.locks import held
 from kanae.lab.programs import run
 from kanae.lab.record import HostRecord, LabRecord, Phase, boot_id
 from kanae.lab.waiting import wait_until
-from kanae.paths import lab_dir
+from kanae.paths import guest_config, lab_dir
 
 if TYPE_CHECKING:
     from kanae.spec.models import Spec
@@ -158,8 +158,11 @@ def locked(
     return held(record.RUN / f"{name}.lock", f"works on lab {name}", say, wait=wait)
 
 
-def up(spec: Spec, say: Callable[[str], None]) -> Lab:
+def up(spec: Spec, say: Callable[[str], None], guests: Sequence[Spec] = ()) -> Lab:
     """Bring up the hosts of a spec; those that run already are left alone.
+
+    guests: specs of other clusters that share hosts with the first (a balancer host, say). Their
+    hosts become this lab's, and each finds its way to them as if it had a lab of its own.
 
     A half-made lab is removed first; a lab that is up gets the hosts that the spec has in
     addition, and hosts that are off are powered on with the disks they have.
@@ -179,10 +182,11 @@ def up(spec: Spec, say: Callable[[str], None]) -> Lab:
         elif current is None and folder.is_dir():
             say(f"lab {name}: removing what is left in {folder}")
             _remove(name, folder)
-        current = _recorded(spec, current, root)
+        current = _recorded(spec, guests, current, root)
         _claim(name, folder)
         record.write(folder, current)
         _prepare(Lab(folder, current))
+        _admit(current, folder)
         lab = Lab(folder, current)
         off = [s.name for s in lab.status() if s.state is HostState.OFF]
         if off:
@@ -211,9 +215,33 @@ def _claim(name: str, folder: Path) -> None:
     pointer.symlink_to(folder)
 
 
-def _recorded(spec: Spec, current: LabRecord | None, root: Path) -> LabRecord:
+def _admit(current: LabRecord, folder: Path) -> None:
+    """Let guests' commands find the lab's ssh_config where they look for one of their own."""
+    for guest in current.guests:
+        link = guest_config(guest)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(SshFiles(folder).config)
+
+
+def _addresses(specs: Sequence[Spec]) -> dict[str, IPv4Address]:
+    """Every host of all specs. LabError when they do not agree on one."""
+    found: dict[str, IPv4Address] = {}
+    for spec in specs:
+        for name, wanted in spec.hosts.items():
+            if found.setdefault(name, wanted.address) != wanted.address:
+                raise LabError(
+                    f"{name} is {found[name]} in one spec and {wanted.address} in another",
+                    remedy="give the host one address in all specs of the lab",
+                )
+    return found
+
+
+def _recorded(
+    spec: Spec, guests: Sequence[Spec], current: LabRecord | None, root: Path
+) -> LabRecord:
     """The record that the lab is to have; nothing is made yet."""
-    wanted = {name: h.address for name, h in spec.hosts.items()}
+    wanted = _addresses([spec, *guests])
     kept = current.hosts if current else ()
     for known in kept:
         if known.name in wanted and wanted[known.name] != known.address:
@@ -253,6 +281,9 @@ def _recorded(spec: Spec, current: LabRecord | None, root: Path) -> LabRecord:
         base=current.base if current else root,
         operator_password=current.operator_password if current else secrets.token_urlsafe(16),
         hosts=(*kept, *hosts),
+        guests=tuple(
+            dict.fromkeys([*(current.guests if current else ()), *(g.name for g in guests)])
+        ),
     )
 
 
@@ -332,6 +363,10 @@ def _remove(name: str, folder: Path) -> None:
         groups.remove(top)
         groups.remove_if_empty(TOP)
     network.remove(name)
+    for guest in current.guests if current is not None else ():
+        link = guest_config(guest)
+        if link.is_symlink() and link.readlink() == SshFiles(folder).config:
+            link.unlink()
     # rm is several times faster than shutil.rmtree on a disk full of container layers.
     run(["rm", "-rf", str(folder / "hosts"), str(folder)], timeout=600)
     (record.RUN / name).unlink(missing_ok=True)

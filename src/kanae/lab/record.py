@@ -46,7 +46,10 @@ class HostRecord(BaseModel):
 
 
 class LabRecord(BaseModel):
-    """boot: the machine's boot id, without which pids mean nothing; base: the lower layer."""
+    """boot: the machine's boot id, without which pids mean nothing; base: the lower layer.
+
+    guests: other clusters whose specs name hosts of this lab too.
+    """
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -57,6 +60,7 @@ class LabRecord(BaseModel):
     base: Path
     operator_password: str
     hosts: tuple[HostRecord, ...]
+    guests: tuple[str, ...] = ()
 
     @property
     def network(self) -> Network:

@@ -60,10 +60,15 @@ def _path(value: str | None) -> Path | None:
 
 
 def _config(cluster: str, ssh: Ssh) -> Path | None:
-    """The file named in the spec, else that of a lab of the same name, else the user's own."""
+    """The file named in the spec, else that of the lab that plays the cluster's hosts, else the
+    user's own."""
     if ssh.config is not None:
         return _path(ssh.config)
-    for candidate in (paths.lab_dir(cluster) / "ssh_config", Path.home() / ".ssh" / "config"):
+    for candidate in (
+        paths.lab_dir(cluster) / "ssh_config",
+        paths.guest_config(cluster),
+        Path.home() / ".ssh" / "config",
+    ):
         if os.access(candidate, os.R_OK):
             return candidate
     return None
