@@ -1,4 +1,4 @@
-"""Specs, artifacts and plans for tests that need no host: everything is made up but the examples."""
+"""Specs, artifacts and plans for tests that need no host; all made up but the examples."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -105,9 +105,18 @@ class Release:
     version: str
     components: Mapping[str, str]
     data: Mapping[str, Any]
+    # Planning asks for each item of each host.
+    _made: dict[str, tuple[Item, ...]] = field(
+        default_factory=dict[str, "tuple[Item, ...]"], init=False, repr=False, compare=False
+    )
 
     def items(self, arch: str) -> tuple[Item, ...]:
         """Every binary and image, binaries first, in the catalogue's order."""
+        if arch not in self._made:
+            self._made[arch] = self._make(arch)
+        return self._made[arch]
+
+    def _make(self, arch: str) -> tuple[Item, ...]:
         return tuple(
             item
             for kind, table in ((Kind.BINARY, "binary"), (Kind.IMAGE, "image"))

@@ -1,5 +1,5 @@
-"""Plans for bare hosts, as they are recorded. `KANAE_GOLDEN=write pytest ...` writes them anew; then
-read the difference before it is committed."""
+"""Plans for bare hosts, as they are recorded. `KANAE_GOLDEN=write pytest ...` writes them anew;
+then read the difference before it is committed."""
 
 from __future__ import annotations
 
