@@ -359,4 +359,4 @@ def test_reset_takes_it_off_and_a_second_apply_builds_it_again(cluster: Made) ->
     assert cluster.plan() == []
     cluster.kanae("reset", str(cluster.spec), "--yes")
     for host in NODES:
-        assert not cluster.on(host, "ls /usr/local/bin /opt/cni/bin 2>/dev/null || true").split()
+        assert not cluster.on(host, "find /usr/local/bin /opt/cni -type f 2>/dev/null || true")
