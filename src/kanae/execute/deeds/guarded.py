@@ -60,7 +60,7 @@ if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
 cat >"$config"
 {before}
 status=0
-setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" </dev/null >/dev/null 2>&1 \
+env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" </dev/null >/dev/null 2>&1 \
 || status=$?
 [ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; exit "$status"; }}
 """
