@@ -1,0 +1,28 @@
+"""What makes runs on simulated hosts quick: no disk is waited for, few RSA keys are made."""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from kanae.execute import journal
+from kanae.execute.deeds import authorities
+
+_made = lru_cache(maxsize=None)(lambda name, number: authorities_make(name))
+authorities_make = authorities.make_authority
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    turn = itertools.count()
+
+    def make_authority(name: str) -> tuple[str, str]:
+        """One of a dozen, another one at each call."""
+        return _made(name, next(turn) % 12)
+
+    monkeypatch.setattr(authorities, "make_authority", make_authority)
+    monkeypatch.setattr(journal.os, "fdatasync", lambda _: None)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

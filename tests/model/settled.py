@@ -1,0 +1,78 @@
+"""Whether simulated hosts are a whole cluster, judged by what runs and not by what plans compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kanae.plan.desired import stages
+from kanae.plan.pki import AUTHORITIES
+from kanae.plan.view import INIT_STARTED, JOINED
+from kanae.render import kubeadm
+from kanae.render import paths as at
+from kanae.render.kubelet_config import kubelet_configuration
+from kanae.resources.unit import MARKS
+from kanae.spec.models import Role
+
+from .effects import STATIC_PODS, kubelet_config, manifest
+from .world import World
+
+
+def unsettled(world: World) -> list[str]:
+    """Everything that is not as it should be; nothing for a whole cluster."""
+    found = list(world.violations)
+    spec = world.spec
+    planes = spec.having(Role.CONTROL_PLANE)
+    if set(world.nodes) != set(spec.nodes):
+        found.append(f"nodes are {sorted(world.nodes)}")
+    if world.ready_hosts() != list(planes):
+        found.append(f"API servers answer on {world.ready_hosts()}")
+    if sum(world.inits.values()) != 1:
+        found.append(f"kubeadm init succeeded on {world.inits}")
+    found += [f"{host} joined {n} times" for host, n in world.joins.items() if n > 1]
+    if not world.external and world.members != dict.fromkeys(planes, True):
+        found.append(f"etcd's members are {world.members}")
+    for host in spec.hosts:
+        found += _units(world, host)
+    for host in spec.nodes:
+        found += _kubelet(world, host)
+    for host in planes:
+        found += _manifests(world, host)
+    for name, (public, _) in AUTHORITIES.items():
+        if len({here.text(public) for here in world.hosts.values() if here.has(public)}) != 1:
+            found.append(f"hosts have different {name}")
+    return found
+
+
+def _units(world: World, host: str) -> Iterator[str]:
+    """Every process runs with what its files say now."""
+    here = world.hosts[host]
+    for unit in stages(world.desk.site, host, here.base, True).units:
+        is_now = here.unit(unit.unit)
+        if unit.running and not is_now.active:
+            yield f"{host}: {unit.unit} does not run"
+        for path, sha in is_now.reads.items():
+            if path not in here.files or here.files[path].sha != sha:
+                yield f"{host}: {unit.unit} runs with an older {path}"
+    for path in here.files:
+        due = (f"{MARKS}/restart-", f"{MARKS}/reload-", f"{MARKS}/{INIT_STARTED}")
+        if path.startswith(due):
+            yield f"{host}: {path} is left"
+
+
+def _kubelet(world: World, host: str) -> Iterator[str]:
+    here = world.hosts[host]
+    if not here.marked(JOINED):
+        yield f"{host} has not joined"
+    if here.text(at.KUBELET_CONFIG) != kubelet_config(here, kubelet_configuration(world.spec)):
+        yield f"{host}: kubelet's configuration is not the spec's"
+
+
+def _manifests(world: World, host: str) -> Iterator[str]:
+    here = world.hosts[host]
+    config = kubeadm.cluster_configuration(world.spec)
+    for pod in STATIC_PODS:
+        if here.text(f"{at.MANIFESTS}/{pod}.yaml") != manifest(world, here, pod, config):
+            yield f"{host}: {pod} is not as the spec says"
+    for pod, sha in here.pods.items():
+        if here.files[f"{at.MANIFESTS}/{pod}.yaml"].sha != sha:
+            yield f"{host}: {pod} runs with an older manifest"

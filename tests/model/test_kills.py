@@ -1,0 +1,99 @@
+"""An apply that is killed anywhere is made good by the next one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kanae.execute.journal import last_run
+
+from .fixtures import EXAMPLES, Desk, example
+from .settled import unsettled
+from .simulator import Moments, Simulator
+from .world import World
+
+
+def fresh(name: str) -> Simulator:
+    return Simulator(World.bare(Desk.of(example(name))))
+
+
+def snapshots(sim: Simulator, kind: str) -> list[World]:
+    """The world after every record of the journal, or after every effect, of one whole run."""
+    taken: list[World] = []
+
+    def seen(what: str) -> None:
+        if what == kind:
+            taken.append(sim.world.copy())
+
+    result = sim.apply(Moments(seen=seen))
+    assert result is not None
+    assert result.ok
+    return taken
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_killed_after_any_record_of_a_fresh_apply_a_second_run_converges(name: str) -> None:
+    for number, world in enumerate(snapshots(fresh(name), "record")):
+        again = Simulator(world)
+        again.converge()
+        assert unsettled(again.world) == [], number
+
+
+@pytest.mark.parametrize("name", ["single", "three-machines"])
+def test_killed_after_any_effect_a_second_run_converges(name: str) -> None:
+    for number, world in enumerate(snapshots(fresh(name), "effect")):
+        again = Simulator(world)
+        again.converge()
+        assert unsettled(again.world) == [], number
+
+
+@pytest.mark.parametrize("programs_end", ["never", "before the facts", "after the facts"])
+def test_a_real_kill_after_every_record(programs_end: str) -> None:
+    """The scheduler and the journal themselves die; kubeadm may outlive them."""
+    record = 0
+    while True:
+        record += 1
+        sim = fresh("single")
+        if sim.apply(Moments(kill_record=record)) is not None:
+            break
+        left = last_run("single")
+        assert left is not None
+        assert left.ended is None or sim.plan().empty
+        if programs_end == "before the facts":
+            sim.let_programs_end()
+        plan = sim.plan()
+        if programs_end == "after the facts":
+            sim.let_programs_end()
+        else:
+            sim.flights.clear()
+        result = sim.carry_out(plan)
+        assert result is not None
+        assert result.ok, (record, result.failure(sim.values.redactor))
+        assert sim.plan().empty, record
+        assert unsettled(sim.world) == [], record
+    assert record > 10
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    name=st.sampled_from(["reference", "vip", "three-machines", "dedicated-etcd"]),
+    kills=st.lists(st.integers(1, 600), min_size=2, max_size=2),
+    outlive=st.lists(st.booleans(), min_size=2, max_size=2),
+)
+def test_killed_twice_in_a_row_a_third_run_converges(
+    name: str, kills: list[int], outlive: list[bool]
+) -> None:
+    sim = fresh(name)
+    for kill, lives in zip(kills, outlive, strict=True):
+        sim.apply(Moments(kill_effect=kill))
+        if lives:
+            sim.let_programs_end()
+        sim.flights.clear()
+    sim.converge()
+    assert unsettled(sim.world) == []

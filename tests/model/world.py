@@ -1,0 +1,236 @@
+"""The simulated hosts together: the cluster that they form, what must hold of it at every moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, ObjectKey
+from kanae.plan.bootstrap import query
+from kanae.plan.desired import stages
+from kanae.plan.pki import AUTHORITIES
+from kanae.plan.view import JOINED
+from kanae.render import paths as at
+from kanae.spec.models import EtcdTopology, Role, Spec
+
+from .fixtures import V2, Desk, base_of
+from .machine import SimHost, certificate
+
+API_SERVER: Final = "kube-apiserver"
+Object = dict[str, Any]
+
+
+@dataclass(slots=True)
+class World:
+    """hosts with the cluster's shared state. members: etcd's, host -> whether it votes.
+
+    violations: what should never have been true, gathered by `watch`. resetting: the cluster is
+    being taken down on purpose. inits, joins: how often kubeadm did each with success, by host.
+    """
+
+    desk: Desk
+    hosts: dict[str, SimHost]
+    nodes: dict[str, Object] = field(default_factory=dict[str, Object])
+    objects: dict[ObjectKey, Object] = field(default_factory=dict[ObjectKey, Object])
+    members: dict[str, bool] = field(default_factory=dict[str, bool])
+    tokens: set[str] = field(default_factory=set[str])
+    authorities: dict[str, str] = field(default_factory=dict[str, str])
+    inits: dict[str, int] = field(default_factory=dict[str, int])
+    joins: dict[str, int] = field(default_factory=dict[str, int])
+    violations: list[str] = field(default_factory=list[str])
+    served: bool = False
+    quorate: bool = False
+    resetting: bool = False
+
+    @classmethod
+    def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
+        world = cls(desk, {})
+        for host in desk.spec.hosts:
+            world.add_host(host, kind)
+        return world
+
+    def add_host(self, host: str, kind: HostBase = V2) -> None:
+        base = base_of(self.desk.spec, host, kind)
+        self.hosts[host] = SimHost(host, base, self._inputs_of(host))
+
+    def _inputs_of(self, host: str) -> Any:
+        def inputs(unit: str) -> tuple[str, ...]:
+            wanted = stages(self.desk.site, host, self.hosts[host].base, True).units
+            keys = [
+                key
+                for each in wanted
+                if each.unit == unit
+                for key in (*each.restart_on, *each.reload_on)
+            ]
+            return tuple(dict.fromkeys(key.split(":", 1)[1] for key in keys))
+
+        return inputs
+
+    def copy(self) -> World:
+        world = World(
+            self.desk,
+            {},
+            json.loads(json.dumps(self.nodes)),
+            {key: json.loads(json.dumps(each)) for key, each in self.objects.items()},
+            dict(self.members),
+            set(self.tokens),
+            dict(self.authorities),
+            dict(self.inits),
+            dict(self.joins),
+            list(self.violations),
+            self.served,
+            self.quorate,
+            self.resetting,
+        )
+        for name, host in self.hosts.items():
+            world.hosts[name] = host.copy()
+            world.hosts[name].inputs = world._inputs_of(name)
+        return world
+
+    def edit(self, spec: Spec) -> None:
+        """The operator edits the spec; new hosts are bare."""
+        self.desk = Desk.of(spec)
+        for host in spec.hosts:
+            if host not in self.hosts:
+                self.add_host(host)
+
+    @property
+    def spec(self) -> Spec:
+        return self.desk.spec
+
+    @property
+    def external(self) -> bool:
+        return self.spec.etcd_topology is EtcdTopology.EXTERNAL
+
+    # etcd
+
+    def etcd_runs(self, host: str) -> bool:
+        here = self.hosts[host]
+        return here.active(at.ETCD) if self.external else "etcd" in here.pods
+
+    def voters(self) -> list[str]:
+        if self.external:
+            return [h for h in self.spec.having(Role.ETCD) if self.hosts[h].has(at.ETCD_CONFIG)]
+        return [host for host, votes in self.members.items() if votes]
+
+    def quorum(self) -> bool:
+        voters = self.voters()
+        if self.external:
+            voters = list(self.spec.having(Role.ETCD))
+        running = [host for host in voters if self.etcd_runs(host)]
+        return bool(voters) and len(running) > len(voters) // 2
+
+    # The API
+
+    def api_ready(self, host: str) -> bool:
+        here = self.hosts[host]
+        if not here.powered or API_SERVER not in here.pods or not self.quorum():
+            return False
+        return here.active(at.ETCD_BALANCER) if self.external else self.etcd_runs(host)
+
+    def ready_hosts(self) -> list[str]:
+        return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]
+
+    def endpoint_answers(self) -> bool:
+        fronts = self.spec.having(Role.LOAD_BALANCER)
+        unit = at.balancer_unit(self.spec.name)
+        balanced = not fronts or any(self.hosts[host].active(unit) for host in fronts)
+        return balanced and bool(self.ready_hosts())
+
+    def node_ready(self, name: str) -> bool:
+        here = self.hosts[name]
+        network = ObjectKey("daemonsets.apps", "kube-flannel", "kube-flannel-ds")
+        proxy = ObjectKey("daemonsets.apps", "kube-system", "kube-proxy")
+        return (
+            name in self.nodes
+            and here.active(at.KUBELET)
+            and here.active(at.CONTAINERD)
+            and network in self.objects
+            and proxy in self.objects
+        )
+
+    # Facts
+
+    def facts(self) -> Facts:
+        """What one round of asking every host gives."""
+        found: dict[str, Any] = {}
+        lost: dict[str, str] = {}
+        for name in self.spec.hosts:
+            host = self.hosts[name]
+            if not host.powered:
+                lost[name] = f"{name}: no route to host"
+                continue
+            asked = query(self.desk.site, name, self.desk.manifests)
+            api = self._api(name, asked.objects) if asked.cluster else None
+            found[name] = host.facts(asked, api, self._etcd(name))
+        return Facts(found, lost)
+
+    def _api(self, host: str, keys: tuple[ObjectKey, ...]) -> ApiFact | None:
+        if not self.hosts[host].has(at.ADMIN_CONF) or API_SERVER not in self.hosts[host].pods:
+            return None
+        if not self.api_ready(host):
+            return None
+        objects = {key: self.objects[key] for key in keys if key in self.objects}
+        return ApiFact(True, self.spec.version, dict(self.nodes), objects)
+
+    def _etcd(self, host: str) -> EtcdFact | None:
+        if not self.external or not self.etcd_runs(host) or not self.quorum():
+            return None
+        members = tuple(
+            EtcdMember(str(n), name, (f"https://{self.spec.hosts[name].address}:2380",), (), False)
+            for n, name in enumerate(self.spec.having(Role.ETCD), 1)
+        )
+        return EtcdFact(members, "1", "1", "3.7.3", 1, 1, 1, 1, 1)
+
+    # What must hold
+
+    def watch(self) -> None:
+        """Called after every effect."""
+        if not self.resetting:
+            self.violations += self._broken()
+
+    def _broken(self) -> Iterator[str]:
+        lost = [host for host, here in self.hosts.items() if not here.powered]
+        self.quorate = self.quorate or self.quorum()
+        if self.quorate and not self.quorum() and not lost:
+            yield f"etcd has no quorum: {self.voters()}"
+        joined = [
+            host
+            for host in self.spec.having(Role.CONTROL_PLANE)
+            if self.hosts[host].marked(JOINED) and self.hosts[host].powered
+        ]
+        down = [host for host in joined if not self.api_ready(host)]
+        if self.served and not lost:
+            if len(down) > 1:
+                yield f"API servers of {down} are down at once"
+            if len(joined) > 1 and len(down) == len(joined):
+                yield "no API server is ready"
+        self.served = self.served or bool(joined)
+        yield from self._authorities()
+
+    def _authorities(self) -> Iterator[str]:
+        if any(host.marked(JOINED) for host in self.hosts.values()):
+            for name, (public, private) in AUTHORITIES.items():
+                for host, here in self.hosts.items():
+                    if here.has(public, private):
+                        text = here.text(public)
+                        if self.authorities.setdefault(name, text) != text:
+                            yield f"{host} has another {name}"
+
+    def serves_with(self, host: str, leaf: str, authority: str) -> bool:
+        """Whether a certificate with its key is there and was issued by the authority there."""
+        here = self.hosts[host]
+        if not here.has(leaf, at.key(leaf), authority):
+            return False
+        issuer = certificate(here.text(authority))
+        return certificate(here.text(leaf)).authority_key_id == issuer.subject_key_id
+
+    def restarts(self) -> Mapping[str, list[str]]:
+        """What was started, stopped or reloaded on each host since `forget`."""
+        return {name: list(host.log) for name, host in self.hosts.items() if host.log}
+
+    def forget(self) -> None:
+        for host in self.hosts.values():
+            host.log.clear()
