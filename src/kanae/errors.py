@@ -17,8 +17,11 @@
     ├── ConnectionLost             15   a connection broke; the outcome is indeterminate
     ├── FactsError                 16   what a host answered cannot be understood
     ├── StepFailed                 20   a command on a host failed
+    │   ├── DiskFull               17   ... because a file system of the host is full
+    │   └── ReadOnlyFileSystem     18   ... because a file system of the host is read-only
     ├── StepTimedOut               21   a command or condition did not end in time
-    ├── RunFailed                  22   an apply ended with failed steps (each is named)
+    ├── RunFailed                  22   an apply ended with failed steps (each is named); the
+    │                                   code of their kind when all are of one kind
     ├── LabError                   30   the lab cannot do what was asked
     └── DrillFailed                40   a drill gave a verdict other than passed
 
@@ -162,6 +165,52 @@ class StepFailed(HostError):
         self.command = command
         self.status = status
         self.stderr = end
+
+
+class DiskFull(StepFailed):
+    exit_code = 17
+
+
+class ReadOnlyFileSystem(StepFailed):
+    exit_code = 18
+
+
+# What programs print for ENOSPC, EDQUOT, EROFS and lack of rights, with LC_ALL=C.
+_TELLING: tuple[tuple[str, type[StepFailed], str], ...] = (
+    (
+        "No space left on device",
+        DiskFull,
+        "the file system is full: free space there, then run it again",
+    ),
+    ("Disk quota exceeded", DiskFull, "a disk quota is exceeded: raise it or free space"),
+    (
+        "Read-only file system",
+        ReadOnlyFileSystem,
+        "the file system is mounted read-only (a disk error? see dmesg), or the path is on an "
+        "image-based system: remount it or choose another path",
+    ),
+    (
+        "invalid user",
+        StepFailed,
+        "the owner does not exist on the host: the package or user that brings it is missing",
+    ),
+    (
+        "Operation not permitted",
+        StepFailed,
+        "not root there, or the file is immutable (lsattr)",
+    ),
+    ("Permission denied", StepFailed, "not root there: see `ssh.user` and `ssh.sudo` in the spec"),
+)
+
+
+def step_failed(
+    host: str, command: str, status: int, stderr: str, *, remedy: str = ""
+) -> StepFailed:
+    """StepFailed, or the kind of it that the end of stderr tells."""
+    for words, kind, mend in _TELLING:
+        if words in stderr:
+            return kind(host, command, status, stderr, remedy=remedy or mend)
+    return StepFailed(host, command, status, stderr, remedy=remedy)
 
 
 class StepTimedOut(HostError):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kanae.errors import KanaeError, RunFailed
+from kanae.errors import KanaeError, RunFailed, StepFailed
 from kanae.execute.events import Outcome
 from kanae.execute.redact import Redactor
 from kanae.plan.model import Plan
@@ -61,11 +61,16 @@ class RunResult:
             head += f", {len(skipped)} were not begun"
         paragraphs = [head + ":" if wrong else head]
         paragraphs += [redactor(self._paragraph(id_, step)) for id_, step in wrong]
-        return RunFailed(
+        failure = RunFailed(
             "\n".join(paragraphs),
             remedy="put right what is named above and run the same command again: it goes on where "
             "this run ended",
         )
+        codes = {step.error.exit_code for _, step in wrong if isinstance(step.error, KanaeError)}
+        if len(codes) == 1 and codes != {StepFailed.exit_code}:
+            # All of one telling kind: a script can act on it.
+            failure.exit_code = codes.pop()
+        return failure
 
     def _paragraph(self, id_: str, result: StepResult) -> str:
         step = self.plan.by_id()[id_]

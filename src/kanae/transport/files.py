@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kanae.errors import StepFailed
+from kanae.errors import step_failed
 from kanae.transport.protocol import Completed, Upload
 
 # Bytes sent so far and in all, of one batch.
@@ -28,18 +28,6 @@ BIG = 8 << 20
 BATCH_BYTES = 16 << 20
 BATCH_FILES = 500
 CHUNK = 1 << 20
-
-_REMEDIES = {
-    "No space left on device": "the file system is full: free space there, then run it again",
-    "Read-only file system": "the file system is mounted read-only (a disk error? see dmesg), or "
-    "the path is on an image-based system: remount it or choose another path",
-    "Disk quota exceeded": "a disk quota is exceeded: raise it or free space",
-    "invalid user": "the owner does not exist on the host: the package or user that brings it is "
-    "missing",
-    "Operation not permitted": "not root there, or the file is immutable (lsattr)",
-    "Permission denied": "not root there: see `ssh.user` and `ssh.sudo` in the spec",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -77,8 +65,7 @@ class Batch:
             return
         names = ", ".join(upload.path for upload in self.uploads[:3])
         more = f" and {len(self.uploads) - 3} more" if len(self.uploads) > 3 else ""
-        remedy = next((text for key, text in _REMEDIES.items() if key in done.stderr), "")
-        raise StepFailed(host, f"write {names}{more}", done.status, done.stderr, remedy=remedy)
+        raise step_failed(host, f"write {names}{more}", done.status, done.stderr)
 
     def temporary(self, upload: Upload) -> str:
         path = PurePosixPath(upload.path)

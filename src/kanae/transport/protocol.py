@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kanae.errors import StepFailed
+from kanae.errors import step_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +71,5 @@ async def must(
     """
     done = await transport.run(script, stdin=stdin, timeout=timeout)
     if done.status != 0:
-        raise StepFailed(transport.host, command, done.status, done.stderr, remedy=remedy)
+        raise step_failed(transport.host, command, done.status, done.stderr, remedy=remedy)
     return done.stdout

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from kanae.errors import StepFailed
+from kanae.errors import step_failed
 from kanae.resources.unit import MARKS
 from kanae.transport.protocol import Completed, Transport
 
@@ -60,8 +60,8 @@ if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
 cat >"$config"
 {before}
 status=0
-env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" </dev/null >/dev/null 2>&1 \
-|| status=$?
+env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" \
+</dev/null >/dev/null 2>&1 || status=$?
 [ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; exit "$status"; }}
 """
 
@@ -74,7 +74,7 @@ def raised(
         return
     fits = [remedy for words, remedy in remedies.items() if words in done.stderr]
     remedy = fits[0] if fits else f"read {LOGS}/{log}.log on the host, then apply again"
-    raise StepFailed(transport.host, command, done.status, done.stderr, remedy=remedy)
+    raise step_failed(transport.host, command, done.status, done.stderr, remedy=remedy)
 
 
 async def took_effect(transport: Transport, mark: str, limit: float) -> bool | None:
