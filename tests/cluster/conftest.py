@@ -96,7 +96,8 @@ class Cluster:
 
     def on(self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0) -> str:
         """Run a command on a host by plain ssh, as its root."""
-        config = self.state / "kanae/labs" / self.name / "ssh_config"
+        own = self.state / "kanae/labs" / self.name / "ssh_config"
+        config = own if own.exists() else self.state / "kanae/clusters" / self.name / "ssh_config"
         done = subprocess.run(
             ["ssh", "-F", str(config), host, command],
             capture_output=True,

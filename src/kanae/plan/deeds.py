@@ -191,9 +191,14 @@ class AwaitApi(Deed):
 
 @dataclass(frozen=True, slots=True)
 class AwaitNodes(Deed):
-    """Until these nodes are Ready, asked on the step's host."""
+    """Until these nodes are Ready and cluster DNS serves, asked on the step's host.
+
+    network: whether kanae brings the pod network; without one nodes are only waited for to be
+    there, since they cannot become Ready.
+    """
 
     nodes: tuple[str, ...]
+    network: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from kanae.plan.deeds import AwaitNodes, SetNode
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render.kubeadm import taints
+from kanae.spec.models import PodNetworkProvider
 
 # An annotation of ours with the label keys that came from the spec, so that one that leaves the
 # spec is taken off again and nobody else's ever is.
@@ -90,12 +91,13 @@ def plan_ready(
     """Wait for all nodes when something was done that they have to come through."""
     if not fresh:
         return None
+    network = view.spec.networks.pod_network.provider is not PodNetworkProvider.NONE
     return builder.add(
         via,
         "nodes",
         "ready",
-        "wait until all nodes are Ready",
-        AwaitNodes(view.spec.nodes),
+        "wait until all nodes are Ready and cluster DNS serves" if network else "wait for nodes",
+        AwaitNodes(view.spec.nodes, network),
         needs=needs,
         timeout=300.0,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import cast
 
 from kanae.execute.conditions import Condition, Seen, poll
@@ -99,23 +98,33 @@ async def await_api(ctx: StepContext) -> Outcome:
 
 
 async def await_nodes(ctx: StepContext) -> Outcome:
-    nodes = ctx.deed(AwaitNodes).nodes
+    deed = ctx.deed(AwaitNodes)
     transport = ctx.transport()
+    dns = f"{KUBECTL} -n kube-system get deployment coredns -o json --ignore-not-found"
 
     async def look() -> Seen:
         done = await transport.run(f"{KUBECTL} --request-timeout=5s get nodes -o json", timeout=15)
         if done.status != 0:
             return Seen(False, done.stderr.strip()[-300:])
-        waiting = _not_ready(json.loads(done.stdout), nodes)
-        return Seen(not waiting, f"not Ready: {', '.join(waiting)}" if waiting else "all Ready")
+        found = _nodes(json.loads(done.stdout))
+        if not deed.network:
+            missing = [name for name in deed.nodes if name not in found]
+            return Seen(not missing, f"not there: {', '.join(missing)}")
+        waiting = [name for name in deed.nodes if not found.get(name)]
+        if waiting:
+            return Seen(False, f"not Ready: {', '.join(waiting)}")
+        done = await transport.run(f"{dns} --request-timeout=5s", timeout=15)
+        if done.status != 0:
+            return Seen(False, done.stderr.strip()[-300:])
+        return Seen(_available(done.stdout), "no CoreDNS pod is available yet")
 
     await poll(
         Condition(
             transport.host,
-            "nodes to be Ready",
+            "nodes to be Ready and cluster DNS to serve",
             look,
-            remedy="`kubectl describe node` says what is missing; `kubectl -n kube-flannel get "
-            "pods` (or of your pod network) whether it runs",
+            remedy="`kubectl describe node` says what is missing; `kubectl get pods -A` whether "
+            "the pod network and CoreDNS run",
         ),
         timeout=ctx.left(),
         interval=0.3,
@@ -124,10 +133,19 @@ async def await_nodes(ctx: StepContext) -> Outcome:
     return Outcome.OK
 
 
-def _not_ready(listed: object, wanted: Sequence[str]) -> list[str]:
-    ready: set[str] = set()
+def _nodes(listed: object) -> dict[str, bool]:
+    """Node -> whether it is Ready."""
+    found: dict[str, bool] = {}
     for item in cast("dict[str, list[dict[str, dict[str, object]]]]", listed)["items"]:
         conditions = cast("list[dict[str, str]]", item["status"].get("conditions", []))
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
-            ready.add(str(item["metadata"]["name"]))
-    return [name for name in wanted if name not in ready]
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        found[str(item["metadata"]["name"])] = ready
+    return found
+
+
+def _available(deployment: bytes) -> bool:
+    """Whether one pod of it is. A cluster whose CoreDNS was taken away on purpose has none."""
+    if not deployment.strip():
+        return True
+    status = cast("dict[str, dict[str, int]]", json.loads(deployment)).get("status", {})
+    return status.get("availableReplicas", 0) > 0
