@@ -146,7 +146,9 @@ class Bench:
             ]
             archive = self.here.folder / "image.tar"
             oci.write_archive([artifacts[image.artifact]], archive)
-            command = "cat >/tmp/image.tar && ctr -n k8s.io images import /tmp/image.tar >/dev/null"
+            command = (
+                "cat >/tmp/image.tar && ctr -n k8s.io images import /tmp/image.tar >/dev/null 2>&1"
+            )
             self._everywhere(wanted, command, archive)
 
     def _everywhere(self, hosts: Sequence[str], command: str, archive: Path) -> None:
