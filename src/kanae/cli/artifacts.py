@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from kanae.artifacts import catalogue, fetch
 from kanae.artifacts.console import progress
 from kanae.artifacts.model import Arch, Artifact
 from kanae.artifacts.store import Store
+from kanae.cli.output import emit, output_option
 from kanae.errors import ArtifactMismatch, UsageError
 from kanae.spec.models import ArtifactSource
 
@@ -39,12 +39,6 @@ def selection(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-output_option = click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text",
-    show_default=True, help="How results are written.",
-)  # fmt: skip
-
-
 def mirror_urls(mirrors: Sequence[str]) -> dict[str, str]:
     """HOST=URL words as a mapping. Raises UsageError for a word of another shape."""
     pairs = [word.partition("=") for word in mirrors]
@@ -68,22 +62,6 @@ def described(artifact: Artifact) -> dict[str, Any]:
         "path": str(artifact.path),
         "reference": artifact.reference,
     }
-
-
-def write(value: Any, output: str, text: Callable[[], str]) -> None:
-    """A result on standard output in the wanted form."""
-    if output == "json":
-        click.echo(json.dumps(value, indent=2))
-    elif output == "yaml":
-        from io import StringIO
-
-        from ruamel.yaml import YAML
-
-        buffer = StringIO()
-        YAML(typ="safe").dump(value, buffer)  # pyright: ignore[reportUnknownMemberType] no types
-        click.echo(buffer.getvalue(), nl=False)
-    else:
-        click.echo(text())
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -147,7 +125,7 @@ def list_(
             rows.append((item.kind.value, item.name, shown, item.arch, size, item.reference))
         return table(rows)
 
-    write(value, output, text)
+    emit(value, output, text)
 
 
 @command.command("fetch")
@@ -182,7 +160,7 @@ def fetch_(
         ]
         return table(rows)
 
-    write([described(artifact) for artifact in found.values()], output, text)
+    emit([described(artifact) for artifact in found.values()], output, text)
 
 
 @command.command("verify")
@@ -202,7 +180,7 @@ def verify(output: str) -> None:
         checked, removed = store.verify_all(telling)
     value = {"checked": checked, "removed": removed, "store": str(store.root)}
     bad = "".join(f"\nremoved: {digest}" for digest in removed)
-    write(value, output, lambda: f"{checked} blobs read in {store.root}{bad}")
+    emit(value, output, lambda: f"{checked} blobs read in {store.root}{bad}")
     if removed:
         raise ArtifactMismatch(
             f"{len(removed)} blobs in {store.root} were not what their names say",
@@ -240,4 +218,4 @@ def prune(versions: tuple[str, ...], output: str) -> None:
     ]
     count, size = store.prune(keep)
     value = {"removed": count, "bytes": size, "store": str(store.root)}
-    write(value, output, lambda: f"{count} blobs removed, {megabytes(size)} freed in {store.root}")
+    emit(value, output, lambda: f"{count} blobs removed, {megabytes(size)} freed in {store.root}")

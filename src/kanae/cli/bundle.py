@@ -12,7 +12,8 @@ from kanae.artifacts import bundle as bundles
 from kanae.artifacts import catalogue, fetch
 from kanae.artifacts.console import progress
 from kanae.artifacts.store import Store
-from kanae.cli.artifacts import megabytes, mirror_urls, output_option, selection, table, write
+from kanae.cli.artifacts import megabytes, mirror_urls, selection, table
+from kanae.cli.output import emit, output_option
 from kanae.errors import ArtifactMismatch
 from kanae.spec.models import ArtifactSource
 
@@ -56,7 +57,7 @@ def create(
             bundle=bundle, names=names or None, progress=telling,
         )  # fmt: skip
         made = bundles.create(file, release.version, found, telling)
-    write(described(made), output, lambda: summary(made))
+    emit(described(made), output, lambda: summary(made))
 
 
 @command.command("verify")
@@ -72,7 +73,7 @@ def verify(file: Path, output: str) -> None:
     with progress() as telling:
         found, problems = bundles.verify(file, telling)
     value = described(found) | {"problems": list(problems)}
-    write(value, output, lambda: summary(found) + "".join(f"\nwrong: {p}" for p in problems))
+    emit(value, output, lambda: summary(found) + "".join(f"\nwrong: {p}" for p in problems))
     if problems:
         raise ArtifactMismatch(
             f"{file} is damaged in {len(problems)} places", remedy="copy or make it again"
@@ -99,7 +100,7 @@ def inspect(file: Path, output: str) -> None:
         ]
         return f"{summary(found)}\n{table(rows)}"
 
-    write(described(found), output, text)
+    emit(described(found), output, text)
 
 
 def described(bundle: bundles.Bundle) -> dict[str, Any]:

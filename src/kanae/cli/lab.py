@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kanae.cli.output import emit, output_option
 from kanae.errors import LabError, UsageError
 from kanae.lab import faults, machine, record
 from kanae.lab import lab as labs
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 _LAB = click.option("--lab", "lab_name", metavar="NAME", help="Which lab, when there are several.")
 _HOST = click.argument("host")
-_OUTPUT = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format."
-)
 
 
 def _say(line: str) -> None:
@@ -67,7 +65,7 @@ def up(specs: tuple[Path, ...]) -> None:
     """
     first, *guests = [_spec(path) for path in specs]
     lab = labs.up(first, _say, guests)
-    _print(lab.status())
+    click.echo(_text(lab.status()))
     click.echo(f"ssh -F {lab.ssh.config} {lab.record.hosts[0].name}")
 
 
@@ -105,14 +103,11 @@ def clean() -> None:
 
 
 @command.command("list")
-@_OUTPUT
+@output_option
 def list_labs(output: str) -> None:
     """Every host of every lab: name, address, state and the pid of its PID 1."""
     rows = [row for name in record.recorded() for row in _rows(name)]
-    if output == "json":
-        click.echo(json.dumps([_as_json(row) for row in rows], indent=2))
-    else:
-        _print(rows)
+    emit([_as_json(row) for row in rows], output, lambda: _text(rows))
 
 
 def _rows(name: str) -> tuple[HostStatus, ...]:
@@ -133,35 +128,35 @@ def _as_json(row: HostStatus) -> dict[str, object]:
     }
 
 
-def _print(rows: tuple[HostStatus, ...] | list[HostStatus]) -> None:
-    for row in rows:
-        pid = row.leader or "-"
-        click.echo(f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.state:<8} {pid}")
+def _text(rows: Sequence[HostStatus]) -> str:
+    return "\n".join(
+        f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.state:<8} {row.leader or '-'}"
+        for row in rows
+    )
 
 
 @command.command("status")
 @_LAB
-@_OUTPUT
+@output_option
 def status(lab_name: str | None, output: str) -> None:
     """One lab: its network, its hosts and their faults."""
     lab = Lab.open(lab_name or _only_lab())
     rows = lab.status()
     partitioned = faults.partitioned(lab)
-    if output == "json":
-        content = {
-            "name": lab.record.name,
-            "subnet": str(lab.record.subnet),
-            "gateway": str(lab.record.gateway),
-            "sshConfig": str(lab.ssh.config),
-            "partitioned": partitioned,
-            "hosts": [_as_json(row) for row in rows],
-        }
-        click.echo(json.dumps(content, indent=2))
-        return
-    click.echo(f"lab {lab.record.name}: {lab.record.subnet}, this machine is {lab.record.gateway}")
-    click.echo(f"partitioned: {'yes' if partitioned else 'no'}")
-    click.echo(f"ssh config: {lab.ssh.config}")
-    _print(rows)
+    content = {
+        "name": lab.record.name,
+        "subnet": str(lab.record.subnet),
+        "gateway": str(lab.record.gateway),
+        "sshConfig": str(lab.ssh.config),
+        "partitioned": partitioned,
+        "hosts": [_as_json(row) for row in rows],
+    }
+    about = (
+        f"lab {lab.record.name}: {lab.record.subnet}, this machine is {lab.record.gateway}\n"
+        f"partitioned: {'yes' if partitioned else 'no'}\n"
+        f"ssh config: {lab.ssh.config}\n"
+    )
+    emit(content, output, lambda: about + _text(rows))
 
 
 @command.command("ssh", context_settings={"ignore_unknown_options": True})

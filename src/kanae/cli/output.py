@@ -29,4 +29,5 @@ def emit(value: object, output: str, text: Callable[[], str]) -> None:
         YAML(typ="safe").dump(value, buffer)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
         click.echo(buffer.getvalue(), nl=False)
     else:
-        click.echo(text(), nl=False)
+        written = text()
+        click.echo(written, nl=not written.endswith("\n"))
