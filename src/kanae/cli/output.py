@@ -30,4 +30,5 @@ def emit(value: object, output: str, text: Callable[[], str]) -> None:
         click.echo(buffer.getvalue(), nl=False)
     else:
         written = text()
-        click.echo(written, nl=not written.endswith("\n"))
+        if written:
+            click.echo(written, nl=not written.endswith("\n"))
