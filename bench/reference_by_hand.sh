@@ -129,8 +129,10 @@ on "$FIRST" 'kubectl --kubeconfig /etc/kubernetes/admin.conf apply --server-side
     on "$CLIENT" 'umask 077; mkdir -p ~/.kube; cat >~/.kube/config'; } &
 together join $OTHER_MASTERS $WORKERS
 wait
-on "$FIRST" 'kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for=condition=Ready \
-    --timeout=120s node --all >/dev/null'
+on "$FIRST" 'export KUBECONFIG=/etc/kubernetes/admin.conf
+    kubectl wait --for=condition=Ready --timeout=120s node --all >/dev/null
+    kubectl -n kube-system wait --for=condition=Available --timeout=120s deployment coredns \
+        >/dev/null'
 for host in $BALANCER $MASTERS $WORKERS $CLIENT; do
     ssh -F "$SSH_CONFIG" -o ControlPath="$PWD/ssh-%C" -O exit "$host" 2>/dev/null || true
 done
