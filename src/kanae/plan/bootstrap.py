@@ -59,7 +59,10 @@ def plan(view: View) -> Plan:
     hosts = view.reachable
     site = Site(view.spec, view.release, view.artifacts, view.archives)
     want = {host: stages(site, host, view.host(host).base, view.joined(host)) for host in hosts}
-    builders = {host: HostBuilder(builder, host, view.host(host)) for host in hosts}
+    first = None if view.alive else control_plane.first_host(view)
+    builders = {
+        host: HostBuilder(builder, host, view.host(host), unpack=host != first) for host in hosts
+    }
     for host in hosts:
         _prepare(builders[host], want[host])
     certificates = pki.plan_pki(view, builder, hosts)

@@ -56,10 +56,15 @@ class HostBuilder:
     """Turns what one host should have into steps, remembering what changes on the way.
 
     Steps of one host follow each other in the order in which they are added.
+    unpack: whether images are unpacked when they are loaded. The host that others wait for does it
+    while kubeadm already runs; the others do it while they wait.
     """
 
-    def __init__(self, builder: Builder, host: str, facts: HostFacts) -> None:
+    def __init__(
+        self, builder: Builder, host: str, facts: HostFacts, *, unpack: bool = True
+    ) -> None:
         self._builder = builder
+        self._unpack = unpack
         self.host = host
         self.facts = facts
         self.changed: frozenset[str] = frozenset()
@@ -97,7 +102,7 @@ class HostBuilder:
             stage,
             "converge",
             title,
-            _deed(pending, _marks(units, new)),
+            self._deed(pending, _marks(units, new)),
             needs=(self.last, *needs),
             changes=changes,
             timeout=900.0,
@@ -105,15 +110,14 @@ class HostBuilder:
         self.last = step
         return step
 
-
-def _deed(resources: Sequence[Resource], marks: tuple[Content, ...]) -> Deed:
-    binaries = [resource for resource in resources if isinstance(resource, Binary)]
-    images = [resource for resource in resources if isinstance(resource, Image)]
-    if len(binaries) == len(resources):
-        return DeliverBinaries(tuple(binaries), marks)
-    if len(images) == len(resources):
-        return LoadImages(tuple(images))
-    return Converge(tuple(resources), marks)
+    def _deed(self, resources: Sequence[Resource], marks: tuple[Content, ...]) -> Deed:
+        binaries = [resource for resource in resources if isinstance(resource, Binary)]
+        images = [resource for resource in resources if isinstance(resource, Image)]
+        if len(binaries) == len(resources):
+            return DeliverBinaries(tuple(binaries), marks)
+        if len(images) == len(resources):
+            return LoadImages(tuple(images), self._unpack)
+        return Converge(tuple(resources), marks)
 
 
 def _marks(units: Sequence[Unit], changed: frozenset[str]) -> tuple[Content, ...]:

@@ -30,9 +30,13 @@ class DeliverBinaries(Deed):
 
 @dataclass(frozen=True, slots=True)
 class LoadImages(Deed):
-    """Put images into containerd's k8s.io namespace, from one archive that shares their layers."""
+    """Put images into containerd's k8s.io namespace, from one archive that shares their layers.
+
+    unpack: at once, rather than when a container first needs them.
+    """
 
     images: tuple[Image, ...]
+    unpack: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class Delivery:
         if ours:
             archives.append(self.archive(ours))
         for archive in archives:
-            await self._load(ctx, archive)
+            await self._load(ctx, archive, unpack=deed.unpack)
         return Outcome.CHANGED
 
     def archive(self, images: Sequence[Image]) -> Path:
@@ -100,7 +100,7 @@ class Delivery:
             oci.write_archive(wanted, path)
         return path
 
-    async def _load(self, ctx: StepContext, archive: Path) -> None:
+    async def _load(self, ctx: StepContext, archive: Path, *, unpack: bool) -> None:
         transport = ctx.transport()
         size = await asyncio.to_thread(lambda: archive.stat().st_size)
         there = f"{IMAGES}/{archive.name}"
@@ -109,7 +109,8 @@ class Delivery:
         ctx.progress("loading images")
         await must(
             transport,
-            f"ctr -n k8s.io images import --local --no-unpack {there} >/dev/null && rm -f {there}",
+            f"ctr -n k8s.io images import --local {'' if unpack else '--no-unpack '}{there} "
+            f">/dev/null && rm -f {there}",
             command="ctr -n k8s.io images import",
             timeout=ctx.left(),
             remedy="see `journalctl -u containerd` on the host",
