@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,16 @@ import pytest
 from kanae.execute import journal
 from kanae.execute.deeds import authorities
 
-_made = lru_cache(maxsize=None)(lambda name, number: authorities_make(name))
-authorities_make = authorities.make_authority
+_make = authorities.make_authority
+
+
+@cache
+def _made(name: str, number: int) -> tuple[str, str]:  # tells them apart
+    return _make(name)
+
+
+def _no_wait(file: int) -> None:
+    """Nothing here has to survive a crash of the machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,5 +32,5 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return _made(name, next(turn) % 12)
 
     monkeypatch.setattr(authorities, "make_authority", make_authority)
-    monkeypatch.setattr(journal.os, "fdatasync", lambda _: None)
+    monkeypatch.setattr(journal.os, "fdatasync", _no_wait)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

@@ -22,7 +22,7 @@ from kanae.render import paths as at
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS, held
 from kanae.render.objects import key_of
-from kanae.resources.artifact import Binary, Image
+from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, Directory
 from kanae.resources.model import Content, Resource
 from kanae.resources.system import Modules, Packages, Sysctl
@@ -138,7 +138,7 @@ def images(world: World, step: Step, deed: deeds.LoadImages) -> Effects:
     if not host.active(at.CONTAINERD):
         raise failed(step, "ctr: cannot connect to containerd")
     for image in deed.images:
-        host.images[image.reference] = cast("Image", image).digest
+        host.images[image.reference] = image.digest
         yield
     return Outcome.CHANGED
 
@@ -269,20 +269,32 @@ def init(world: World, step: Step, deed: deeds.KubeadmInit) -> Effects:
     yield
     for addon in ADDONS:
         yield from _addon(world, addon, docs)
-    yield from _succeed(host, deed.kubelet_fingerprint, deed.fingerprint, control_plane=True)
-    host.remove(f"{MARKS}/{INIT_STARTED}")
-    yield
-    world.inits[name] = world.inits.get(name, 0) + 1
+
+    def joined() -> None:
+        world.inits[name] = world.inits.get(name, 0) + 1
+
+    yield from _succeed(
+        host, deed.kubelet_fingerprint, deed.fingerprint, control_plane=True, joined=joined
+    )
     return Outcome.CHANGED
 
 
-def _succeed(host: SimHost, kubelet: str, own: str, *, control_plane: bool) -> Iterator[None]:
+def _succeed(
+    host: SimHost,
+    kubelet: str,
+    own: str,
+    *,
+    control_plane: bool,
+    joined: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """joined: called at the very moment at which the host counts as joined."""
     if control_plane:
         _record_manifests(host)
         yield
     _record_kubelet(host, kubelet)
     yield
     host.mark(JOINED, own)
+    joined()
     yield
 
 

@@ -1,11 +1,11 @@
-"""A simulated host: files, units, packages, settings, images, static pods, and how facts show it."""
+"""A simulated host: files, units, packages, settings, images, pods, and how facts show it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 from cryptography import x509
@@ -46,7 +46,7 @@ class SimFile:
         return cls("file", text, mode, owner, _sha(text))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -259,7 +259,7 @@ class SimHost:
         return replace(certificate(file.text), key_matches=self.has(at.key(path)) or None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def certificate(text: str) -> CertificateFact:
     """A certificate as `kanae.facts` reads it."""
     parsed = x509.load_pem_x509_certificate(text.encode())

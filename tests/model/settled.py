@@ -1,4 +1,4 @@
-"""Whether simulated hosts are a whole cluster, judged by what runs and not by what plans compare."""
+"""Whether simulated hosts are a whole cluster, judged by what runs, not by what plans compare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kanae.plan.desired import stages
 from kanae.plan.pki import AUTHORITIES
-from kanae.plan.view import INIT_STARTED, JOINED
+from kanae.plan.view import JOINED
 from kanae.render import kubeadm
 from kanae.render import paths as at
 from kanae.render.kubelet_config import kubelet_configuration
@@ -54,8 +54,7 @@ def _units(world: World, host: str) -> Iterator[str]:
             if path not in here.files or here.files[path].sha != sha:
                 yield f"{host}: {unit.unit} runs with an older {path}"
     for path in here.files:
-        due = (f"{MARKS}/restart-", f"{MARKS}/reload-", f"{MARKS}/{INIT_STARTED}")
-        if path.startswith(due):
+        if path.startswith((f"{MARKS}/restart-", f"{MARKS}/reload-")):
             yield f"{host}: {path} is left"
 
 

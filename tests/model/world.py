@@ -1,4 +1,4 @@
-"""The simulated hosts together: the cluster that they form, what must hold of it at every moment."""
+"""The simulated hosts together: the cluster they form, what must hold of it at every moment."""
 
 from __future__ import annotations
 

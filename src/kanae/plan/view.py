@@ -17,7 +17,7 @@ MEMBER = "cluster-"  # followed by the cluster's name, on hosts that several clu
 JOINED = "joined"  # fingerprint of the configuration with which kubeadm init or join succeeded
 MANIFESTS = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
 KUBELET = "kubelet"  # fingerprint of kubelet's configuration, then `sha256sum` of config.yaml
-INIT_STARTED = "init-started"  # kubeadm init was begun here
+INIT_STARTED = "init-started"  # kubeadm init was begun here; whether it succeeded, JOINED tells
 
 
 def shared(spec: Spec, host: str) -> bool:

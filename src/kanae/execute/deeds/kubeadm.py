@@ -109,7 +109,6 @@ async def init(ctx: StepContext) -> Outcome:
                 _record_manifests(),
                 _record_kubelet(deed.kubelet_fingerprint),
                 f'echo {deed.fingerprint} >"$mark.new"',
-                f"rm -f {MARKS}/{INIT_STARTED}",
             ]
         ),
         limit=limit,
