@@ -29,6 +29,7 @@ BATCH_BYTES = 16 << 20
 BATCH_FILES = 500
 CHUNK = 1 << 20
 
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Files of one round trip. sizes: in bytes, as they will be sent. salt: of temporary names."""
