@@ -3,7 +3,7 @@
 KANAE := .venv/bin/kanae
 SPEC ?= examples/reference.yaml
 
-.PHONY: demo demo-down test setup lint types unit e2e topologies soak
+.PHONY: demo demo-down test setup programs lint types unit e2e topologies soak
 
 demo: setup
 	tools/demo $(SPEC)
@@ -11,10 +11,13 @@ demo: setup
 demo-down: setup
 	$(KANAE) lab down $(SPEC)
 
-test: setup lint types unit e2e
+test: setup programs lint types unit e2e
 
 setup:
 	@tools/setup
+
+programs:
+	@tools/test-programs
 
 lint: setup
 	.venv/bin/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 from dataclasses import replace
@@ -157,7 +156,6 @@ def test_go_errors_reach_the_user(tmp_path: Path) -> None:
         programs.build(broken, "amd64", ["crictl"], tmp_path, Silent())
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_an_image_built_twice_in_different_stores_is_the_same(tmp_path: Path) -> None:
     arch = programs.MACHINES[os.uname().machine]
     digests: set[str] = set()
@@ -169,7 +167,6 @@ def test_an_image_built_twice_in_different_stores_is_the_same(tmp_path: Path) ->
     assert len(digests) == 1
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_pause_waits_and_ends_at_once_when_told_to(tmp_path: Path) -> None:
     arch = programs.MACHINES[os.uname().machine]
     build = RELEASE.item(Kind.IMAGE, "pause", arch).build
