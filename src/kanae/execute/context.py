@@ -16,10 +16,14 @@ from kanae.transport.protocol import Transport
 D = TypeVar("D", bound=Deed)
 
 
-class Hosts(Protocol):
-    """The hosts that a run works on; `kanae.transport.fleet.Fleet` is one."""
+class Reached(Protocol):
+    """Hosts by name, each connected."""
 
-    def __getitem__(self, host: str) -> Transport: ...
+    def __getitem__(self, host: str, /) -> Transport: ...
+
+
+class Hosts(Reached, Protocol):
+    """The hosts that a run works on; `kanae.transport.fleet.Fleet` is one."""
 
     async def recover(self, host: str, *, grace: float) -> None:
         """Connect again after a lost connection, and see to it that nothing of what was running

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kanae.errors import HostError, LeaseHeld
-from kanae.execute.context import Hosts
+from kanae.execute.context import Reached
 from kanae.spec.models import Role, Spec
 
 # A lease that was not renewed for this long belongs to a run that is gone; seconds of uptime.
@@ -71,7 +71,7 @@ def me(run: str) -> Holder:
 
 @contextlib.asynccontextmanager
 async def hold(
-    spec: Spec, hosts: Hosts, run: str, *, break_lease: bool = False
+    spec: Spec, hosts: Reached, run: str, *, break_lease: bool = False
 ) -> AsyncGenerator[None]:
     """Hold the lease of a cluster while the body runs.
 
@@ -126,7 +126,7 @@ def _refusal(cluster: str, other: Holder) -> LeaseHeld:
 
 
 async def _acquire(
-    hosts: Hosts, keepers: Sequence[str], holder: Holder, *, take: str
+    hosts: Reached, keepers: Sequence[str], holder: Holder, *, take: str
 ) -> Mapping[str, Holder]:
     """Take or renew the lease on all keepers; those that somebody else has it on.
 
@@ -152,13 +152,13 @@ mv -f {_FILE}.new {_FILE}
     return held
 
 
-async def _release(hosts: Hosts, keepers: Sequence[str], holder: Holder) -> None:
+async def _release(hosts: Reached, keepers: Sequence[str], holder: Holder) -> None:
     script = f'{_HEAD}[ "$holder" != {shlex.quote(holder.run)} ] || rm -f {_FILE}'
     await _everywhere(hosts, keepers, script)
 
 
 async def _everywhere(
-    hosts: Hosts, keepers: Sequence[str], script: str
+    hosts: Reached, keepers: Sequence[str], script: str
 ) -> dict[str, tuple[int, str]]:
     """Exit status and output by host. A host that is lost meanwhile keeps nobody out."""
 
