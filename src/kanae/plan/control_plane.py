@@ -36,8 +36,10 @@ STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 def control_plane_fingerprint(view: View, host: str) -> str:
     """Changes exactly when the static pod manifests of this host have to be written again."""
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
-    kinds = ("InitConfiguration", "ClusterConfiguration")
-    text = to_yaml([document for document in documents if document["kind"] in kinds])
+    init = next(each for each in documents if each["kind"] == "InitConfiguration")
+    cluster = next(each for each in documents if each["kind"] == "ClusterConfiguration")
+    # Of the rest of InitConfiguration (taints, timeouts) nothing is in a manifest.
+    text = to_yaml([{"localAPIEndpoint": init["localAPIEndpoint"]}, cluster])
     text += api_server.patch(view.spec) or ""
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,0 +1,208 @@
+"""A living cluster and what is done to it: edits of the spec, changes by hand, and refusals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from kanae import paths
+from kanae.errors import Refused
+from kanae.plan.view import CLUSTER
+from kanae.render import paths as at
+from kanae.resources.unit import MARKS
+from kanae.spec.models import Spec
+
+from .fixtures import Desk, document_of, example
+from .simulator import Simulator
+from .world import World
+
+
+@cache
+def _built(name: str) -> World:
+    sim = Simulator(World.bare(Desk.of(example(name))))
+    sim.converge()
+    return sim.world
+
+
+@pytest.fixture
+def built() -> Callable[[str], Simulator]:
+    """A cluster of an example, built once and copied for each test."""
+    return lambda name: Simulator(_built(name).copy())
+
+
+def edited(name: str, change: Callable[[dict[str, Any]], None]) -> Spec:
+    document = document_of(name)
+    change(document)
+    return Spec.model_validate(document)
+
+
+def touched(sim: Simulator) -> dict[str, set[str]]:
+    """Host -> kinds of what the plan changes there."""
+    found: dict[str, set[str]] = {}
+    for step in sim.plan():
+        for change in step.changes:
+            found.setdefault(step.host or "", set()).add(change.kind)
+    return found
+
+
+def _set(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document.update(fields)
+
+
+MASTERS = ("server1", "server2", "server3")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            _set(loadBalancer={"kind": "nginx", "connectTimeout": "700ms"}),
+            {"lb": {"file", "unit"}},
+        ),
+        (
+            lambda document: document["hosts"]["server4"].update(labels={"tier": "back"}),
+            {"server1": {"label"}},
+        ),
+        (
+            _set(apiServer={"extraArgs": {"max-requests-inflight": "500"}}),
+            {"server1": {"config map", "control plane"}}
+            | {host: {"control plane"} for host in MASTERS[1:]},
+        ),
+        (
+            _set(kubelet={"maxPods": 99}),
+            {"server1": {"config map", "kubelet"}}
+            | {host: {"kubelet"} for host in (*MASTERS[1:], "server4")},
+        ),
+        (
+            lambda document: document["hosts"]["server1"].update(taints=[]),
+            {"server1": {"taints"}},
+        ),
+    ],
+    ids=["balancer", "label", "api-server", "kubelet", "taints"],
+)
+def test_an_edit_changes_what_it_must_and_no_more(
+    built: Callable[[str], Simulator],
+    change: Callable[[dict[str, Any]], None],
+    expected: dict[str, set[str]],
+) -> None:
+    sim = built("reference")
+    sim.world.edit(edited("reference", change))
+    assert touched(sim) == expected
+    sim.converge()
+    assert sim.world.violations == []
+
+
+def test_api_servers_are_changed_one_at_a_time(built: Callable[[str], Simulator]) -> None:
+    sim = built("reference")
+    sim.world.edit(edited("reference", _set(apiServer={"extraArgs": {"v": "3"}})))
+    steps = [step for step in sim.plan() if step.id.endswith("control-plane/reconfigure")]
+    assert [step.host for step in steps] == list(MASTERS)
+    for before, after in pairwise(steps):
+        assert f"{before.host}/control-plane/ready" in after.needs
+
+
+@pytest.mark.parametrize("name", ["vip", "reference"])
+def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], name: str) -> None:
+    def add(document: dict[str, Any]) -> None:
+        subnet = next(iter(document["hosts"].values()))["address"].rpartition(".")[0]
+        document["hosts"]["extra"] = {"address": f"{subnet}.77", "roles": ["worker"]}
+
+    sim = built(name)
+    sim.world.edit(edited(name, add))
+    sim.world.add_host("extra")
+    assert set(touched(sim)) == {"extra"}
+    sim.converge()
+    assert "extra" in sim.world.nodes
+
+
+@pytest.mark.parametrize(
+    ("harm", "expected"),
+    [
+        (
+            lambda world: world.hosts["lb"].write("/etc/kanae/balancer-reference.cfg", "edited"),
+            {"lb": {"file", "unit"}},
+        ),
+        (lambda world: world.hosts["server4"].stop(at.KUBELET), {"server4": {"unit"}}),
+        (
+            lambda world: world.hosts["server2"].write(f"{at.BIN}/kubelet", "other", 0o755),
+            {"server2": {"binary", "unit"}},
+        ),
+        (
+            lambda world: world.hosts["server3"].remove(at.ETCD_BALANCER_UNIT),
+            {"server3": {"file", "unit"}},
+        ),
+    ],
+    ids=["edited balancer", "stopped kubelet", "replaced kubelet", "deleted unit"],
+)
+def test_a_change_by_hand_is_seen_and_repaired_alone(
+    built: Callable[[str], Simulator],
+    harm: Callable[[World], None],
+    expected: dict[str, set[str]],
+) -> None:
+    sim = built("reference")
+    harm(sim.world)
+    assert touched(sim) == expected
+    sim.converge()
+
+
+def _other_owner(world: World) -> None:
+    world.hosts["server1"].write(f"{MARKS}/{CLUSTER}", "other", 0o600)
+
+
+def _lost_authority(world: World) -> None:
+    for host in world.hosts.values():
+        host.remove("/etc/kubernetes/pki/ca.key")
+
+
+def _lost_member(world: World) -> None:
+    world.hosts["server2"].remove("/var/lib/etcd/member")
+
+
+def _no_harm(world: World) -> None:
+    """The spec alone asks for what is refused."""
+
+
+@pytest.mark.parametrize(
+    ("change", "harm", "words"),
+    [
+        (_set(kubernetes="v1.36.3"), _no_harm, "changing the version"),
+        (lambda d: d["hosts"].pop("server4"), _no_harm, "removing a host is not built"),
+        (_set(networks={"pods": "10.200.0.0/16"}), _no_harm, "cannot be changed"),
+        (_set(endpoint={"port": 6441}), _no_harm, "cannot be changed"),
+        (_set(), _other_owner, "belongs to the cluster 'other'"),
+        (_set(), _lost_authority, "no reachable host holds"),
+        (_set(), _lost_member, "lost the data of its etcd member"),
+    ],
+    ids=["version", "host", "pods", "endpoint", "owner", "authority", "member"],
+)
+def test_what_would_be_half_done_or_lose_something_is_refused(
+    built: Callable[[str], Simulator],
+    change: Callable[[dict[str, Any]], None],
+    harm: Callable[[World], None],
+    words: str,
+) -> None:
+    sim = built("reference")
+    harm(sim.world)
+    sim.world.edit(edited("reference", change))
+    with pytest.raises(Refused, match=re.escape(words)):
+        sim.plan()
+
+
+SECRET = re.compile(r"PRIVATE KEY|\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
+
+
+def test_no_secret_is_in_the_journal_of_a_whole_run(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = Simulator(World.bare(Desk.of(example("reference"))))
+    sim.converge()
+    journals = list((paths.cluster_dir("reference") / "journal").glob("*.jsonl"))
+    assert journals
+    for journal in journals:
+        assert journal.stat().st_mode & 0o777 == 0o600
+        assert not SECRET.search(journal.read_text())
