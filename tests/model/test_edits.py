@@ -54,6 +54,14 @@ def _set(**fields: Any) -> Callable[[dict[str, Any]], None]:
     return lambda document: document.update(fields)
 
 
+def _host(name: str, **fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document["hosts"][name].update(fields)
+
+
+def _without_server4(document: dict[str, Any]) -> None:
+    del document["hosts"]["server4"]
+
+
 MASTERS = ("server1", "server2", "server3")
 
 
@@ -65,7 +73,7 @@ MASTERS = ("server1", "server2", "server3")
             {"lb": {"file", "unit"}},
         ),
         (
-            lambda document: document["hosts"]["server4"].update(labels={"tier": "back"}),
+            _host("server4", labels={"tier": "back"}),
             {"server1": {"label"}},
         ),
         (
@@ -79,7 +87,7 @@ MASTERS = ("server1", "server2", "server3")
             | {host: {"kubelet"} for host in (*MASTERS[1:], "server4")},
         ),
         (
-            lambda document: document["hosts"]["server1"].update(taints=[]),
+            _host("server1", taints=[]),
             {"server1": {"taints"}},
         ),
     ],
@@ -120,22 +128,29 @@ def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], 
     assert "extra" in sim.world.nodes
 
 
+def _edited_balancer(world: World) -> None:
+    world.hosts["lb"].write("/etc/kanae/balancer-reference.cfg", "edited")
+
+
+def _stopped_kubelet(world: World) -> None:
+    world.hosts["server4"].stop(at.KUBELET)
+
+
+def _replaced_kubelet(world: World) -> None:
+    world.hosts["server2"].write(f"{at.BIN}/kubelet", "other", 0o755)
+
+
+def _deleted_unit(world: World) -> None:
+    world.hosts["server3"].remove(at.ETCD_BALANCER_UNIT)
+
+
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [
-        (
-            lambda world: world.hosts["lb"].write("/etc/kanae/balancer-reference.cfg", "edited"),
-            {"lb": {"file", "unit"}},
-        ),
-        (lambda world: world.hosts["server4"].stop(at.KUBELET), {"server4": {"unit"}}),
-        (
-            lambda world: world.hosts["server2"].write(f"{at.BIN}/kubelet", "other", 0o755),
-            {"server2": {"binary", "unit"}},
-        ),
-        (
-            lambda world: world.hosts["server3"].remove(at.ETCD_BALANCER_UNIT),
-            {"server3": {"file", "unit"}},
-        ),
+        (_edited_balancer, {"lb": {"file", "unit"}}),
+        (_stopped_kubelet, {"server4": {"unit"}}),
+        (_replaced_kubelet, {"server2": {"binary", "unit"}}),
+        (_deleted_unit, {"server3": {"file", "unit"}}),
     ],
     ids=["edited balancer", "stopped kubelet", "replaced kubelet", "deleted unit"],
 )
@@ -171,7 +186,7 @@ def _no_harm(world: World) -> None:
     ("change", "harm", "words"),
     [
         (_set(kubernetes="v1.36.3"), _no_harm, "changing the version"),
-        (lambda d: d["hosts"].pop("server4"), _no_harm, "removing a host is not built"),
+        (_without_server4, _no_harm, "removing a host is not built"),
         (_set(networks={"pods": "10.200.0.0/16"}), _no_harm, "cannot be changed"),
         (_set(endpoint={"port": 6441}), _no_harm, "cannot be changed"),
         (_set(), _other_owner, "belongs to the cluster 'other'"),
