@@ -1,0 +1,50 @@
+"""A run as it is shown: plain lines where nobody can watch a table."""
+
+from __future__ import annotations
+
+import io
+
+import click
+
+from kanae.execute.events import Outcome, RunEnded, StepEnded, StepStarted
+from kanae.plan.deeds import MintToken
+from kanae.plan.model import Plan, Step
+from kanae.report.console import live
+
+PLAN = Plan(
+    "c",
+    (
+        Step("m1/a/one", "m1", "a", "first thing", MintToken()),
+        Step("m1/a/two", "m1", "a", "second thing", MintToken(), ("m1/a/one",)),
+    ),
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_say_what_ended_where_and_how_far_the_whole_is() -> None:
+    out = io.StringIO()
+    with live(PLAN, out) as emit:
+        emit(StepStarted(0.0, "m1/a/one", "m1", "first thing"))
+        emit(StepEnded(1.5, "m1/a/one", "m1", Outcome.CHANGED, 1.5))
+        emit(StepEnded(2.0, "m1/a/two", "m1", Outcome.FAILED, 0.5, "broken"))
+        emit(RunEnded(2.0, "r", {"changed": 1, "failed": 1}))
+    lines = [line.partition("s ")[2] for line in click.unstyle(out.getvalue()).splitlines()]
+    assert lines == [
+        "[1/2] done m1: first thing (1.5 s)",
+        "[2/2] FAILED m1: second thing (0.5 s)",
+        "1 changed, 1 failed",
+    ]
+
+
+def test_a_terminal_gets_a_table_with_a_row_for_each_host() -> None:
+    out = Terminal()
+    with live(PLAN, out) as emit:
+        emit(StepStarted(0.0, "m1/a/one", "m1", "first thing"))
+        emit(StepEnded(1.5, "m1/a/one", "m1", Outcome.CHANGED, 1.5))
+        emit(StepEnded(2.0, "m1/a/two", "m1", Outcome.OK, 0.5))
+    assert "m1" in out.getvalue()
+    assert "2/2" in out.getvalue()
