@@ -165,6 +165,17 @@ def test_a_change_by_hand_is_seen_and_repaired_alone(
     sim.converge()
 
 
+def test_nothing_is_said_to_be_missing_while_no_api_server_answers(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("reference")
+    for host in ("server2", "server3"):
+        sim.world.hosts[host].power_cut()
+    sim.world.hosts["server1"].stop(at.ETCD)
+    assert touched(sim) == {"server1": {"unit"}}
+    assert any("no API server answers" in note for note in sim.plan().notes)
+
+
 def _other_owner(world: World) -> None:
     world.hosts["server1"].write(f"{MARKS}/{CLUSTER}", "other", 0o600)
 

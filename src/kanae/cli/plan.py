@@ -43,5 +43,6 @@ async def _plan(session: Session) -> Plan:
     async with Fleet(session.spec, tolerant=True) as fleet:
         facts = await session.survey(fleet)
     for host, why in facts.unreachable.items():
-        click.echo(f"warning: {host} is left out: {why}", err=True)
+        reason = why.removeprefix(f"{host}: ")
+        click.echo(f"warning: {host} is left out: {reason}", err=True)
     return session.plan(facts, session.lookup(arches(facts)))

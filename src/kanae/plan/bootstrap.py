@@ -86,6 +86,11 @@ def plan(view: View) -> Plan:
         view, builder, [init, *(builders[host].last for host in hosts if init is not None)]
     )
     objects.plan_addons(view, builder, [reconfigured])
+    if view.alive and view.api is None:
+        builder.note(
+            "no API server answers: nodes and objects in the cluster were not compared; "
+            "plan again when it does"
+        )
     fresh = init is not None or bool(joins) or network is not None
     up = nodes.plan_ready(view, builder, via, [init, network, *joins.values()], fresh)
     nodes.plan_nodes(view, builder, via, {**joins, via: init} if init else joins, up)

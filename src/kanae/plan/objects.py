@@ -73,15 +73,18 @@ def _proxy_settings(api: ApiFact, documents: Sequence[Mapping[str, object]]) -> 
 
 
 def plan_network(view: View, builder: Builder, needs: Sequence[str | None]) -> str | None:
-    """Objects of the pod network and of manifests, applied by one step on a control-plane host."""
-    if not view.manifests:
-        return None
+    """Objects of the pod network and of manifests, applied by one step on a control-plane host.
+
+    None also when a living cluster's API does not answer: what is there cannot be told then.
+    """
     api = view.api
+    if not view.manifests or (view.alive and api is None):
+        return None
     missing: list[Mapping[str, object]] = []
     changes: list[Change] = []
     for document in view.manifests:
         key = key_of(document)
-        live = api.objects.get(key) if api is not None and view.alive else None
+        live = api.objects.get(key) if api is not None else None
         subject = f"{key.namespace}/{key.name}" if key.namespace else key.name
         if live is None:
             changes.append(Change(Verb.CREATE, key.resource, subject))

@@ -23,7 +23,8 @@ NAMED = 3
 def plan_text(plan: Plan, *, verbose: bool = False) -> str:
     """Stage by stage; hosts to which the same happens share their lines. verbose: all steps."""
     if plan.empty:
-        return f"{plan.cluster}: nothing to do, everything is as the spec says\n"
+        notes = "".join(f"note: {note}\n" for note in plan.notes)
+        return notes or f"{plan.cluster}: nothing to do, everything is as the spec says\n"
     lines: list[str] = []
     for stage, groups in _stages(plan, verbose).items():
         lines.append(click.style(stage, bold=True))
