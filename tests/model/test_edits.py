@@ -176,6 +176,18 @@ def test_nothing_is_said_to_be_missing_while_no_api_server_answers(
     assert any("no API server answers" in note for note in sim.plan().notes)
 
 
+def test_hosts_that_cannot_be_reached_are_not_taken_for_bare(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = Simulator(World.bare(Desk.of(example("reference"))))
+    sim.world.hosts["server2"].power_cut()
+    with pytest.raises(Refused, match="server2 cannot be reached"):
+        sim.plan()
+    living = built("reference")
+    living.world.hosts["server2"].power_cut()
+    assert living.plan().empty
+
+
 def _other_owner(world: World) -> None:
     world.hosts["server1"].write(f"{MARKS}/{CLUSTER}", "other", 0o600)
 

@@ -61,13 +61,14 @@ def command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: runs a verb and turns every KanaeError into its text and exit code."""
     try:
-        command.main(
+        # What a verb raises as Exit comes back as its code.
+        code = command.main(
             args=list(arguments) if arguments is not None else None,
             prog_name="kanae",
             standalone_mode=False,
         )
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        if isinstance(code, int):
+            sys.exit(code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -24,11 +24,27 @@ def refuse(view: View) -> None:
                 remedy=f"take it off that cluster first: kanae reset with the spec of {owner!r}",
             )
     if not view.alive:
+        _unknown(view)
         return
     _versions(view)
     _nodes(view)
     _etcd(view)
     _networks(view)
+
+
+def _unknown(view: View) -> None:
+    """Without a host that has joined, only having asked all of them tells that there is none."""
+    away = [
+        host
+        for host in dict.fromkeys((*view.control_planes, *view.etcd_hosts))
+        if host not in view.reachable
+    ]
+    if away:
+        raise Refused(
+            f"whether there is a cluster cannot be told: {', '.join(away)} cannot be reached, and "
+            "no control-plane host that can be reached has joined",
+            remedy="bring the hosts up, or make them reachable, and plan again",
+        )
 
 
 def _cluster_configuration(api: ApiFact) -> Mapping[str, object]:
