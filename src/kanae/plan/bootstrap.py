@@ -91,6 +91,7 @@ def plan(view: View) -> Plan:
             "no API server answers: nodes and objects in the cluster were not compared; "
             "plan again when it does"
         )
+    nodes.note_waiting(view, builder)
     fresh = init is not None or bool(joins) or network is not None
     up = nodes.plan_ready(view, builder, via, [init, network, *joins.values()], fresh)
     nodes.plan_nodes(view, builder, via, {**joins, via: init} if init else joins, up)

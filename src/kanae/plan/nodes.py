@@ -85,6 +85,24 @@ def _set(each: Sequence[Mapping[str, str]]) -> set[str]:
     }
 
 
+def note_waiting(view: View, builder: Builder) -> None:
+    """Say which joined nodes are not Ready: nothing to change, but nothing to be content with."""
+    if view.api is None or view.spec.networks.pod_network.provider is PodNetworkProvider.NONE:
+        return
+    for host in view.spec.nodes:
+        node = view.api.nodes.get(host)
+        if view.joined(host) and not _ready(node):
+            builder.note(f"node {host} is not Ready (kubectl describe node {host} says why)")
+
+
+def _ready(node: Mapping[str, object] | None) -> bool:
+    status = cast("Mapping[str, Sequence[Mapping[str, str]]]", (node or {}).get("status") or {})
+    return any(
+        each.get("type") == "Ready" and each.get("status") == "True"
+        for each in status.get("conditions", ())
+    )
+
+
 def plan_ready(
     view: View, builder: Builder, via: str, needs: Sequence[str | None], fresh: bool
 ) -> str | None:

@@ -23,8 +23,9 @@ NAMED = 3
 def plan_text(plan: Plan, *, verbose: bool = False) -> str:
     """Stage by stage; hosts to which the same happens share their lines. verbose: all steps."""
     if plan.empty:
+        whole = "" if plan.notes else ", everything is as the spec says"
         notes = "".join(f"note: {note}\n" for note in plan.notes)
-        return notes or f"{plan.cluster}: nothing to do, everything is as the spec says\n"
+        return f"{plan.cluster}: nothing to do{whole}\n{notes}"
     lines: list[str] = []
     for stage, groups in _stages(plan, verbose).items():
         lines.append(click.style(stage, bold=True))
