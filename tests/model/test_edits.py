@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 
 from kanae import paths
 from kanae.errors import Refused
-from kanae.plan.view import CLUSTER
+from kanae.plan.view import CLUSTER, RESETTING
 from kanae.render import paths as at
 from kanae.resources.unit import MARKS
 from kanae.spec.models import Spec
 
-from .fixtures import Desk, document_of, example
+from .fixtures import V2, Desk, bare, document_of, example
 from .simulator import Simulator
 from .world import World
 
@@ -186,6 +187,47 @@ def test_hosts_that_cannot_be_reached_are_not_taken_for_bare(
     living = built("reference")
     living.world.hosts["server2"].power_cut()
     assert living.plan().empty
+
+
+def test_a_host_joins_only_when_the_clusters_configuration_is_the_new_one(
+    built: Callable[[str], Simulator],
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["kubelet"] = {"maxPods": 99}
+        document["hosts"]["extra"] = {"address": "10.77.1.77", "roles": ["worker"]}
+
+    sim = built("reference")
+    sim.world.edit(edited("reference", change))
+    steps = {step.id: step for step in sim.plan()}
+    reached: set[str] = set()
+    todo = ["extra/workers/join"]
+    while todo:
+        step = steps[todo.pop()]
+        reached.add(step.id)
+        todo += step.needs
+    assert "server1/control-plane/upload-config" in reached
+
+
+def test_half_a_reset_is_not_built_upon(built: Callable[[str], Simulator]) -> None:
+    sim = built("reference")
+    sim.world.hosts["server2"].mark(RESETTING)
+    with pytest.raises(Refused, match="a reset of reference was interrupted"):
+        sim.plan()
+
+
+def test_swap_goes_off_where_the_policy_says_so() -> None:
+    swapping = replace(V2, swap=2**30)
+    for policy, expected in (("off", {"a"}), ("refuse", set[str]())):
+        spec = Spec.model_validate(
+            {
+                "name": "c",
+                "kubernetes": "v1.37.2",
+                "policies": {"swap": policy},
+                "hosts": {"a": {"address": "10.0.0.1", "roles": ["control-plane", "worker"]}},
+            }
+        )
+        plan = Desk.of(spec).plan(bare(spec, swapping))
+        assert {s.host for s in plan if any(c.kind == "swap" for c in s.changes)} == expected
 
 
 def _other_owner(world: World) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from kanae.errors import SudoRefused
+
 
 def confirmed(question: str) -> bool:
     """Ask before harm. Raises UsageError where nobody can answer."""
@@ -15,5 +17,11 @@ def confirmed(question: str) -> bool:
 
 
 def ask_password() -> str:
+    if not sys.stdin.isatty():
+        raise SudoRefused(
+            "sudo",
+            "it wants a password and there is no terminal to ask on",
+            remedy="put it into the variable KANAE_SUDO_PASSWORD",
+        )
     answer: str = click.prompt("sudo password", hide_input=True, err=True)
     return answer

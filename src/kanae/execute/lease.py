@@ -19,9 +19,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kanae.errors import HostError, LeaseHeld
+from kanae.errors import HostError, LeaseHeld, step_failed
 from kanae.execute.context import Reached
 from kanae.spec.models import Role, Spec
+from kanae.transport.protocol import Completed
 
 # A lease that was not renewed for this long belongs to a run that is gone; seconds of uptime.
 STALE = 60
@@ -54,9 +55,12 @@ class Holder:
 
     @classmethod
     def parse(cls, run: str, line: str) -> Holder:
-        """Raises ValueError for a line that `line` did not write."""
-        who, boot, pid, start, since = line.split()
-        return cls(run, who, boot, int(pid), int(start), int(since))
+        """What `line` wrote. Somebody unknown for anything else: held is held."""
+        try:
+            who, boot, pid, start, since = line.rsplit(maxsplit=4)
+            return cls(run, who, boot, int(pid), int(start), int(since))
+        except ValueError:
+            return cls(run or "unknown", "somebody", "", 0, 0, 0)
 
     def gone(self) -> bool:
         """Whether its process ran on this machine, since this boot, and is no more."""
@@ -92,7 +96,10 @@ async def hold(
     async def renew() -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY)
-            others = await _acquire(hosts, keepers, holder, take="")
+            others: Mapping[str, Holder] = {}
+            # A host that cannot renew it now (a full /run) gets another try before it is stale.
+            with contextlib.suppress(HostError):
+                others = await _acquire(hosts, keepers, holder, take="")
             if others and body is not None:
                 lost.extend(others.values())
                 body.cancel()
@@ -144,11 +151,14 @@ printf '%s\\n' "$now" {run} {line} >{_FILE}.new
 mv -f {_FILE}.new {_FILE}
 """
     held: dict[str, Holder] = {}
-    for host, (status, text) in (await _everywhere(hosts, keepers, script)).items():
-        if status == _HELD:
-            other, about, *_ = [*text.splitlines(), "", ""]
-            with contextlib.suppress(ValueError):
-                held[host] = Holder.parse(other, about)
+    for host, done in (await _everywhere(hosts, keepers, script)).items():
+        if done is None:
+            continue
+        if done.status == _HELD:
+            other, about, *_ = [*done.stdout.decode(errors="replace").splitlines(), "", ""]
+            held[host] = Holder.parse(other, about)
+        elif done.status != 0:
+            raise step_failed(host, "take the lease", done.status, done.stderr)
     return held
 
 
@@ -159,15 +169,14 @@ async def _release(hosts: Reached, keepers: Sequence[str], holder: Holder) -> No
 
 async def _everywhere(
     hosts: Reached, keepers: Sequence[str], script: str
-) -> dict[str, tuple[int, str]]:
-    """Exit status and output by host. A host that is lost meanwhile keeps nobody out."""
+) -> dict[str, Completed | None]:
+    """By host. None for a host that is lost meanwhile: it keeps nobody out."""
 
-    async def one(host: str) -> tuple[int, str]:
+    async def one(host: str) -> Completed | None:
         try:
-            done = await hosts[host].run(script, timeout=30)
+            return await hosts[host].run(script, timeout=30)
         except HostError:
-            return 0, ""
-        return done.status, done.stdout.decode(errors="replace")
+            return None
 
     return dict(zip(keepers, await asyncio.gather(*map(one, keepers)), strict=True))
 

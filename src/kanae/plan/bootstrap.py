@@ -79,8 +79,9 @@ def plan(view: View) -> Plan:
     ready = {host: [builders[host].last, certificates[host]] for host in hosts}
     init_needs = {host: [*needs, quorum] for host, needs in ready.items()}
     init = control_plane.plan_init(view, builder, init_needs)
-    joins = control_plane.plan_joins(view, builder, ready, init, [quorum, *balancers])
     reconfigured = control_plane.plan_reconfigure(view, builder, init_needs)
+    # A node joins with what the cluster's ConfigMaps say: they must be the new ones.
+    joins = control_plane.plan_joins(view, builder, ready, init, [quorum, reconfigured, *balancers])
     via = control_plane.first_host(view) if init is not None else view.alive[0]
     network = objects.plan_network(
         view, builder, [init, *(builders[host].last for host in hosts if init is not None)]

@@ -104,7 +104,8 @@ def plan_joins(
     previous: str | None = None
     for host in joining:
         control_plane = Role.CONTROL_PLANE in view.spec.hosts[host].roles
-        clear = _clear(view, builder, host, source) if _half_joined(view, host) else None
+        half = _half_joined(view, host)
+        clear = _clear(view, builder, host, source, init) if half else None
         serial = previous if control_plane and not view.external else None
         kind = "control plane" if control_plane else "worker"
         steps[host] = builder.add(
@@ -137,7 +138,7 @@ def _half_joined(view: View, host: str) -> bool:
     return any(facts.files.get(path) is not None for path in traces)
 
 
-def _clear(view: View, builder: Builder, host: str, via: str) -> str:
+def _clear(view: View, builder: Builder, host: str, via: str, init: str | None) -> str:
     stacked = Role.CONTROL_PLANE in view.spec.hosts[host].roles and not view.external
     peer = f"https://{view.spec.hosts[host].address}:2380" if stacked else ""
     return builder.add(
@@ -146,6 +147,7 @@ def _clear(view: View, builder: Builder, host: str, via: str) -> str:
         "clear",
         "take away what an interrupted join left",
         ClearNode(host, via, peer, str(view.spec.etcd.data_dir)),
+        needs=[init],
         changes=[Change(Verb.DELETE, "node", host, "left by an interrupted join")],
     )
 
@@ -177,8 +179,8 @@ def plan_reconfigure(view: View, builder: Builder, needs: Needs) -> str | None:
 
     Returns the last of them.
     """
-    last: str | None = None
     upload = _upload(view, builder, needs)
+    last = upload
     for host in view.alive:
         facts = view.host(host)
         edited = _edited(facts, MANIFESTS, [_manifest(pod) for pod in STATIC_PODS])
@@ -285,7 +287,7 @@ def plan_etcd_gate(view: View, builder: Builder, steps: Sequence[str | None]) ->
     touched = [step for step in steps if step is not None]
     if not touched or not view.external:
         return None
-    host = view.etcd_hosts[0]
+    host = next(name for name in view.etcd_hosts if name in view.reachable)
     endpoints = tuple(f"https://{view.spec.hosts[name].address}:2379" for name in view.etcd_hosts)
     return builder.add(
         host, "etcd", "quorum", "wait for etcd's quorum", AwaitEtcd(endpoints), needs=touched

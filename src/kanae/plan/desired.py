@@ -30,9 +30,9 @@ from kanae.render.kubelet_config import kubelet_patch
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
-from kanae.resources.system import Modules, Packages, Sysctl
+from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
 from kanae.resources.unit import MARKS, Unit
-from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
+from kanae.spec.models import Balancer, EtcdTopology, Role, Spec, SwapPolicy
 
 NODE_BINARIES = (
     "kubeadm",
@@ -151,6 +151,8 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     if sysctls:
         wishes.append(File(_sysctl_file(spec, host), system.sysctls_file(sysctls)))
         wishes += [Sysctl(setting, value) for setting, value in sysctls.items()]
+    if spec.policies.swap is SwapPolicy.OFF and host in spec.nodes:
+        wishes.append(SwapOff())
     if packages:
         wishes.append(Packages(tuple(packages), tuple(quiet)))
     return tuple(wishes)

@@ -10,7 +10,7 @@ from typing import cast
 
 from kanae.errors import Refused
 from kanae.facts.model import ApiFact
-from kanae.plan.view import CLUSTER, View
+from kanae.plan.view import CLUSTER, RESETTING, View
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
 
 
@@ -23,6 +23,13 @@ def refuse(view: View) -> None:
                 f"{host} belongs to the cluster {owner.strip()!r}, not to {view.spec.name!r}",
                 remedy=f"take it off that cluster first: kanae reset with the spec of {owner!r}",
             )
+    begun = [host for host in view.reachable if view.mark(host, RESETTING) is not None]
+    if begun:
+        raise Refused(
+            f"a reset of {view.spec.name} was interrupted ({', '.join(begun)}): half a cluster "
+            "cannot be built upon",
+            remedy="run kanae reset again, to its end",
+        )
     if not view.alive:
         _unknown(view)
         return

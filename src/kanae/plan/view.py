@@ -19,6 +19,8 @@ MANIFESTS = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wr
 KUBELET = "kubelet"  # fingerprint of kubelet's configuration, then `sha256sum` of config.yaml
 INIT_STARTED = "init-started"  # kubeadm init was begun here; whether it succeeded, JOINED tells
 
+RESETTING = "resetting"  # a reset was begun here and has not ended
+
 
 def shared(spec: Spec, host: str) -> bool:
     """Whether several clusters may use this host: balancers and clients are told apart by name."""

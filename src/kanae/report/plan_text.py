@@ -40,7 +40,10 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    if number == 1:
+        return f"1 {noun}"
+    plural = f"{noun[:-1]}ies" if noun.endswith(("ry", "ty")) else f"{noun}s"
+    return f"{number} {plural}"
 
 
 def _stages(plan: Plan, verbose: bool) -> dict[str, dict[tuple[str, ...], list[str]]]:
@@ -66,7 +69,7 @@ def _step(step: Step, verbose: bool) -> Iterator[str]:
         kinds.setdefault((change.verb, change.kind), []).append(change)
     for (verb, kind), changes in kinds.items():
         if len(changes) > NAMED and not verbose and verb is Verb.CREATE:
-            yield _sign(verb, f"{len(changes)} {kind}s")
+            yield _sign(verb, _count(len(changes), kind))
             continue
         for change in changes:
             detail = f" ({change.detail})" if change.detail else ""

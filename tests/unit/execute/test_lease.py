@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kanae.errors import LeaseHeld
+from kanae.errors import LeaseHeld, StepFailed
 from kanae.execute import lease
 from kanae.spec.load import loads
 from kanae.transport.protocol import Completed, Transport, Upload
@@ -137,3 +137,22 @@ async def test_one_that_is_taken_away_ends_the_body(
 
     with pytest.raises(LeaseHeld):
         await asyncio.wait_for(body(), 30)
+
+
+async def test_a_holder_that_cannot_be_read_is_a_holder_all_the_same(hosts: Hosts) -> None:
+    another(hosts, "r0")
+    for host in hosts.values():
+        assert isinstance(host, Host)
+        stamp = host.file.read_text().splitlines()[0]
+        host.file.write_text(f"{stamp}\nr0\nwritten by hand\n")
+    with pytest.raises(LeaseHeld, match="somebody"):
+        await lease.hold(SPEC, hosts, "r1").__aenter__()
+
+
+async def test_hosts_that_cannot_keep_it_end_the_run(hosts: Hosts) -> None:
+    for host in hosts.values():
+        assert isinstance(host, Host)
+        host.folder.mkdir()
+        (host.folder / "lease.lock").mkdir()
+    with pytest.raises(StepFailed, match="take the lease"):
+        await lease.hold(SPEC, hosts, "r1").__aenter__()

@@ -7,8 +7,10 @@ from kanae.execute.context import StepContext
 from kanae.execute.deeds.guarded import BUSY, LOCK
 from kanae.execute.events import Outcome
 from kanae.plan.deeds import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
+from kanae.plan.view import RESETTING
 from kanae.render import paths as at
 from kanae.resources.model import quote
+from kanae.resources.unit import MARKS
 from kanae.transport.protocol import Upload, must
 
 # Links that kube-proxy, flannel, Weave Net and the bridge plugin make.
@@ -27,7 +29,8 @@ async def stop_node(ctx: StepContext) -> Outcome:
     ctx.deed(StopNode)
     await must(
         ctx.transport(),
-        f"""mkdir -p /run/kanae; exec 9>{LOCK}; flock -w 120 9 || exit {BUSY}
+        f"""mkdir -p /run/kanae {MARKS}; exec 9>{LOCK}; flock -w 120 9 || exit {BUSY}
+touch {MARKS}/{RESETTING}
 systemctl disable -q --now {at.KUBELET} 2>/dev/null
 rm -rf {at.MANIFESTS}
 if systemctl is-active -q {at.CONTAINERD}; then
