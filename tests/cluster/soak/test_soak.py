@@ -142,7 +142,7 @@ def asking(cluster: Made) -> Generator[list[str]]:
                     "-w",
                     "%{http_code}",
                     f"https://{lb}:6440/version",
-                ],  # fmt: skip
+                ],
                 capture_output=True,
                 text=True,
             )
