@@ -1,4 +1,4 @@
-"""A cluster on real lab hosts, made by the commands that a user types.
+"""Clusters on real lab hosts for the tests below here.
 
 The state is in a folder of the test session's own; artifacts and the base root come from the
 user's cache and are built where they are missing. Names and subnets are derived from the example,
@@ -7,165 +7,18 @@ so that the tests do not meet a lab that somebody has up.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made import BUILD_TIMEOUT, EXAMPLES, WORKLOAD, Cluster
 
 from kanae.artifacts import oci
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import Store
-
-WORKLOAD = "kanae.local/workload:1"
-EXAMPLES = Path(__file__).parents[2] / "examples"
-# A build from source with nothing cached, on two cores, and then some.
-BUILD_TIMEOUT = 2400.0
-APPLY_TIMEOUT = 900.0
-
-
-def until(condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
-    """Wait for a condition; fails when it does not come true in time."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.2)
-
-
-@dataclass
-class Cluster:
-    """spec: the file, as written for these tests. state: XDG_STATE_HOME of all its commands."""
-
-    name: str
-    spec: Path
-    state: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_STATE_HOME": str(self.state), "NO_COLOR": "1"}
-
-    def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "kanae", *words]
-
-    def kanae(
-        self, *words: str, status: int | None = 0, timeout: float = APPLY_TIMEOUT, stdin: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        """Run kanae to its end; its exit status must be as said, None for any."""
-        done = subprocess.run(
-            self.argv(*words),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            input=stdin,
-        )
-        assert status is None or done.returncode == status, (
-            f"kanae {' '.join(words)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done
-
-    def apply(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.kanae("apply", str(self.spec), "--yes", *words)
-
-    def edit(self, pattern: str, replacement: str) -> None:
-        """Change the spec file by a regular expression that must fit."""
-        text, count = re.subn(pattern, replacement, self.spec.read_text(), flags=re.MULTILINE)
-        assert count, pattern
-        self.spec.write_text(text)
-
-    def plan(self) -> list[dict[str, Any]]:
-        """The steps that apply would take, as JSON."""
-        return json.loads(self.kanae("plan", str(self.spec), "-o", "json").stdout)["steps"]
-
-    def changes(self) -> list[tuple[str, str, str, str]]:
-        """(host, verb, kind, subject) of everything that apply would change."""
-        return [
-            (step["host"], change["verb"], change["kind"], change["subject"])
-            for step in self.plan()
-            for change in step["changes"]
-        ]
-
-    def on(self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0) -> str:
-        """Run a command on a host by plain ssh, as its root."""
-        own = self.state / "kanae/labs" / self.name / "ssh_config"
-        config = own if own.exists() else self.state / "kanae/clusters" / self.name / "ssh_config"
-        done = subprocess.run(
-            ["ssh", "-F", str(config), host, command],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        assert status is None or done.returncode == status, (
-            f"{host}: {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done.stdout
-
-    @property
-    def journals(self) -> list[Path]:
-        folder = self.state / "kanae/clusters" / self.name / "journal"
-        return sorted(folder.glob("*.jsonl"))
-
-    def start_apply(self) -> Applying:
-        return Applying(self, set(self.journals))
-
-    def kill_apply_when(self, record: str, step: str) -> None:
-        """Start an apply and SIGKILL it as soon as its journal has this record."""
-        with self.start_apply() as applying:
-            applying.wait_for(record, step)
-
-
-class Applying:
-    """An apply in the background; killed at the end of the block if it still runs then."""
-
-    def __init__(self, cluster: Cluster, before: set[Path]) -> None:
-        self._cluster = cluster
-        self._before = before
-        self.process = subprocess.Popen(
-            cluster.argv("apply", str(cluster.spec), "--yes"),
-            env=cluster.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def wait_for(self, record: str, step: str) -> None:
-        """Until the journal has this record; fails when the apply ends before."""
-
-        def written() -> bool:
-            ended = self.process.poll() is not None
-            if any(record in line and f'"{step}"' in line for line in self._lines()):
-                return True
-            if ended:
-                raise AssertionError(f"apply ended early: {self.stderr()}")
-            return False
-
-        until(written, f"{record} of {step}", APPLY_TIMEOUT)
-
-    def _lines(self) -> list[str]:
-        fresh = set(self._cluster.journals) - self._before
-        return [line for journal in fresh for line in journal.read_text().splitlines()]
-
-    def stderr(self) -> str:
-        """What it said, after its end."""
-        return self.process.communicate(timeout=APPLY_TIMEOUT)[1]
-
-    def __enter__(self) -> Applying:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -9,39 +9,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from made import WORKLOAD, Cluster
 
 pytestmark = pytest.mark.lab
 
 MASTERS = ("server1", "server2", "server3")
 NODES = (*MASTERS, "server4")
 PODS_READY = 120
-WORKLOAD = "kanae.local/workload:1"
-
-
-class Made(Protocol):
-    """What conftest's Cluster offers."""
-
-    name: str
-
-    def kanae(self, *words: str, status: int | None = 0, timeout: float = 900.0) -> Any: ...
-    def apply(self, *words: str) -> Any: ...
-    def plan(self) -> list[dict[str, Any]]: ...
-    def changes(self) -> list[tuple[str, str, str, str]]: ...
-    def on(
-        self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0
-    ) -> str: ...
-    def kill_apply_when(self, record: str, step: str) -> None: ...
-    @property
-    def journals(self) -> list[Any]: ...
-    @property
-    def spec(self) -> Any: ...
 
 
 @pytest.fixture(scope="module")
-def cluster(made_cluster: Callable[[str, int], Made]) -> Made:
+def cluster(made_cluster: Callable[[str, int], Cluster]) -> Cluster:
     cluster = made_cluster("reference", 1)
     cluster.kill_apply_when("step-started", "server1/control-plane/init")
     cluster.kill_apply_when("step-ended", "server4/workers/join")
@@ -49,16 +30,16 @@ def cluster(made_cluster: Callable[[str, int], Made]) -> Made:
     return cluster
 
 
-def kubectl(cluster: Made, words: str) -> str:
+def kubectl(cluster: Cluster, words: str) -> str:
     """As a user on the client host, with nothing but what apply put there."""
     return cluster.on("server5", f"kubectl {words}")
 
 
-def kubectl_json(cluster: Made, words: str) -> Any:
+def kubectl_json(cluster: Cluster, words: str) -> Any:
     return json.loads(kubectl(cluster, f"{words} -o json"))
 
 
-def listening(cluster: Made, host: str) -> dict[int, str]:
+def listening(cluster: Cluster, host: str) -> dict[int, str]:
     """Port -> process, as the kernel sees it."""
     lines = cluster.on(host, "ss -Hlntp").splitlines()
     found: dict[int, str] = {}
@@ -69,7 +50,7 @@ def listening(cluster: Made, host: str) -> dict[int, str]:
 
 
 def test_row_1_the_balancer_listens_on_its_own_port_and_reaches_every_api_server(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     assert listening(cluster, "lb")[6440] == "nginx"
     config = cluster.on("lb", f"cat /etc/kanae/balancer-{cluster.name}.cfg")
@@ -80,7 +61,7 @@ def test_row_1_the_balancer_listens_on_its_own_port_and_reaches_every_api_server
         assert answer == "ok"
 
 
-def test_row_2_etcd_has_three_members_run_by_systemd(cluster: Made) -> None:
+def test_row_2_etcd_has_three_members_run_by_systemd(cluster: Cluster) -> None:
     for host in MASTERS:
         assert listening(cluster, host)[2379] == "etcd"
         shown = cluster.on(host, "systemctl show -P ActiveState -P UnitFileState etcd")
@@ -90,7 +71,7 @@ def test_row_2_etcd_has_three_members_run_by_systemd(cluster: Made) -> None:
     assert not any(member.get("isLearner") for member in members)
 
 
-def etcdctl(cluster: Made, words: str, *, status: int = 0, certificates: bool = True) -> str:
+def etcdctl(cluster: Cluster, words: str, *, status: int = 0, certificates: bool = True) -> str:
     pki = "/etc/kubernetes/pki/etcd"
     client = (
         f"--cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key"
@@ -104,7 +85,7 @@ def etcdctl(cluster: Made, words: str, *, status: int = 0, certificates: bool = 
     )
 
 
-def test_row_2_etcd_refuses_a_client_without_a_certificate(cluster: Made) -> None:
+def test_row_2_etcd_refuses_a_client_without_a_certificate(cluster: Cluster) -> None:
     etcdctl(cluster, "get / --prefix --keys-only --limit 1")
     etcdctl(
         cluster,
@@ -115,7 +96,7 @@ def test_row_2_etcd_refuses_a_client_without_a_certificate(cluster: Made) -> Non
 
 
 def test_row_3_the_pinned_version_runs_and_kubelet_started_only_when_configured(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     versions = {
         node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"]
@@ -135,20 +116,20 @@ def test_row_3_the_pinned_version_runs_and_kubelet_started_only_when_configured(
     assert all(cluster.on(host, enabled).split() == ["enabled"] * 2 for host in NODES)
 
 
-def test_row_4_cgroup_driver_of_runtime_and_kubelet_agree(cluster: Made) -> None:
+def test_row_4_cgroup_driver_of_runtime_and_kubelet_agree(cluster: Cluster) -> None:
     for host in NODES:
         kubelet = cluster.on(host, "sed -n 's/^cgroupDriver: //p' /var/lib/kubelet/config.yaml")
         runtime = cluster.on(host, "sed -n 's/ *SystemdCgroup = //p' /etc/containerd/config.toml")
         assert (kubelet.strip() == "systemd") == (runtime.strip() == "true")
 
 
-def test_row_5_the_endpoint_is_the_balancer(cluster: Made) -> None:
+def test_row_5_the_endpoint_is_the_balancer(cluster: Cluster) -> None:
     lb = cluster.on("lb", "hostname -I").split()[0]
     config = kubectl_json(cluster, "-n kube-system get configmap kubeadm-config")
     assert f"controlPlaneEndpoint: {lb}:6440" in config["data"]["ClusterConfiguration"]
 
 
-def test_row_6_static_pods_run_and_the_clients_kubeconfig_is_private(cluster: Made) -> None:
+def test_row_6_static_pods_run_and_the_clients_kubeconfig_is_private(cluster: Cluster) -> None:
     for host in MASTERS:
         files = cluster.on(host, "ls /etc/kubernetes/manifests").split()
         assert files == [
@@ -160,7 +141,7 @@ def test_row_6_static_pods_run_and_the_clients_kubeconfig_is_private(cluster: Ma
 
 
 def test_row_7_pods_and_services_reach_each_other_across_nodes_and_dns_answers(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     objects = {
         "apiVersion": "v1",
@@ -207,7 +188,7 @@ def service(name: str) -> dict[str, Any]:
 
 
 def test_row_8_every_master_has_an_identity_of_its_own_and_no_others_rights(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     subjects: set[str] = set()
     for host in MASTERS:
@@ -223,7 +204,7 @@ def test_row_8_every_master_has_an_identity_of_its_own_and_no_others_rights(
     assert "--enable-admission-plugins=NodeRestriction" in manifest
 
 
-def patched_by(cluster: Made, host: str, node: str) -> int:
+def patched_by(cluster: Cluster, host: str, node: str) -> int:
     """The HTTP status of a PATCH of a Node with the credentials of a host's kubelet. Not by
     kubectl, which reads before it writes: the refused read would hide whether a write is.
     """
@@ -241,7 +222,7 @@ def patched_by(cluster: Made, host: str, node: str) -> int:
     return int(answer)
 
 
-def test_row_9_masters_are_tainted_and_the_worker_is_not(cluster: Made) -> None:
+def test_row_9_masters_are_tainted_and_the_worker_is_not(cluster: Cluster) -> None:
     taints = {
         node["metadata"]["name"]: [t["key"] for t in node["spec"].get("taints", [])]
         for node in kubectl_json(cluster, "get nodes")["items"]
@@ -251,7 +232,7 @@ def test_row_9_masters_are_tainted_and_the_worker_is_not(cluster: Made) -> None:
 
 
 def test_row_10_all_nodes_are_ready_and_the_worker_joined_through_the_balancer(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     for node in kubectl_json(cluster, "get nodes")["items"]:
         ready = [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"]
@@ -262,14 +243,14 @@ def test_row_10_all_nodes_are_ready_and_the_worker_joined_through_the_balancer(
 
 
 def test_row_11_the_clients_kubectl_works_and_the_operator_can_have_the_same(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     assert kubectl(cluster, "auth can-i '*' '*' --all-namespaces").strip() == "yes"
     printed = cluster.kanae("kubeconfig", str(cluster.spec)).stdout
     assert f"current-context: {cluster.name}" in printed
 
 
-def test_the_journal_tells_of_the_kills_and_the_cluster_was_made_once(cluster: Made) -> None:
+def test_the_journal_tells_of_the_kills_and_the_cluster_was_made_once(cluster: Cluster) -> None:
     runs = [journal.read_text() for journal in cluster.journals]
     assert len(runs) == 3
     assert ["run-ended" in run for run in runs] == [False, False, True]
@@ -282,7 +263,7 @@ SECRETS = re.compile(
 )
 
 
-def test_no_secret_is_written_where_others_can_read_it(cluster: Made) -> None:
+def test_no_secret_is_written_where_others_can_read_it(cluster: Cluster) -> None:
     for journal in cluster.journals:
         assert journal.stat().st_mode & 0o777 == 0o600
         assert not SECRETS.search(journal.read_text())
@@ -301,14 +282,14 @@ def test_no_secret_is_written_where_others_can_read_it(cluster: Made) -> None:
         assert not SECRETS.search(cluster.on(host, "ps -eo args"))
 
 
-def test_a_second_apply_finds_nothing_to_do(cluster: Made) -> None:
+def test_a_second_apply_finds_nothing_to_do(cluster: Cluster) -> None:
     assert cluster.plan() == []
     done = cluster.apply()
     assert "nothing to do" in done.stdout
     assert cluster.kanae("plan", str(cluster.spec), "--exit-code").returncode == 0
 
 
-def test_an_edited_balancer_configuration_is_seen_and_repaired_alone(cluster: Made) -> None:
+def test_an_edited_balancer_configuration_is_seen_and_repaired_alone(cluster: Cluster) -> None:
     path = f"/etc/kanae/balancer-{cluster.name}.cfg"
     before = {host: cluster.on(host, "systemctl show -P MainPID containerd") for host in NODES}
     cluster.on("lb", f"echo '# edited' >>{path}")
@@ -322,7 +303,7 @@ def test_an_edited_balancer_configuration_is_seen_and_repaired_alone(cluster: Ma
 
 
 def test_a_removed_taint_and_a_deleted_kube_proxy_are_seen_and_repaired_alone(
-    cluster: Made,
+    cluster: Cluster,
 ) -> None:
     kubectl(cluster, "taint node server2 node-role.kubernetes.io/control-plane-")
     kubectl(cluster, "-n kube-system delete daemonset kube-proxy")
@@ -335,13 +316,13 @@ def test_a_removed_taint_and_a_deleted_kube_proxy_are_seen_and_repaired_alone(
     test_row_9_masters_are_tainted_and_the_worker_is_not(cluster)
 
 
-def test_status_shows_the_whole_cluster(cluster: Made) -> None:
+def test_status_shows_the_whole_cluster(cluster: Cluster) -> None:
     status = json.loads(cluster.kanae("status", str(cluster.spec), "-o", "json").stdout)
     text = json.dumps(status)
     assert all(host in text for host in NODES)
 
 
-def test_reset_takes_it_off_and_a_second_apply_builds_it_again(cluster: Made) -> None:
+def test_reset_takes_it_off_and_a_second_apply_builds_it_again(cluster: Cluster) -> None:
     uid = kubectl_json(cluster, "get namespace kube-system")["metadata"]["uid"]
     refused = cluster.kanae("reset", str(cluster.spec), status=None)
     assert refused.returncode == 2

@@ -352,6 +352,11 @@ def _remove(name: str, folder: Path) -> None:
     known = {h.name: h for h in current.hosts} if current and current.boot == boot_id() else {}
 
     def kill(child: str) -> None:
+        # Each container's overlay syncs this machine's disk when it goes away. What is to be
+        # deleted anyhow need not be written before, so it is deleted under the standing host.
+        with contextlib.suppress(LabError):
+            groups.freeze(f"{top}/{child}")
+            _delete(host.disk(folder, child).folder)
         if child in known:
             host.kill(known[child], groups, f"{top}/{child}")
         else:
@@ -367,9 +372,13 @@ def _remove(name: str, folder: Path) -> None:
         link = guest_config(guest)
         if link.is_symlink() and link.readlink() == SshFiles(folder).config:
             link.unlink()
-    # rm is several times faster than shutil.rmtree on a disk full of container layers.
-    run(["rm", "-rf", str(folder / "hosts"), str(folder)], timeout=600)
+    _delete(folder)
     (record.RUN / name).unlink(missing_ok=True)
+
+
+def _delete(folder: Path) -> None:
+    # rm is several times faster than shutil.rmtree on a disk full of container layers.
+    run(["rm", "-rf", str(folder)], timeout=600)
 
 
 def clean(say: Callable[[str], None]) -> tuple[str, ...]:

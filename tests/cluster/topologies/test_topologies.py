@@ -6,38 +6,21 @@ import json
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from made import WORKLOAD, Cluster
 
 pytestmark = pytest.mark.lab
 
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
-WORKLOAD = "kanae.local/workload:1"
 
 
-class Made(Protocol):
-    """What conftest's Cluster offers."""
-
-    name: str
-
-    def kanae(self, *words: str, status: int | None = 0, timeout: float = 900.0) -> Any: ...
-    def apply(self, *words: str) -> Any: ...
-    def plan(self) -> list[dict[str, Any]]: ...
-    def changes(self) -> list[tuple[str, str, str, str]]: ...
-    def edit(self, pattern: str, replacement: str) -> None: ...
-    def on(
-        self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0
-    ) -> str: ...
-    @property
-    def spec(self) -> Any: ...
-
-
-Make = Callable[..., Made]
+Make = Callable[..., Cluster]
 
 
 @contextmanager
-def built(make: Make, example: str, third: int) -> Generator[Made]:
+def built(make: Make, example: str, third: int) -> Generator[Cluster]:
     """The cluster of an example, taken down at the end so that the next has the machine."""
     cluster = make(example, third)
     cluster.apply()
@@ -46,11 +29,11 @@ def built(make: Make, example: str, third: int) -> Generator[Made]:
     cluster.kanae("lab", "down", cluster.name)
 
 
-def get(cluster: Made, master: str, words: str) -> Any:
+def get(cluster: Cluster, master: str, words: str) -> Any:
     return json.loads(cluster.on(master, f"{KUBECTL} get {words} -o json"))
 
 
-def ready_nodes(cluster: Made, master: str) -> set[str]:
+def ready_nodes(cluster: Cluster, master: str) -> set[str]:
     return {
         node["metadata"]["name"]
         for node in get(cluster, master, "nodes")["items"]
@@ -58,7 +41,7 @@ def ready_nodes(cluster: Made, master: str) -> set[str]:
     }
 
 
-def traffic_flows(cluster: Made, master: str, one: str, other: str) -> None:
+def traffic_flows(cluster: Cluster, master: str, one: str, other: str) -> None:
     """A pod on `one` reaches a pod on `other` by service name."""
     pods = [(f"web-{one}", one), (f"ask-{other}", other)]
     items: list[dict[str, Any]] = [
@@ -98,7 +81,7 @@ def traffic_flows(cluster: Made, master: str, one: str, other: str) -> None:
     assert asked.strip() == f"web-{one}"
 
 
-def etcd_members(cluster: Made, host: str) -> set[str]:
+def etcd_members(cluster: Cluster, host: str) -> set[str]:
     pki = "/etc/kubernetes/pki/etcd"
     listed = cluster.on(
         host,
@@ -109,7 +92,7 @@ def etcd_members(cluster: Made, host: str) -> set[str]:
     return {m["name"] for m in json.loads(listed)["members"] if not m.get("isLearner")}
 
 
-def endpoint_answers(cluster: Made, host: str) -> str:
+def endpoint_answers(cluster: Cluster, host: str) -> str:
     """The endpoint's URL as kubeadm gave it to this host's kubectl, after it said ok."""
     answer = cluster.on(host, f"{KUBECTL} get --raw /readyz --request-timeout=10s")
     assert answer == "ok"
@@ -165,7 +148,7 @@ def test_three_machines_that_are_everything_survive_the_loss_of_one(made_cluster
 
 
 def test_two_clusters_behind_one_balancer_do_not_disturb_each_other(
-    made_clusters: Callable[..., list[Made]],
+    made_clusters: Callable[..., list[Cluster]],
 ) -> None:
     first, second = made_clusters(("two-clusters-a", "two-clusters-b"), 6)
     first.apply()
