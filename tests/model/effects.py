@@ -98,6 +98,9 @@ def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[Non
     if wanted.unit == at.ETCD:
         yield from _start_etcd(world, host, step, verb)
     else:
+        if verb == "restart" and host.active(wanted.unit):
+            host.stop(wanted.unit)
+            yield
         host.start(wanted.unit, verb)
     if wanted.unit == at.KUBELET:
         host.sync_pods()
