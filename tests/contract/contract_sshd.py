@@ -43,9 +43,9 @@ class Sshd:
             sudo=Sudo.NONE,
         )
 
-    def transport(self, **changes: object) -> SshTransport:
+    def transport(self, *, run_id: str = "run", **changes: object) -> SshTransport:
         reach = replace(self.reach, **changes)  # pyright: ignore[reportArgumentType]  # by name
-        return SshTransport(reach, jumps=Jumps())
+        return SshTransport(reach, jumps=Jumps(), run_id=run_id)
 
     async def raw(self, command: str, data: bytes) -> bytes:
         """Standard output of a command line, by the system's own ssh client."""

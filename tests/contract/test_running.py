@@ -12,7 +12,9 @@ import pytest
 from contract_sshd import Sshd
 
 from kanae.errors import ConnectError, ConnectionLost, StepTimedOut
+from kanae.spec.models import Spec
 from kanae.transport.connect import KEEPALIVE, KEEPALIVE_MISSED
+from kanae.transport.fleet import Fleet
 from kanae.transport.remote import MARK
 from kanae.transport.ssh import SshTransport
 
@@ -158,3 +160,39 @@ async def test_a_host_that_stays_away_is_a_connect_error(sshd: Sshd) -> None:
     transport = sshd.transport(port=1)
     with pytest.raises(ConnectError, match="refused"):
         await transport.run("true")
+
+
+async def test_what_another_run_left_is_given_time_and_then_ended(
+    sshd: Sshd, tmp_path: Path
+) -> None:
+    dead, other = sshd.transport(run_id="dead"), sshd.transport(run_id="other")
+    for name in ("patient", "endless", "foreign"):
+        (tmp_path / name).mkdir()
+    ended = tmp_path / "ended"
+    works = [
+        await _begun(dead, tmp_path / "patient", f"sleep 1; touch {ended}"),
+        await _begun(dead, tmp_path / "endless", "setsid sleep 77"),
+        await _begun(other, tmp_path / "foreign", "sleep 78"),
+    ]
+    sshd.cut()
+    await asyncio.gather(*works, return_exceptions=True)
+    spec = Spec.model_validate(
+        {
+            "name": "one",
+            "kubernetes": "1.37.2",
+            "ssh": {
+                "user": "root",
+                "port": sshd.port,
+                "key": str(sshd.folder / "id"),
+                "known_hosts": str(sshd.folder / "known_hosts"),
+            },
+            "hosts": {"m1": {"address": "127.0.0.1", "roles": ["control-plane"]}},
+        }
+    )
+    async with Fleet(spec, run_id="new") as fleet:
+        await fleet.settle("dead", grace=3)
+        assert ended.exists()
+        assert _marked(dead.mark) == []
+        assert _marked(other.mark) != []
+        await fleet.settle("other")
+        assert _marked(other.mark) == []

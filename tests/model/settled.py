@@ -13,7 +13,8 @@ from kanae.render.kubelet_config import kubelet_configuration
 from kanae.resources.unit import MARKS
 from kanae.spec.models import Role
 
-from .effects import STATIC_PODS, kubelet_config, manifest
+from .effects.base import STATIC_PODS
+from .effects.node import kubelet_config, manifest
 from .world import World
 
 

@@ -24,7 +24,8 @@ from kanae.plan.model import Deed, Plan
 from kanae.plan.reset import reset as plan_reset
 from kanae.transport.protocol import Completed, Transport, Upload
 
-from .effects import EFFECTS, Effects
+from .effects import EFFECTS
+from .effects.base import Effects
 from .world import World
 
 # Their programs outlive the connection that started them (see `execute.deeds.guarded`).

@@ -16,7 +16,7 @@ from kanae.errors import Refused
 from kanae.plan.view import CLUSTER, RESETTING
 from kanae.render import paths as at
 from kanae.resources.unit import MARKS
-from kanae.spec.models import Spec
+from kanae.spec.models import Role, Spec
 
 from .fixtures import V2, Desk, bare, document_of, example
 from .simulator import Simulator
@@ -113,6 +113,47 @@ def test_api_servers_are_changed_one_at_a_time(built: Callable[[str], Simulator]
     assert [step.host for step in steps] == list(MASTERS)
     for before, after in pairwise(steps):
         assert f"{before.host}/control-plane/ready" in after.needs
+
+
+@pytest.mark.parametrize("name", ["reference", "dedicated-etcd"])
+def test_etcd_balancers_are_restarted_one_at_a_time(
+    built: Callable[[str], Simulator], name: str
+) -> None:
+    sim = built(name)
+    masters = sim.world.spec.having(Role.CONTROL_PLANE)
+    for host in masters:
+        sim.world.hosts[host].write(at.ETCD_BALANCER_UNIT, "as an older kanae wrote it")
+    steps = [step for step in sim.plan() if step.id.endswith("etcd/converge")]
+    assert [step.host for step in steps] == list(masters)
+    for before, after in pairwise(steps):
+        assert f"{before.host}/etcd/api-ready" in after.needs
+    sim.converge()
+    assert sim.world.violations == []
+
+
+def test_balancers_that_run_are_restarted_one_at_a_time(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("vip")
+    unit = at.balancer_unit("vip")
+    for host in sim.world.spec.having(Role.LOAD_BALANCER):
+        sim.world.hosts[host].write(f"{at.UNITS}/{unit}", "as an older kanae wrote it")
+    first, second = [step for step in sim.plan() if step.id.endswith("balancer/converge")]
+    assert first.id in second.needs
+
+
+def test_members_that_stopped_are_started_together_before_one_that_runs_is_touched(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("reference")
+    for host in MASTERS[:2]:
+        sim.world.hosts[host].stop(at.ETCD)
+    sim.world.hosts["server3"].write(at.ETCD_UNIT, "as an older kanae wrote it")
+    steps = sim.plan().by_id()
+    assert not steps["server2/etcd/converge"].needs
+    assert "server1/etcd/started" in steps["server3/etcd/converge"].needs
+    sim.world.quorate = False
+    sim.converge()
 
 
 @pytest.mark.parametrize("name", ["vip", "reference"])

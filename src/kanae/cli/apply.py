@@ -11,6 +11,7 @@ from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.session import Session, arches
 from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
+from kanae.facts.model import Facts
 from kanae.report.plan_text import plan_text
 from kanae.transport.fleet import Fleet
 
@@ -45,10 +46,7 @@ async def _apply(
     """Whether anything was to be done."""
     run = new_run_id()
     async with Fleet(session.spec, run_id=run, password=ask_password) as fleet:
-        facts = await session.survey(fleet)
-        if facts.unreachable:
-            host, why = next(iter(facts.unreachable.items()))
-            raise ConnectError(host, why.removeprefix(f"{host}: "))
+        facts = await _survey(session, fleet)
         artifacts = session.lookup(arches(facts))
         plan = session.plan(facts, artifacts)
         if plan.empty:
@@ -67,10 +65,27 @@ async def _apply(
         click.echo(plan_text(plan, verbose=verbose), err=True)
         if not yes and not confirmed(f"Apply this to {session.spec.name}?"):
             raise click.Abort
-        async with hold(session.spec, fleet, run, break_lease=break_lease):
+        async with hold(session.spec, fleet, run, break_lease=break_lease) as inherited:
+            if inherited:
+                # Commands of an earlier run may have ended since the hosts were asked.
+                shown, plan = plan, session.plan(await _survey(session, fleet), artifacts)
+                if plan != shown:
+                    click.echo("an earlier run went on until now; what is left:", err=True)
+                    click.echo(plan_text(plan, verbose=verbose), err=True)
+                    if not yes and not confirmed(f"Apply this to {session.spec.name}?"):
+                        raise click.Abort
             await carry_out(session, fleet, plan, run, artifacts)
             await save(session.spec, fleet)
     return True
+
+
+async def _survey(session: Session, fleet: Fleet) -> Facts:
+    """Facts of all hosts. Raises ConnectError when one does not answer."""
+    facts = await session.survey(fleet)
+    if facts.unreachable:
+        host, why = next(iter(facts.unreachable.items()))
+        raise ConnectError(host, why.removeprefix(f"{host}: "))
+    return facts
 
 
 def _how_to_use(cluster: str, spec: Path) -> str:

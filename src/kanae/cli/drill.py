@@ -195,9 +195,9 @@ class _Drills:
             self._check(scenario, hosts, facts)
             if not self._yes:
                 self._confirm(scenario, hosts, repeat)
-            async with hold(spec, fleet, run, break_lease=break_lease):
+            async with hold(spec, fleet, run, break_lease=break_lease) as inherited:
                 for turn in range(repeat):
-                    if turn:
+                    if turn or inherited:
                         facts = await self._session.survey(fleet)
                         hosts = safety.choose(scenario, spec, facts, target, turn)
                         self._check(scenario, hosts, facts)

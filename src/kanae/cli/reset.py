@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +14,8 @@ from kanae.cli.session import Session, arches
 from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
 from kanae.execute.lease import hold
+from kanae.facts.model import Facts
+from kanae.plan.model import Plan
 from kanae.plan.reset import reset
 from kanae.report.plan_text import plan_text
 from kanae.transport.fleet import Fleet
@@ -66,21 +67,28 @@ async def _reset(
     async with Fleet(
         session.spec, run_id=run, password=ask_password, tolerant=skip_unreachable
     ) as fleet:
-        facts = await session.survey(fleet)
-        if facts.unreachable and not skip_unreachable:
-            host, why = next(iter(facts.unreachable.items()))
-            raise ConnectError(
-                host, why.removeprefix(f"{host}: "), remedy="or say --skip-unreachable"
-            )
-        artifacts = session.lookup(arches(facts))
-        plan = reset(session.view(facts, artifacts), keep_artifacts=keep_artifacts)
+
+        async def ask() -> tuple[Facts, Plan]:
+            facts = await session.survey(fleet)
+            if facts.unreachable and not skip_unreachable:
+                host, why = next(iter(facts.unreachable.items()))
+                raise ConnectError(
+                    host, why.removeprefix(f"{host}: "), remedy="or say --skip-unreachable"
+                )
+            view = session.view(facts, session.lookup(arches(facts)))
+            return facts, reset(view, keep_artifacts=keep_artifacts)
+
+        facts, plan = await ask()
         if plan.empty:
             click.echo(f"{name}: nothing to do, no host of the spec belongs to this cluster")
             return
         click.echo(plan_text(plan, verbose=verbose), err=True)
         if not yes and not confirmed(f"Remove the cluster {name} and all that is in it?"):
             raise click.Abort
-        async with hold(session.spec, fleet, run, break_lease=break_lease):
-            await carry_out(session, fleet, replace(plan), run, artifacts)
+        async with hold(session.spec, fleet, run, break_lease=break_lease) as inherited:
+            if inherited:
+                # An earlier run may have made more hosts the cluster's since they were asked.
+                facts, plan = await ask()
+            await carry_out(session, fleet, plan, run, {})
     (paths.cluster_dir(name) / "kubeconfig").unlink(missing_ok=True)
     click.echo(f"{name} is gone from {', '.join(host for host in facts.hosts)}", err=True)

@@ -4,6 +4,11 @@ The lease is a file in /run/kanae on every control-plane and etcd host, so it wo
 a cluster, costs one round trip, and is gone when a host reboots. It is renewed while a run lasts.
 Whether it is stale is judged by the host's own uptime, so that no clocks need to agree. A run whose
 process is dead on this very machine is known to be over, and its lease is taken at once.
+
+Commands on hosts outlive the operator who started them. So the lease also names the runs before
+this one that did not end well, and whoever takes it sees to it that nothing of theirs still runs on
+any host before he acts. That record lasts until it has been done, through any number of operators
+who die in between.
 """
 
 from __future__ import annotations
@@ -12,12 +17,14 @@ import asyncio
 import contextlib
 import getpass
 import os
+import re
 import shlex
 import socket
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from kanae.errors import HostError, LeaseHeld, step_failed
 from kanae.execute.context import Reached
@@ -27,14 +34,31 @@ from kanae.transport.protocol import Completed
 # A lease that was not renewed for this long belongs to a run that is gone; seconds of uptime.
 STALE = 60
 RENEW_EVERY = 15.0
+# What an earlier run left on hosts gets this long to end by itself: half an installation of
+# packages is worse than a late one. Seconds.
+SETTLE = 60.0
 _HELD = 3
+# A run id as `execute.journal` makes them; anything else was written by hand and marks no command.
+_RUN = re.compile(r"[A-Za-z0-9.-]+")
 _FILE = "/run/kanae/lease"
 _HEAD = f"""set -eu; umask 077; mkdir -p /run/kanae
 exec 9>{_FILE}.lock; flock 9
 read -r now _ </proc/uptime; now=${{now%.*}}
-holder=; stamp=0
-if [ -s {_FILE} ]; then {{ read -r stamp; read -r holder; read -r about; }} <{_FILE}; fi
+holder= about= before= stamp=0
+if [ -s {_FILE} ]; then
+  {{ read -r stamp; read -r holder; read -r about; read -r before || :; }} <{_FILE}
+fi
+write() {{ printf '%s\\n' "$@" >{_FILE}.new; mv -f {_FILE}.new {_FILE}; }}
 """
+
+
+class Keepers(Reached, Protocol):
+    """Hosts that keep a lease; `kanae.transport.fleet.Fleet` is one."""
+
+    async def settle(self, run: str, *, grace: float) -> None:
+        """See to it that no command of another run still runs on any host: they get `grace`
+        seconds to end by themselves. Raises HostError for a host that cannot be asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,53 +97,110 @@ def me(run: str) -> Holder:
     return Holder(run, who, _boot(), pid, _start_of(pid) or 0, int(time.time()))
 
 
-@contextlib.asynccontextmanager
-async def hold(
-    spec: Spec, hosts: Reached, run: str, *, break_lease: bool = False
-) -> AsyncGenerator[None]:
-    """Hold the lease of a cluster while the body runs.
-
-    Raises LeaseHeld when somebody else has it, also when it is taken away during the body.
+@dataclass(slots=True)
+class _Lease:
+    """One operator's hold on a cluster. before: runs of which something may still run on hosts;
+    living: those of them whose process may live. lost: who has taken it away.
     """
-    holder = me(run)
-    keepers = spec.having(Role.CONTROL_PLANE, Role.ETCD)
-    held = await _acquire(hosts, keepers, holder, take="*" if break_lease else "")
-    dead = [other for other in held.values() if other.gone()]
-    if dead:
-        held = await _acquire(hosts, list(held), holder, take=dead[0].run)
-    if held:
-        await _release(hosts, keepers, holder)
-        raise _refusal(spec.name, next(iter(held.values())))
-    body = asyncio.current_task()
-    lost: list[Holder] = []
 
-    async def renew() -> None:
+    hosts: Keepers
+    cluster: str
+    keepers: Sequence[str]
+    holder: Holder
+    before: set[str] = field(default_factory=set[str])
+    living: set[str] = field(default_factory=set[str])
+    lost: list[Holder] = field(default_factory=list[Holder])
+
+    async def take(self, *, break_lease: bool) -> None:
+        held = await self.acquire(self.keepers)
+        self.living = {other.run for other in held.values() if not other.gone()}
+        if held and (break_lease or not self.living):
+            held = await self.acquire(list(held), take={other.run for other in held.values()})
+        if held:
+            await self.release(well=not self.before)
+            raise _refusal(self.cluster, min(held.values(), key=Holder.gone))
+
+    async def acquire(
+        self, keepers: Sequence[str], *, take: Collection[str] = ()
+    ) -> Mapping[str, Holder]:
+        """Take or renew it on these hosts; those that somebody else has it on.
+
+        take: run ids whose lease may be taken though it is fresh.
+        """
+        done = await _acquire(self.hosts, keepers, self.holder, take=take, before=self.before)
+        held: dict[str, Holder] = {}
+        for host, one in done.items():
+            if one.status == _HELD:
+                other, about, *_ = [*one.stdout.decode(errors="replace").splitlines(), "", ""]
+                held[host] = Holder.parse(other, about)
+            elif one.status == 0:
+                self.before.update(one.stdout.decode(errors="replace").split())
+            else:
+                raise step_failed(host, "take the lease", one.status, one.stderr)
+        return held
+
+    async def settle(self) -> bool:
+        """End what earlier runs left on hosts. Whether there were any such runs."""
+        found = sorted(filter(_RUN.fullmatch, self.before))
+        await asyncio.gather(*(self.hosts.settle(run, grace=SETTLE) for run in found))
+        if self.living:
+            # It learns at its next renewal that it was deposed, and may begin commands until then.
+            await asyncio.sleep(RENEW_EVERY)
+            await asyncio.gather(*(self.hosts.settle(run, grace=SETTLE) for run in found))
+        self.before.clear()
+        return bool(found)
+
+    async def renew(self, body: asyncio.Task[object] | None) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             others: Mapping[str, Holder] = {}
             # A host that cannot renew it now (a full /run) gets another try before it is stale.
             with contextlib.suppress(HostError):
-                others = await _acquire(hosts, keepers, holder, take="")
+                others = await self.acquire(self.keepers)
             if others and body is not None:
-                lost.extend(others.values())
+                self.lost.extend(others.values())
                 body.cancel()
                 return
 
-    renewal = asyncio.create_task(renew())
+    async def release(self, *, well: bool) -> None:
+        """well: nothing of this run, or of those before it, can still run on a host."""
+        runs = " ".join(sorted({*self.before, self.holder.run}))
+        free = f"rm -f {_FILE}" if well else f'write 0 "" "" {shlex.quote(runs)}'
+        script = f'{_HEAD}[ "$holder" != {shlex.quote(self.holder.run)} ] || {free}'
+        await _everywhere(self.hosts, self.keepers, script)
+
+
+@contextlib.asynccontextmanager
+async def hold(
+    spec: Spec, hosts: Keepers, run: str, *, break_lease: bool = False
+) -> AsyncGenerator[bool]:
+    """Hold the lease of a cluster while the body runs.
+
+    The body is given whether an earlier run did not end well. Nothing of it runs any more, but
+    what was asked of the hosts before has to be asked again.
+
+    Raises LeaseHeld when somebody else has it, also when it is taken away during the body.
+    """
+    body = asyncio.current_task()
+    lease = _Lease(hosts, spec.name, spec.having(Role.CONTROL_PLANE, Role.ETCD), me(run))
+    await lease.take(break_lease=break_lease)
+    renewal = asyncio.create_task(lease.renew(body))
+    well = False
     try:
-        yield
+        yield await lease.settle()
         # A plan that runs takes the cancellation as a wish to stop, and ends normally.
-        if lost:
-            raise _refusal(spec.name, lost[0])
+        if lease.lost:
+            raise _refusal(spec.name, lease.lost[0])
+        well = True
     except asyncio.CancelledError:
-        if lost and body is not None:
+        if lease.lost and body is not None:
             body.uncancel()
-            raise _refusal(spec.name, lost[0]) from None
+            raise _refusal(spec.name, lease.lost[0]) from None
         raise
     finally:
         renewal.cancel()
         await asyncio.gather(renewal, return_exceptions=True)
-        await _release(hosts, keepers, holder)
+        await lease.release(well=well)
 
 
 def _refusal(cluster: str, other: Holder) -> LeaseHeld:
@@ -133,38 +214,31 @@ def _refusal(cluster: str, other: Holder) -> LeaseHeld:
 
 
 async def _acquire(
-    hosts: Reached, keepers: Sequence[str], holder: Holder, *, take: str
-) -> Mapping[str, Holder]:
-    """Take or renew the lease on all keepers; those that somebody else has it on.
-
-    take: run id of a lease that may be taken though it is fresh; "*" for any.
+    hosts: Reached,
+    keepers: Sequence[str],
+    holder: Holder,
+    *,
+    take: Collection[str],
+    before: Collection[str],
+) -> Mapping[str, Completed]:
+    """By host: status _HELD with the holder's two lines, or 0 with the runs before this one of
+    which something may still run. before: what is to be on record of them from a renewal on.
     """
     run, line = shlex.quote(holder.run), shlex.quote(holder.line())
     script = f"""{_HEAD}
 if [ -n "$holder" ] && [ "$holder" != {run} ] && [ $((now - stamp)) -lt {STALE} ]; then
-  case {shlex.quote(take)} in
-  '*'|"$holder") ;;
+  case {shlex.quote(f" {' '.join(sorted(take))} ")} in
+  *" $holder "*) ;;
   *) echo "$holder"; echo "$about"; exit {_HELD} ;;
   esac
 fi
-printf '%s\\n' "$now" {run} {line} >{_FILE}.new
-mv -f {_FILE}.new {_FILE}
+if [ "$holder" = {run} ]; then before={shlex.quote(" ".join(sorted(before)))}
+else before="$before $holder"; fi
+write "$now" {run} {line} "$before"
+echo "$before"
 """
-    held: dict[str, Holder] = {}
-    for host, done in (await _everywhere(hosts, keepers, script)).items():
-        if done is None:
-            continue
-        if done.status == _HELD:
-            other, about, *_ = [*done.stdout.decode(errors="replace").splitlines(), "", ""]
-            held[host] = Holder.parse(other, about)
-        elif done.status != 0:
-            raise step_failed(host, "take the lease", done.status, done.stderr)
-    return held
-
-
-async def _release(hosts: Reached, keepers: Sequence[str], holder: Holder) -> None:
-    script = f'{_HEAD}[ "$holder" != {shlex.quote(holder.run)} ] || rm -f {_FILE}'
-    await _everywhere(hosts, keepers, script)
+    done = await _everywhere(hosts, keepers, script)
+    return {host: one for host, one in done.items() if one is not None}
 
 
 async def _everywhere(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kanae.facts.model import ObjectKey, Query
-from kanae.plan import control_plane, nodes, objects, pki, refusals
+from kanae.plan import control_plane, etcd, nodes, objects, pki, refusals
 from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.client import client_query, plan_clients
-from kanae.plan.deeds import AwaitEtcd
 from kanae.plan.desired import TYPICAL, Site, Stages, stages
 from kanae.plan.model import Plan
 from kanae.plan.view import View
@@ -66,12 +65,9 @@ def plan(view: View) -> Plan:
     for host in hosts:
         _prepare(builders[host], want[host])
     certificates = pki.plan_pki(view, builder, hosts)
-    etcd = _etcd(view, builder, builders, want, certificates)
-    quorum = control_plane.plan_etcd_gate(view, builder, etcd)
-    balancers = [
-        builders[host].converge("balancer", "load balancer", want[host].balancer, want[host].units)
-        for host in hosts
-    ]
+    steps = etcd.plan_etcd(view, builder, builders, want, certificates)
+    quorum = etcd.plan_etcd_gate(view, builder, steps)
+    balancers = _balancers(view, builders, want)
     for host in hosts:
         builders[host].converge(
             "kubernetes", "kubeadm's configuration", want[host].kubernetes, want[host].units
@@ -112,40 +108,24 @@ def _folders(want: Stages) -> int:
     return sum(1 for resource in want.binaries if resource.kind == "directory")
 
 
-def _etcd(
-    view: View,
-    builder: Builder,
-    builders: dict[str, HostBuilder],
-    want: dict[str, Stages],
-    certificates: dict[str, str | None],
+def _balancers(
+    view: View, builders: Mapping[str, HostBuilder], want: Mapping[str, Stages]
 ) -> list[str | None]:
-    """Members start together in a new cluster; in a living one they change one at a time, each
-    waiting for quorum before the next is touched.
-    """
-    living = any(
-        (unit := view.host(host).units.get("etcd.service")) is not None and unit.active == "active"
-        for host in view.reachable
-    )
-    endpoints = tuple(f"https://{view.spec.hosts[name].address}:2379" for name in view.etcd_hosts)
+    """Balancers that run change one after another, so that the endpoint is always answered."""
+    unit = at.balancer_unit(view.spec.name)
     steps: list[str | None] = []
     previous: str | None = None
     for host in view.reachable:
+        fact = view.host(host).units.get(unit)
+        runs = fact is not None and fact.active == "active"
         step = builders[host].converge(
-            "etcd",
-            "etcd",
-            want[host].etcd,
+            "balancer",
+            "load balancer",
+            want[host].balancer,
             want[host].units,
-            needs=[certificates[host], previous],
+            needs=[previous if runs else None],
         )
-        if step is not None and living and Role.ETCD in view.spec.hosts[host].roles:
-            previous = builder.add(
-                host,
-                "etcd",
-                "member-healthy",
-                "wait for etcd's quorum",
-                AwaitEtcd(endpoints),
-                needs=[step],
-            )
-            builders[host].last = previous
+        if step is not None and runs:
+            previous = step
         steps.append(step)
     return steps

@@ -9,7 +9,6 @@ from kanae.facts.model import HostFacts
 from kanae.plan.builder import Builder
 from kanae.plan.deeds import (
     AwaitApi,
-    AwaitEtcd,
     ClearNode,
     KubeadmInit,
     KubeadmJoin,
@@ -279,16 +278,4 @@ def _upload(view: View, builder: Builder, needs: Needs) -> str | None:
         UploadConfig(to_yaml(documents)),
         needs=needs.get(host, ()),
         changes=changes,
-    )
-
-
-def plan_etcd_gate(view: View, builder: Builder, steps: Sequence[str | None]) -> str | None:
-    """Wait for quorum when any member was touched; None when none was."""
-    touched = [step for step in steps if step is not None]
-    if not touched or not view.external:
-        return None
-    host = next(name for name in view.etcd_hosts if name in view.reachable)
-    endpoints = tuple(f"https://{view.spec.hosts[name].address}:2379" for name in view.etcd_hosts)
-    return builder.add(
-        host, "etcd", "quorum", "wait for etcd's quorum", AwaitEtcd(endpoints), needs=touched
     )

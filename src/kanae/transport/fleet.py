@@ -138,6 +138,16 @@ class Fleet:
             else:
                 return
 
+    async def settle(self, run: str, *, grace: float = 0.0) -> None:
+        """See to it that no command of another run still runs on any host that is connected: they
+        get `grace` seconds to end by themselves. Raises HostError for the first that cannot be
+        asked.
+        """
+        mark = f"{run}/"
+        settled = await self.each(lambda transport: transport.leftovers(grace=grace, mark=mark))
+        for error in settled.failed.values():
+            raise error
+
     async def each(self, deed: Callable[[SshTransport], Awaitable[T]]) -> Gathered[T]:
         """Do something on every host, as many at once as the spec's policy allows."""
         return await gather(self._transports, deed, self.spec.policies.parallel_hosts)

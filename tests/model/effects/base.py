@@ -1,0 +1,46 @@
+"""What the effects of all deeds share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from copy import deepcopy
+from functools import cache
+from typing import Final, cast
+
+from ruamel.yaml import YAML
+
+from kanae.errors import StepFailed
+from kanae.execute.events import Outcome
+from kanae.plan.model import Step
+from kanae.render import paths as at
+from kanae.spec.models import Role
+
+from ..world import API_SERVER, Object, World
+
+Effects = Generator[None, None, Outcome]
+STATIC_PODS: Final = (API_SERVER, "kube-controller-manager", "kube-scheduler")
+MEMBER: Final = "/var/lib/etcd/member"
+
+
+def documents(config: str) -> dict[str, Object]:
+    """kubeadm's documents by kind."""
+    return deepcopy(_documents(config))
+
+
+@cache
+def _documents(config: str) -> dict[str, Object]:
+    yaml = YAML(typ="safe", pure=True)
+    loaded = cast("list[Object]", list(yaml.load_all(config)))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]  # untyped
+    return {str(each["kind"]): each for each in loaded}
+
+
+def failed(step: Step, why: str) -> StepFailed:
+    return StepFailed(step.host or "", type(step.deed).__name__, 1, why)
+
+
+def require_api(world: World, step: Step) -> None:
+    host = world.hosts[step.host or ""]
+    if not host.has(at.ADMIN_CONF) and Role.CONTROL_PLANE in world.spec.hosts[host.name].roles:
+        raise failed(step, f"no {at.ADMIN_CONF}")
+    if not world.endpoint_answers():
+        raise failed(step, "the API does not answer")

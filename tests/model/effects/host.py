@@ -1,0 +1,114 @@
+"""Resources, binaries and images of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kanae.execute.events import Outcome
+from kanae.plan import deeds
+from kanae.plan.model import Step
+from kanae.render import paths as at
+from kanae.resources.artifact import Binary
+from kanae.resources.file import Absent, Directory
+from kanae.resources.model import Content, Resource
+from kanae.resources.system import Modules, Packages, Sysctl
+from kanae.resources.unit import MARKS, Unit
+
+from ..machine import SimFile, SimHost
+from ..world import World
+from .base import MEMBER, Effects, failed
+
+
+def converge(world: World, step: Step, deed: deeds.Converge) -> Effects:
+    host = world.hosts[step.host or ""]
+    contents = [*deed.marks, *(each for res in deed.resources for each in res.uploads())]
+    yield from upload(host, contents)
+    if any(content.path.startswith(f"{at.UNITS}/") for content in contents):
+        host.daemon_reload()
+        yield
+    for resource in deed.resources:
+        yield from _apply(world, host, step, resource)
+    return Outcome.CHANGED
+
+
+def upload(host: SimHost, contents: list[Content]) -> Iterator[None]:
+    for content in contents:
+        host.write(content.path, content.text, content.mode, content.owner)
+        yield
+
+
+def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Iterator[None]:
+    match resource:
+        case Directory():
+            host.files[resource.path] = SimFile("directory", "", resource.mode, resource.owner)
+        case Absent():
+            host.remove(resource.path)
+        case Sysctl():
+            host.sysctls[resource.setting] = resource.value
+        case Packages():
+            host.packages |= set(resource.names)
+        case Modules():
+            pass
+        case Unit():
+            yield from _unit(world, host, step, resource)
+        case _:
+            return
+    yield
+
+
+def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[None]:
+    host.enable(wanted.unit)
+    yield
+    if not wanted.running:
+        return
+    restart, reload = (f"{MARKS}/{act}-{wanted.unit}" for act in ("restart", "reload"))
+    verb = "restart" if host.has(restart) else "reload" if host.has(reload) else "start"
+    if wanted.unit == at.ETCD:
+        yield from _start_etcd(world, host, step, verb)
+    else:
+        if verb == "restart" and host.active(wanted.unit):
+            host.stop(wanted.unit)
+            yield
+        host.start(wanted.unit, verb)
+    if wanted.unit == at.KUBELET:
+        host.sync_pods()
+    yield
+    host.remove(restart)
+    host.remove(reload)
+
+
+def _start_etcd(world: World, host: SimHost, step: Step, verb: str) -> Iterator[None]:
+    for leaf in (at.ETCD_SERVER, at.ETCD_PEER):
+        if not world.serves_with(host.name, leaf, at.ETCD_CA):
+            raise failed(step, f"etcd: {leaf} is missing or not of this cluster's authority")
+    if not host.has(MEMBER) and host.name in world.members:
+        world.violations.append(f"etcd of {host.name} starts empty and was a member before")
+    world.members[host.name] = True
+    if verb == "restart" and host.active(at.ETCD):
+        host.stop(at.ETCD)
+        yield
+    host.start(at.ETCD, verb)
+    host.folder(MEMBER, 0o700)
+
+
+def binaries(world: World, step: Step, deed: deeds.DeliverBinaries) -> Effects:
+    host = world.hosts[step.host or ""]
+    yield from upload(host, list(deed.marks))
+    for binary in deed.binaries:
+        host.files[binary.path] = binary_file(binary)
+        yield
+    return Outcome.CHANGED
+
+
+def binary_file(binary: Binary) -> SimFile:
+    return SimFile("file", "", 0o755, "root:root", binary.digest.removeprefix("sha256:"))
+
+
+def images(world: World, step: Step, deed: deeds.LoadImages) -> Effects:
+    host = world.hosts[step.host or ""]
+    if not host.active(at.CONTAINERD):
+        raise failed(step, "ctr: cannot connect to containerd")
+    for image in deed.images:
+        host.images[image.reference] = image.digest
+        yield
+    return Outcome.CHANGED

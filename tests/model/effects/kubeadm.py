@@ -1,0 +1,154 @@
+"""`kubeadm init` and `kubeadm join`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from kanae.execute.events import Outcome
+from kanae.plan import deeds
+from kanae.plan.model import Step
+from kanae.plan.objects import ADDONS
+from kanae.plan.view import INIT_STARTED, JOINED
+from kanae.render import paths as at
+from kanae.render.documents import to_yaml
+from kanae.render.kubeadm import CONFIG_MAPS, held
+
+from ..machine import SimHost
+from ..world import Object, World
+from .base import MEMBER, Effects, documents, failed
+from .node import (
+    admin_conf,
+    preflight,
+    record_kubelet,
+    record_manifests,
+    start_kubelet,
+    write_manifests,
+)
+
+
+def register(world: World, host: str, config: Object) -> None:
+    registration = config["nodeRegistration"]
+    world.nodes.setdefault(
+        host,
+        {
+            "metadata": {"name": host, "labels": {"kubernetes.io/hostname": host}},
+            "spec": {"taints": list(registration["taints"])},
+        },
+    )
+
+
+def init(world: World, step: Step, deed: deeds.KubeadmInit) -> Effects:
+    name = step.host or ""
+    host, docs = world.hosts[name], documents(deed.config)
+    if host.marked(JOINED):
+        yield
+        return Outcome.OK
+    host.mark(INIT_STARTED)
+    yield
+    preflight(world, step, host, deed.resume, control_plane=True)
+    config = docs["ClusterConfiguration"]
+    for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF, at.KUBELET_CONF):
+        host.write(path, admin_conf(name), 0o600)
+        yield
+    yield from start_kubelet(host, docs["KubeletConfiguration"])
+    yield from write_manifests(world, host, config)
+    if not world.external:
+        host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
+        host.folder(MEMBER, 0o700)
+        world.members.setdefault(name, True)
+        host.sync_pods()
+        yield
+    if not world.api_ready(name) or not world.endpoint_answers():
+        raise failed(step, "context deadline exceeded")
+    yield from store_config(world, docs)
+    register(world, name, docs["InitConfiguration"])
+    yield
+    for addon in ADDONS:
+        yield from put_addon(world, addon, docs)
+
+    def joined() -> None:
+        world.inits[name] = world.inits.get(name, 0) + 1
+
+    yield from _succeed(
+        host, deed.kubelet_fingerprint, deed.fingerprint, control_plane=True, joined=joined
+    )
+    return Outcome.CHANGED
+
+
+def _succeed(
+    host: SimHost,
+    kubelet: str,
+    own: str,
+    *,
+    control_plane: bool,
+    joined: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """joined: called at the very moment at which the host counts as joined."""
+    if control_plane:
+        record_manifests(host)
+        yield
+    record_kubelet(host, kubelet)
+    yield
+    host.mark(JOINED, own)
+    joined()
+    yield
+
+
+def store_config(world: World, docs: dict[str, Object]) -> Iterator[None]:
+    for key, field, kind in CONFIG_MAPS:
+        world.objects[key] = {"data": {field: to_yaml([docs[kind]])}}
+        yield
+
+
+def put_addon(world: World, name: str, docs: dict[str, Object]) -> Iterator[None]:
+    for key in ADDONS[name]:
+        data: Object = {}
+        if name == "kube-proxy" and key.resource == "configmaps":
+            data = {"config.conf": to_yaml([docs["KubeProxyConfiguration"]])}
+        world.objects[key] = {"data": data}
+        yield
+
+
+def stored(world: World, number: int) -> Object:
+    key, field, _ = CONFIG_MAPS[number]
+    return cast("Object", held(world.objects.get(key), field))
+
+
+def join(world: World, step: Step, deed: deeds.KubeadmJoin) -> Effects:
+    name = step.host or ""
+    host, config = world.hosts[name], documents(deed.config)["JoinConfiguration"]
+    if host.marked(JOINED):
+        yield
+        return Outcome.OK
+    preflight(world, step, host, False, control_plane=deed.control_plane)
+    if not world.endpoint_answers():
+        raise failed(step, "couldn't reach the endpoint")
+    host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
+    yield
+    if deed.control_plane:
+        for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF):
+            host.write(path, admin_conf(name), 0o600)
+            yield
+        yield from write_manifests(world, host, stored(world, 0))
+    yield from start_kubelet(host, stored(world, 1))
+    register(world, name, config)
+    host.write(at.KUBELET_CONF, f"of {name}", 0o600)
+    host.remove(at.BOOTSTRAP_KUBELET_CONF)
+    yield
+    if deed.control_plane and not world.external:
+        world.members[name] = False
+        yield
+        host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
+        host.folder(MEMBER, 0o700)
+        host.sync_pods()
+        yield
+        world.members[name] = True
+        yield
+    if deed.control_plane and not world.api_ready(name):
+        raise failed(step, "the API server does not become ready")
+    yield from _succeed(
+        host, deed.kubelet_fingerprint, deed.fingerprint, control_plane=deed.control_plane
+    )
+    world.joins[name] = world.joins.get(name, 0) + 1
+    return Outcome.CHANGED
