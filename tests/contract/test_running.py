@@ -12,9 +12,9 @@ import pytest
 from contract_sshd import Sshd
 
 from kanae.errors import ConnectError, ConnectionLost, StepTimedOut
-from kanae.transport.connect import KEEPALIVE, KEEPALIVE_MISSED
 from kanae.transport.remote import MARK
 from kanae.transport.ssh import SshTransport
+from kanae.transport.target import KEEPALIVE, KEEPALIVE_MISSED
 
 
 def _marked(mark: str) -> list[str]:

@@ -9,10 +9,9 @@ import click
 
 from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.session import Session, arches
-from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
 from kanae.report.plan_text import plan_text
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 
 
 @click.command("apply")
@@ -47,8 +46,7 @@ async def _apply(
     async with Fleet(session.spec, run_id=run, password=ask_password) as fleet:
         facts = await session.survey(fleet)
         if facts.unreachable:
-            host, why = next(iter(facts.unreachable.items()))
-            raise ConnectError(host, why.removeprefix(f"{host}: "))
+            raise FleetError(facts.unreachable)
         artifacts = session.lookup(arches(facts))
         plan = session.plan(facts, artifacts)
         if plan.empty:

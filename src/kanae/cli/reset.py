@@ -12,12 +12,11 @@ from kanae import paths
 from kanae.cli.carry_out import carry_out
 from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.session import Session, arches
-from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
 from kanae.execute.lease import hold
 from kanae.plan.reset import reset
 from kanae.report.plan_text import plan_text
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 
 
 @click.command("reset")
@@ -63,15 +62,12 @@ async def _reset(
 ) -> None:
     run = new_run_id()
     name = session.spec.name
-    async with Fleet(
-        session.spec, run_id=run, password=ask_password, tolerant=skip_unreachable
-    ) as fleet:
+    async with Fleet(session.spec, run_id=run, password=ask_password, tolerant=True) as fleet:
         facts = await session.survey(fleet)
         if facts.unreachable and not skip_unreachable:
-            host, why = next(iter(facts.unreachable.items()))
-            raise ConnectError(
-                host, why.removeprefix(f"{host}: "), remedy="or say --skip-unreachable"
-            )
+            if facts.hosts:
+                click.echo("with --skip-unreachable the other hosts would be reset", err=True)
+            raise FleetError(facts.unreachable)
         artifacts = session.lookup(arches(facts))
         plan = reset(session.view(facts, artifacts), keep_artifacts=keep_artifacts)
         if plan.empty:

@@ -66,7 +66,7 @@ class LocalTransport:
         status = status if status >= 0 else 128 - status
         if run.timed_out(status, time.monotonic() - began):
             raise StepTimedOut(self.host, f"a command did not end within {timeout:g} s")
-        return run.completed(self.host, status, stdout, stderr)
+        return run.completed(status, stdout, stderr)
 
 
 async def _send(

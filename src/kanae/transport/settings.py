@@ -21,7 +21,10 @@ from kanae.spec.models import Spec, Ssh, Sudo
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """host: name in the spec. alias: what ssh_config is asked for. None: left to ssh_config."""
+    """host: name in the spec. alias: what ssh_config is asked for. None: left to ssh_config.
+
+    is_jump: a jump host, which is not in the spec.
+    """
 
     host: str
     address: str
@@ -34,6 +37,7 @@ class Reach:
     jump: str | None = None
     sudo: Sudo = Sudo.AUTO
     connect_timeout: float = 10.0
+    is_jump: bool = False
 
 
 def reach_of(spec: Spec, host: str) -> Reach:

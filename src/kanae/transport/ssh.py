@@ -9,13 +9,15 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut
+from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut, SudoRefused
 from kanae.spec.models import Sudo
-from kanae.transport.connect import Jumps, Target, dial
+from kanae.transport.connect import Jumps, dial
+from kanae.transport.explain import not_started, sudo_refused, sudo_unasked
 from kanae.transport.files import Progress, send_script, upload_batches
 from kanae.transport.protocol import Completed, Upload
-from kanae.transport.remote import KILL_AFTER, Run, end_script, sudo_refused
+from kanae.transport.remote import KILL_AFTER, Run, end_script
 from kanae.transport.settings import Reach
+from kanae.transport.target import Target
 
 if TYPE_CHECKING:
     import asyncssh
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 CHANNELS = 8
 # Seconds granted beyond a command's own time for the round trips and for `timeout` to kill.
 GRACE = KILL_AFTER + 5.0
+# Seconds for sudo to say yes or no; it may ask a directory service, and delays a wrong password.
+SUDO_TIMEOUT = 60.0
 
 
 class SshTransport:
@@ -70,8 +74,12 @@ class SshTransport:
                 return
             self._target, self._connection = await dial(self._reach, self._jumps)
             self._sudo = self._become_root(self._target.user)
-        if self._sudo:
-            await self._prove_sudo()
+            if self._sudo:
+                try:
+                    await self._prove_sudo(self._target)
+                except BaseException:
+                    await self.close()
+                    raise
 
     def _become_root(self, user: str) -> str:
         kind = self._reach.sudo
@@ -81,14 +89,24 @@ class SshTransport:
         # is always read by sudo.
         return "sudo -k -S -p kanae: -- " if kind is Sudo.PASSWORD else "sudo -n -- "
 
-    async def _prove_sudo(self) -> None:
+    async def _prove_sudo(self, target: Target) -> None:
         """A wrong password must not be tried (and logged) by eight commands at once."""
-        process = await self._open(f"exec {self._sudo}true")
-        word = f"{self._password or ''}\n" if self._reach.sudo is Sudo.PASSWORD else ""
-        _, stderr = await self._talk(process, word.encode())
-        if process.exit_status != 0:
-            text = stderr.decode(errors="replace").replace("kanae:", " ")
-            raise sudo_refused(self.host, text, asked=bool(word))
+        given = self._reach.sudo is Sudo.PASSWORD
+        if given and self._password is None:
+            raise sudo_unasked(target)
+        try:
+            async with asyncio.timeout(SUDO_TIMEOUT):
+                process = await self._open(f"exec {self._sudo}true")
+                word = f"{self._password}\n" if given else ""
+                _, stderr = await self._talk(process, word.encode())
+        except TimeoutError as error:
+            raise self._late(SUDO_TIMEOUT) from error
+        if (status := self._status(process)) != 0:
+            raise self._sudo_refused(target, stderr, status)
+
+    def _sudo_refused(self, target: Target, stderr: bytes, status: int) -> SudoRefused:
+        text = stderr.decode(errors="replace").replace("kanae:", " ")
+        return sudo_refused(target, text, status, given=self._reach.sudo is Sudo.PASSWORD)
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
         async def whole() -> AsyncIterator[bytes]:
@@ -153,10 +171,19 @@ class SshTransport:
         status = self._status(process)
         if run.timed_out(status, time.monotonic() - began):
             raise self._late(timeout)
-        return run.completed(self.host, status, stdout, stderr)
+        if not run.started(stdout):
+            raise self._not_started(stdout, stderr, status)
+        return run.completed(status, stdout, stderr)
+
+    def _not_started(self, stdout: bytes, stderr: bytes, status: int) -> ConnectError:
+        if self._target is None:
+            raise ValueError("nothing was run before there was a connection")
+        if self._sudo:
+            return self._sudo_refused(self._target, stderr, status)
+        return not_started(self._target, stdout, stderr, status)
 
     def _run_of(self, mark: str, script: str, seconds: float) -> Run:
-        password = (self._password or "") if self._reach.sudo is Sudo.PASSWORD else None
+        password = self._password if self._reach.sudo is Sudo.PASSWORD else None
         return Run(mark, script, seconds, self._sudo, password)
 
     async def _open(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
