@@ -182,7 +182,8 @@ class Operator:
         else:
             code = 0
         assert isinstance(code, int)
-        return code, *self._capture.readouterr()
+        out, err = self._capture.readouterr()
+        return code, out, err
 
 
 def _options(folder: Path, case: Case) -> str:
