@@ -34,8 +34,8 @@ def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
     """Check every host of SPEC, and the hosts against each other.
 
     Hosts that have not joined are also probed: round trips between hosts, and the disk under etcd
-    with some 460 kB of small writes. Ends with 4 when there are errors; with the code of a
-    connection that fails (see docs) when nothing is wrong but that.
+    with some 460 kB of small writes. Ends with 4 when there are errors, or with 10 to 14, as
+    apply, when hosts that cannot be reached are all that is wrong.
 
     \b
     Examples:
