@@ -67,6 +67,10 @@ class SshTransport:
         """Whether there is no connection now; the next command opens one."""
         return self._connection is None or self._connection.is_closed()
 
+    @property
+    def _where(self) -> str:
+        return self._reach.address if self._target is None else self._target.where
+
     async def connect(self) -> None:
         """Connect, or connect again when the connection was lost. Raises ConnectError kinds."""
         async with self._connecting:
@@ -191,7 +195,7 @@ class SshTransport:
 
         connection = self._connection
         if connection is None:
-            raise ConnectionLost(self.host, "the connection is closed")
+            raise self._lost()
         try:
             return await connection.create_process(command, encoding=None)
         except asyncssh.ChannelOpenError as error:
@@ -199,7 +203,7 @@ class SshTransport:
                 raise self._lost() from error
             raise ConnectError(
                 self.host,
-                f"sshd opens no more sessions on this connection: {error.reason}",
+                f"{self._where}: sshd opens no more sessions on this connection: {error.reason}",
                 remedy="MaxSessions in sshd_config has to be 10 (its default) or more",
             ) from error
         except (OSError, asyncssh.Error) as error:
@@ -245,14 +249,15 @@ class SshTransport:
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(
             self.host,
-            "the connection was lost while a command ran; whether it took effect is not known",
+            f"the connection to {self._where} was lost while a command ran; whether it took "
+            "effect is not known",
             remedy="see whether the host is up; then run kanae again, it finds out what was done",
         )
 
     def _late(self, timeout: float) -> StepTimedOut:
         return StepTimedOut(
             self.host,
-            f"a command did not end within {timeout:g} s and was ended",
+            f"a command run as {self._where} did not end within {timeout:g} s and was ended",
             remedy="see what holds it up on the host (load, disk, network), then run it again",
         )
 
