@@ -105,11 +105,12 @@ class MachineUnfit(KanaeError):
 
 
 class HostError(KanaeError):
-    """An error of one host. host: its name in the spec."""
+    """An error of one host. host: its name in the spec. what: the message without it."""
 
     def __init__(self, host: str, message: str, *, remedy: str = "") -> None:
         super().__init__(f"{host}: {message}", remedy=remedy)
         self.host = host
+        self.what = message
 
 
 class ConnectError(HostError):

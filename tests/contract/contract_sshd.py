@@ -71,9 +71,9 @@ class Sshd:
                     os.kill(int(pid), number)
 
 
-def key(path: Path, kind: str = "ed25519") -> None:
+def key(path: Path, kind: str = "ed25519", *, passphrase: str = "") -> None:
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "kanae-test", "-f", str(path)],
+        ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "kanae-test", "-f", str(path)],
         check=True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -90,18 +91,85 @@ async def test_ssh_config_gives_what_the_spec_does_not(sshd: Sshd, tmp_path: Pat
         assert (await fleet["m1"].run("id -u")).stdout == b"0\n"
 
 
-async def test_a_host_behind_a_jump_host(sshd: Sshd, tmp_path: Path) -> None:
+@pytest.fixture
+def gate(sshd: Sshd, tmp_path: Path) -> dict[str, object]:
+    """Settings by which the sshd is its own jump host."""
     config = tmp_path / "ssh_config"
     config.write_text(
         f"Host *\n  IdentityFile {sshd.folder}/id\n  UserKnownHostsFile {sshd.folder}/known_hosts\n"
     )
-    jump = f"root@127.0.0.1:{sshd.port}"
+    return {"config": config, "jump": f"root@127.0.0.1:{sshd.port}"}
+
+
+async def test_a_host_behind_a_jump_host(sshd: Sshd, gate: dict[str, object]) -> None:
     jumps = Jumps()
-    transport = SshTransport(replace(sshd.reach, config=config, jump=jump), jumps=jumps)
+    reach = replace(sshd.reach, **gate)  # pyright: ignore[reportArgumentType]  # by name
+    transport = SshTransport(reach, jumps=jumps)
     assert (await transport.run("echo there")).stdout == b"there\n"
     assert len(sshd.children()) == 2
     await transport.close()
     await jumps.close()
+
+
+async def test_a_jump_host_that_does_not_get_there_is_told(
+    sshd: Sshd, gate: dict[str, object]
+) -> None:
+    jumps = Jumps()
+    reach = replace(sshd.reach, port=1, **gate)  # pyright: ignore[reportArgumentType]  # by name
+    error = await _refused(SshTransport(reach, jumps=jumps))
+    await jumps.close()
+    assert type(error) is ConnectError
+    assert f"the jump host root@127.0.0.1:{sshd.port} does not get there" in error.message
+
+
+async def test_a_jump_host_that_refuses_is_told_for_the_host_behind_it(
+    sshd: Sshd, gate: dict[str, object]
+) -> None:
+    (sshd.folder / "known_hosts").write_text("")
+    error = await _refused(sshd.transport(**gate))
+    assert isinstance(error, HostKeyUnknown)
+    assert f"jump host 127.0.0.1: the host key of root@127.0.0.1 port {sshd.port}" in error.message
+
+
+async def test_a_broken_jump_host_is_tried_once_for_all_hosts_behind_it(
+    sshd: Sshd, gate: dict[str, object]
+) -> None:
+    jumps = Jumps()
+    tried = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tried
+        tried += 1
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    jump = f"root@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    reach = replace(sshd.reach, jump=jump)
+    hosts = [SshTransport(replace(reach, host=f"w{n}"), jumps=jumps) for n in range(20)]
+    errors = await asyncio.gather(*(h.connect() for h in hosts), return_exceptions=True)
+    assert tried == 1
+    for number, error in enumerate(errors):
+        assert isinstance(error, ConnectError)
+        assert error.message.startswith(f"w{number}: jump host 127.0.0.1: cannot connect")
+        assert "it closed the connection at once" in error.message
+    again = await asyncio.gather(hosts[0].connect(), return_exceptions=True)
+    assert isinstance(again[0], ConnectError)
+    assert tried == 2
+    server.close()
+    await server.wait_closed()
+
+
+async def test_something_that_is_no_sshd_is_told(sshd: Sshd) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n" + b"x: y\r\n" * 2000)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    error = await _refused(sshd.transport(port=server.sockets[0].getsockname()[1]))
+    assert "whether it is sshd" in error.remedy or "is it sshd" in error.remedy
+    server.close()
+    await server.wait_closed()
 
 
 async def test_all_hosts_that_fail_are_named(sshd: Sshd) -> None:
@@ -189,6 +257,34 @@ async def test_sudo_that_refuses(tmp_path: Path, kind: Sudo, password: str | Non
         error = await _refused(_sudoer(sshd, kind, password))
         assert isinstance(error, SudoRefused)
         assert "a password is required" in error.message
+
+
+async def test_after_sudo_refused_nothing_is_run_without_asking_it_again(tmp_path: Path) -> None:
+    with running(tmp_path, options=_with_sudo(tmp_path, "open sesame")) as sshd:
+        transport = _sudoer(sshd, Sudo.PASSWORD, "wrong")
+        for _ in range(2):
+            with pytest.raises(SudoRefused):
+                await transport.run("echo ran")
+            assert transport.closed
+
+
+async def test_hosts_left_out_of_a_tolerant_fleet_keep_no_connection(tmp_path: Path) -> None:
+    with running(tmp_path, options=_with_sudo(tmp_path, "open sesame")) as sshd:
+        ssh = {
+            "user": "root",
+            "port": sshd.port,
+            "key": str(sshd.folder / "id"),
+            "knownHosts": str(sshd.folder / "known_hosts"),
+            "sudo": "passwordless",
+        }
+        host = {"address": "127.0.0.1", "roles": ["control-plane"]}
+        spec = Spec.model_validate(
+            {"name": "one", "kubernetes": "1.37.2", "ssh": ssh, "hosts": {"m1": host}}
+        )
+        async with Fleet(spec, tolerant=True) as fleet, asyncio.timeout(10):
+            assert isinstance(fleet.unreachable["m1"], SudoRefused)
+            while sshd.children():  # noqa: ASYNC110  # sshd notices a little later
+                await asyncio.sleep(0.02)
 
 
 async def test_a_password_that_sudo_did_not_ask_for_never_runs_as_script(sshd: Sshd) -> None:

@@ -13,10 +13,10 @@ from contract_sshd import Sshd
 
 from kanae.errors import ConnectError, ConnectionLost, StepTimedOut
 from kanae.spec.models import Spec
-from kanae.transport.connect import KEEPALIVE, KEEPALIVE_MISSED
 from kanae.transport.fleet import Fleet
 from kanae.transport.remote import MARK
 from kanae.transport.ssh import SshTransport
+from kanae.transport.target import KEEPALIVE, KEEPALIVE_MISSED
 
 
 def _marked(mark: str) -> list[str]:

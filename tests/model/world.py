@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, ObjectKey
 from kanae.plan.bootstrap import query
 from kanae.plan.desired import stages
@@ -156,11 +157,11 @@ class World:
     def facts(self) -> Facts:
         """What one round of asking every host gives."""
         found: dict[str, Any] = {}
-        lost: dict[str, str] = {}
+        lost: dict[str, HostError] = {}
         for name in self.spec.hosts:
             host = self.hosts[name]
             if not host.powered:
-                lost[name] = f"{name}: no route to host"
+                lost[name] = ConnectError(name, "no route to host")
                 continue
             asked = query(self.desk.site, name, self.desk.manifests)
             api = self._api(name, asked.objects) if asked.cluster else None

@@ -96,6 +96,11 @@ def inspect(file: Path) -> Bundle:
         raise ArtifactError(
             f"there is no bundle {file}", remedy="make one: kanae bundle create"
         ) from error
+    except OSError as error:
+        raise ArtifactError(
+            f"the bundle {file} cannot be read: {error.strerror}",
+            remedy="see that it is a file, and that you may read it",
+        ) from error
     except (tarfile.TarError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{file} cannot be read as a bundle: {error}", remedy="copy or make it again"
@@ -171,7 +176,16 @@ class BundleSupplier:
             store.put(self.key(item), entry)
 
     def _unpack(self, digests: set[str], store: Store, progress: Progress) -> None:
+        """Put blobs of the bundle into the store. Raises ArtifactError unless all are there."""
         wanted = {digest for digest in digests if not store.verified(digest)}
+        try:
+            self._read(wanted, store, progress)
+        except tarfile.TarError as error:
+            raise _damaged(self._bundle.file, str(error)) from error
+        if lacking := [digest for digest in sorted(wanted) if not store.verified(digest)]:
+            raise _damaged(self._bundle.file, f"{', '.join(lacking)} missing")
+
+    def _read(self, wanted: set[str], store: Store, progress: Progress) -> None:
         with (
             progress.task(f"unpacking {self._bundle.file.name}") as task,
             tarfile.open(self._bundle.file, "r:") as tar,
@@ -197,6 +211,13 @@ class BundleSupplier:
                     remedy="copy the bundle again; `kanae bundle verify` names all damage",
                 )
             store.add_file(part, known=digest)
+
+
+def _damaged(file: Path, what: str) -> ArtifactError:
+    return ArtifactError(
+        f"{file} is damaged or cut short: {what}",
+        remedy="copy the bundle again; `kanae bundle verify` names all damage",
+    )
 
 
 def _entry(artifact: Artifact) -> Entry:

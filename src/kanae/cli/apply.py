@@ -9,11 +9,10 @@ import click
 
 from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.session import Session, arches
-from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
 from kanae.facts.model import Facts
 from kanae.report.plan_text import plan_text
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 
 
 @click.command("apply")
@@ -80,11 +79,10 @@ async def _apply(
 
 
 async def _survey(session: Session, fleet: Fleet) -> Facts:
-    """Facts of all hosts. Raises ConnectError when one does not answer."""
+    """Facts of all hosts. Raises FleetError when one does not answer."""
     facts = await session.survey(fleet)
     if facts.unreachable:
-        host, why = next(iter(facts.unreachable.items()))
-        raise ConnectError(host, why.removeprefix(f"{host}: "))
+        raise FleetError(facts.unreachable)
     return facts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import click
 
 from kanae.artifacts import fetch
 from kanae.artifacts.sources import choose
+from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.cli.session import Session, arches
-from kanae.errors import KanaeError
+from kanae.errors import CheckFailed, KanaeError
 from kanae.facts.model import Facts
 from kanae.spec.models import ArtifactSource
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 from kanae.verify.gate import inspect
 from kanae.verify.model import Finding, Severity, Subject
 from kanae.verify.run import as_line, errors, judge
@@ -32,7 +34,8 @@ def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
     """Check every host of SPEC, and the hosts against each other.
 
     Hosts that have not joined are also probed: round trips between hosts, and the disk under etcd
-    with some 460 kB of small writes. Ends with 4 when there are errors.
+    with some 460 kB of small writes. Ends with 4 when there are errors, or with 10 to 14, as
+    apply, when hosts that cannot be reached are all that is wrong.
 
     \b
     Examples:
@@ -45,12 +48,19 @@ def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
     subject = asyncio.run(_inspect(session))
     findings = judge(subject, ignored)
     emit([asdict(finding) for finding in findings], output, lambda: _text(subject, findings))
-    if errors(findings):
-        raise click.exceptions.Exit(4)
+    if wrong := errors(findings):
+        raise click.exceptions.Exit(_exit_code(subject, wrong))
+
+
+def _exit_code(subject: Subject, wrong: Sequence[Finding]) -> int:
+    """As apply would end: by the cause, when all that is wrong is that hosts are not reached."""
+    if all(finding.check == "reachable" for finding in wrong):
+        return FleetError(subject.facts.unreachable).exit_code
+    return CheckFailed.exit_code
 
 
 async def _inspect(session: Session) -> Subject:
-    async with Fleet(session.spec, tolerant=True) as fleet:
+    async with Fleet(session.spec, password=ask_password, tolerant=True) as fleet:
         subject = await inspect(session.spec, fleet)
     missing = await asyncio.to_thread(missing_artifacts, session, arches(subject.facts))
     return replace(subject, missing_artifacts=missing)

@@ -6,8 +6,6 @@ import sys
 
 import click
 
-from kanae.errors import SudoRefused
-
 
 def confirmed(question: str) -> bool:
     """Ask before harm. Raises UsageError where nobody can answer."""
@@ -16,12 +14,9 @@ def confirmed(question: str) -> bool:
     return click.confirm(question, err=True)
 
 
-def ask_password() -> str:
+def ask_password() -> str | None:
+    """None where nobody can answer."""
     if not sys.stdin.isatty():
-        raise SudoRefused(
-            "sudo",
-            "it wants a password and there is no terminal to ask on",
-            remedy="put it into the variable KANAE_SUDO_PASSWORD",
-        )
+        return None
     answer: str = click.prompt("sudo password", hide_input=True, err=True)
     return answer

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 import kanae
+from kanae.cli.confirm import ask_password
 from kanae.cli.session import Session
 from kanae.drills import credentials, history, record, runs, safety, thresholds
 from kanae.drills.catalogue import DRILLS, find
@@ -189,7 +190,9 @@ class _Drills:
         spec, run = self._spec, _run_id()
         power = power_of(spec)
         found: list[Verdict] = []
-        async with Fleet(spec, run_id=run, tolerant=self._accept_outage) as fleet:
+        async with Fleet(
+            spec, run_id=run, password=ask_password, tolerant=self._accept_outage
+        ) as fleet:
             facts = await self._session.survey(fleet)
             hosts = safety.choose(scenario, spec, facts, target)
             self._check(scenario, hosts, facts)
@@ -325,7 +328,7 @@ async def _recover(path: Path, folders: Sequence[Path]) -> None:
     spec = load(path)
     power = power_of(spec)
     for folder in folders:
-        async with Fleet(spec, tolerant=True) as fleet:
+        async with Fleet(spec, password=ask_password, tolerant=True) as fleet:
             tools = Tools(spec, power, fleet.__getitem__)
             kube = None
             try:

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from kanae import paths
-from kanae.errors import ConnectError, HostError, StepFailed
+from kanae.cli.confirm import ask_password
+from kanae.errors import HostError, StepFailed
 from kanae.execute import kubeconfig
 from kanae.execute.deeds.client import admin_conf
 from kanae.spec.load import load
 from kanae.spec.models import Role, Spec
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 
 
 @click.command("kubeconfig")
@@ -55,29 +56,28 @@ def _own() -> Path:
 
 
 async def _fetch(spec: Spec) -> kubeconfig.Document:
-    async with Fleet(spec, spec.having(Role.CONTROL_PLANE), tolerant=True) as fleet:
+    masters = spec.having(Role.CONTROL_PLANE)
+    async with Fleet(spec, masters, password=ask_password, tolerant=True) as fleet:
         return await admin(spec, fleet)
 
 
 async def admin(spec: Spec, fleet: Fleet) -> kubeconfig.Document:
-    """From the first control-plane host that has it. Raises its error when none does."""
-    last: HostError | None = None
+    """From the first control-plane host that has it. Raises why none of them gives it."""
+    failed: dict[str, HostError] = {}
     for host in spec.having(Role.CONTROL_PLANE):
         try:
             return kubeconfig.named(await admin_conf(fleet[host]), spec.name)
-        except (ConnectError, StepFailed) as error:
-            last = error
-    if isinstance(last, StepFailed):
-        raise StepFailed(
-            last.host,
-            last.command,
-            last.status,
-            last.stderr,
-            remedy="the cluster is not built yet: kanae apply",
-        )
-    if last is None:
-        raise ValueError("a spec without control-plane hosts")
-    raise last
+        except StepFailed as error:
+            failed[host] = StepFailed(
+                error.host,
+                error.command,
+                error.status,
+                error.stderr,
+                remedy="the cluster is not built yet: kanae apply",
+            )
+        except HostError as error:
+            failed[host] = error
+    raise FleetError(failed)
 
 
 async def save(spec: Spec, fleet: Fleet) -> Path:

@@ -11,14 +11,13 @@ from kanae import paths
 from kanae.cli.carry_out import carry_out
 from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.session import Session, arches
-from kanae.errors import ConnectError
 from kanae.execute.journal import new_run_id
 from kanae.execute.lease import hold
 from kanae.facts.model import Facts
 from kanae.plan.model import Plan
 from kanae.plan.reset import reset
 from kanae.report.plan_text import plan_text
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 
 
 @click.command("reset")
@@ -64,17 +63,14 @@ async def _reset(
 ) -> None:
     run = new_run_id()
     name = session.spec.name
-    async with Fleet(
-        session.spec, run_id=run, password=ask_password, tolerant=skip_unreachable
-    ) as fleet:
+    async with Fleet(session.spec, run_id=run, password=ask_password, tolerant=True) as fleet:
 
         async def ask() -> tuple[Facts, Plan]:
             facts = await session.survey(fleet)
             if facts.unreachable and not skip_unreachable:
-                host, why = next(iter(facts.unreachable.items()))
-                raise ConnectError(
-                    host, why.removeprefix(f"{host}: "), remedy="or say --skip-unreachable"
-                )
+                if facts.hosts:
+                    click.echo("with --skip-unreachable the other hosts would be reset", err=True)
+                raise FleetError(facts.unreachable)
             view = session.view(facts, session.lookup(arches(facts)))
             return facts, reset(view, keep_artifacts=keep_artifacts)
 

@@ -95,8 +95,7 @@ class Session:
             parallel=self.spec.policies.parallel_hosts,
             timeout=FACTS_TIMEOUT,
         )
-        lost = {host: error.message for host, error in fleet.unreachable.items()}
-        return replace(facts, unreachable={**facts.unreachable, **lost})
+        return replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
 
     def view(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> View:
         return View(

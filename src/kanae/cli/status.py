@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.cli.session import FACTS_TIMEOUT, Session, arches
 from kanae.errors import KanaeError
@@ -48,7 +49,7 @@ def command(spec: Path, verbose: bool, output: str) -> None:
 
 async def _status(session: Session) -> Status:
     spec = session.spec
-    async with Fleet(spec, tolerant=True) as fleet:
+    async with Fleet(spec, password=ask_password, tolerant=True) as fleet:
         facts, balancers = await asyncio.gather(_facts(session, fleet), _balancers(session, fleet))
     return status(spec, facts, balancers, await asyncio.to_thread(_drift, session, facts))
 
@@ -68,8 +69,7 @@ async def _facts(session: Session, fleet: Fleet) -> Facts:
         parallel=spec.policies.parallel_hosts,
         timeout=FACTS_TIMEOUT,
     )
-    lost = {host: error.message for host, error in fleet.unreachable.items()}
-    return replace(facts, unreachable={**facts.unreachable, **lost})
+    return replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
 
 
 async def _balancers(session: Session, fleet: Fleet) -> dict[str, tuple[Backend, ...]]:
@@ -110,10 +110,10 @@ def _text(found: Status, verbose: bool) -> str:
         f"cluster      {found.cluster} {found.version}".rstrip(),
         f"API          {_word(found.api, 'ready', 'NOT READY')}",
     ]
-    for host, why in found.unreachable.items():
-        lines.append(
-            f"unreachable  {click.style(why.removeprefix(f'{host}: '), fg='red')} ({host})"
-        )
+    for host, lost in found.unreachable.items():
+        lines.append(f"unreachable  {host:<16} {click.style(lost.why, fg='red')}")
+        if lost.remedy:
+            lines.append(f"{'':<30}remedy: {lost.remedy}")
     lines += [f"unit         {host}: {unit} is {state}" for host, unit, state in found.units]
     for node in found.nodes:
         word = "?" if node.ready is None else _word(node.ready, "ready", "NOT READY")

@@ -36,7 +36,7 @@ def is_ready(node: Mapping[str, object]) -> bool:
 
 def problems(spec: Spec, facts: Facts) -> tuple[str, ...]:
     """What is not whole: unreachable hosts, API servers, etcd members, nodes. Empty when well."""
-    found = [f"{host} cannot be reached: {why}" for host, why in facts.unreachable.items()]
+    found = [f"{host} cannot be reached: {why.what}" for host, why in facts.unreachable.items()]
     api = facts.api
     for host in spec.having(Role.CONTROL_PLANE):
         each = facts.hosts.get(host)

@@ -35,7 +35,7 @@ class Condition:
         try:
             seen = await self.look()
         except (StepFailed, StepTimedOut, ConnectionLost, ConnectError) as error:
-            self.last = error.message.removeprefix(f"{error.host}: ")
+            self.last = error.what
             return False
         self.last = seen.what or ("met" if seen.met else "not met")
         return seen.met

@@ -33,7 +33,7 @@ async def gather(
     answers = await each({host: transports[host] for host in queries}, one, parallel)
     return Facts(
         hosts=answers.done,
-        unreachable={host: error.message for host, error in answers.failed.items()},
+        unreachable=answers.failed,
     )
 
 

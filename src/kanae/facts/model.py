@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kanae.errors import HostError
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -222,10 +224,13 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All hosts. unreachable: host -> why; such a host has no entry in `hosts`."""
+    """All hosts. unreachable: host -> why; such a host has no entry in `hosts`.
+
+    Most are ConnectErrors; others are of hosts that were reached and gave no facts.
+    """
 
     hosts: Mapping[str, HostFacts]
-    unreachable: Mapping[str, str] = field(default_factory=dict[str, str])
+    unreachable: Mapping[str, HostError] = field(default_factory=dict[str, HostError])
 
     @property
     def api(self) -> ApiFact | None:

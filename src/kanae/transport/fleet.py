@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
-from kanae.errors import ConnectError, ConnectionLost
+from kanae.errors import ConnectError, ConnectionLost, HostError, KanaeError
 from kanae.spec.models import Spec
 from kanae.transport.connect import Jumps
 from kanae.transport.gather import Gathered, gather
@@ -22,19 +22,25 @@ RECONNECT = 10.0
 SUDO_PASSWORD = "KANAE_SUDO_PASSWORD"  # noqa: S105  # the variable's name
 
 
-class FleetError(ConnectError):
-    """Hosts that cannot be reached. errors: one for each, in the order of the spec.
+class FleetError(KanaeError):
+    """Hosts that cannot be reached, or do not answer. errors: one for each, at least one.
 
-    The exit code is the one of their kind when all are of one kind.
+    What is the same for several hosts is said once: a broken jump host, the remedy for a key that
+    none of them lets in. The exit code is the one of their kind when all are of one kind.
     """
 
-    def __init__(self, errors: Mapping[str, ConnectError]) -> None:
-        first = next(iter(errors.values()))
-        others = "".join(f"\n{error}" for error in list(errors.values())[1:])
-        head = first.message.removeprefix(f"{first.host}: ")
-        remedy = f"\n  remedy: {first.remedy}" if first.remedy and others else ""
+    def __init__(self, errors: Mapping[str, HostError]) -> None:
+        said: dict[str, dict[str, list[str]]] = {}
+        for host, error in errors.items():
+            said.setdefault(error.remedy, {}).setdefault(error.what, []).append(host)
+        paragraphs = [
+            ("\n".join(f"{', '.join(hosts)}: {what}" for what, hosts in group.items()), remedy)
+            for remedy, group in said.items()
+        ]
+        *before, (last, remedy) = paragraphs
         super().__init__(
-            first.host, f"{head}{remedy}{others}", remedy="" if others else first.remedy
+            "\n".join([*(str(KanaeError(text, remedy=mend)) for text, mend in before), last]),
+            remedy=remedy,
         )
         self.errors = dict(errors)
         kinds = {error.exit_code for error in errors.values()}
@@ -45,7 +51,8 @@ class Fleet:
     """`async with Fleet(spec) as fleet: await fleet["m1"].run(...)`.
 
     hosts: which of the spec's, by default all. run_id: names this run's processes on the hosts.
-    password: called once when a host wants a sudo password that KANAE_SUDO_PASSWORD does not hold.
+    password: called once when a host wants a sudo password that KANAE_SUDO_PASSWORD does not hold;
+    None when nobody can be asked, which is then an error of each such host.
     tolerant: hosts that cannot be reached are left out and listed in `unreachable`, instead of
     FleetError for all of them together.
     """
@@ -56,7 +63,7 @@ class Fleet:
         hosts: Iterable[str] | None = None,
         *,
         run_id: str = "",
-        password: Callable[[], str] | None = None,
+        password: Callable[[], str | None] | None = None,
         tolerant: bool = False,
     ) -> None:
         self.spec = spec
@@ -84,7 +91,7 @@ class Fleet:
             errors = {h: e for h, e in failed.items() if isinstance(e, ConnectError)}
             for host, error in failed.items():
                 if host not in errors:
-                    errors[host] = ConnectError(host, error.message.removeprefix(f"{host}: "))
+                    errors[host] = ConnectError(host, error.what, remedy=error.remedy)
             if errors and not self._tolerant:
                 raise FleetError(errors)
             self.unreachable = errors
@@ -131,9 +138,7 @@ class Fleet:
                 await transport.leftovers(grace=grace)
             except (ConnectError, ConnectionLost) as error:
                 if clock() >= until:
-                    raise ConnectError(
-                        host, error.message.removeprefix(f"{host}: "), remedy=error.remedy
-                    ) from error
+                    raise ConnectError(host, error.what, remedy=error.remedy) from error
                 await asyncio.sleep(0.5)
             else:
                 return

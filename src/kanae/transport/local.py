@@ -65,8 +65,12 @@ class LocalTransport:
                 await sending
         status = status if status >= 0 else 128 - status
         if run.timed_out(status, time.monotonic() - began):
-            raise StepTimedOut(self.host, f"a command did not end within {timeout:g} s")
-        return run.completed(self.host, status, stdout, stderr)
+            raise StepTimedOut(
+                self.host,
+                f"a command did not end within {timeout:g} s and was ended",
+                remedy="see what holds this machine up (load, disk), then run it again",
+            )
+        return run.completed(status, stdout, stderr)
 
 
 async def _send(

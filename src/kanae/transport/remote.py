@@ -15,7 +15,6 @@ import math
 import re
 from dataclasses import dataclass
 
-from kanae.errors import SudoRefused
 from kanae.transport.protocol import Completed
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -91,35 +90,16 @@ class Run:
     def started(self, stdout: bytes) -> bool:
         return self.mark.encode() in stdout
 
-    def completed(self, host: str, status: int, stdout: bytes, stderr: bytes) -> Completed:
-        """Take the marks off. Raises SudoRefused when sudo did not start the script."""
+    def completed(self, status: int, stdout: bytes, stderr: bytes) -> Completed:
+        """What a started script gave, with the marks taken off."""
         line = self.mark.encode() + b"\n"
-        before, found, after = stdout.partition(line)
         noise, marked, errors = stderr.partition(line)
         text = (errors if marked else noise).decode(errors="replace")
-        if not found and self.sudo:
-            raise sudo_refused(host, text, asked=self.password is not None)
-        return Completed(status, after if found else before, text)
+        return Completed(status, stdout.partition(line)[2], text)
 
     def timed_out(self, status: int, elapsed: float) -> bool:
         """Whether the host ended it, as opposed to a script's own status of 124, 137 or 143."""
         return status in _TIMED_OUT and elapsed >= max(1, math.ceil(self.seconds))
-
-
-def sudo_refused(host: str, text: str, *, asked: bool) -> SudoRefused:
-    """asked: a password was given to sudo."""
-    said = " ".join(text.split())[-300:] or "no reason given"
-    return SudoRefused(
-        host,
-        f"sudo does not let this user become root: {said}",
-        remedy=(
-            "give the right password (asked once, or KANAE_SUDO_PASSWORD), or allow the user in "
-            "sudoers"
-            if asked
-            else "allow it without a password in sudoers (user ALL=(ALL) NOPASSWD: ALL), or set "
-            "`ssh: {sudo: password}` in the spec"
-        ),
-    )
 
 
 def end_script(mark: str, grace: float) -> str:

@@ -21,7 +21,10 @@ from kanae.spec.models import Spec, Ssh, Sudo
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """host: name in the spec. alias: what ssh_config is asked for. None: left to ssh_config."""
+    """host: name in the spec. alias: what ssh_config is asked for. None: left to ssh_config.
+
+    is_jump: a jump host, which is not in the spec.
+    """
 
     host: str
     address: str
@@ -34,6 +37,7 @@ class Reach:
     jump: str | None = None
     sudo: Sudo = Sudo.AUTO
     connect_timeout: float = 10.0
+    is_jump: bool = False
 
 
 def reach_of(spec: Spec, host: str) -> Reach:
@@ -76,22 +80,29 @@ def _config(cluster: str, ssh: Ssh) -> Path | None:
 
 def names(config: Path, host: str) -> bool:
     """Whether a `Host` line in this ssh_config or one that it includes means this very host."""
+
+    def means(pattern: str) -> bool:
+        return bool(pattern.strip("*")) and fnmatchcase(host, pattern)
+
     return any(
-        pattern.strip("*") and fnmatchcase(host, pattern) for pattern in _patterns(config, depth=0)
+        any(map(means, patterns))
+        and not any(means(pattern[1:]) for pattern in patterns if pattern.startswith("!"))
+        for patterns in _host_lines(config, depth=0)
     )
 
 
-def _patterns(config: Path, depth: int) -> Iterator[str]:
+def _host_lines(config: Path, depth: int) -> Iterator[list[str]]:
+    """Patterns of each."""
     # ssh itself stops at 16 levels of Include.
     if depth > 16 or not config.is_file():
         return
     for line in config.read_text(errors="replace").splitlines():
         word, _, rest = line.strip().replace("=", " ", 1).partition(" ")
         if word.lower() == "host":
-            yield from (part.strip('"') for part in rest.split())
+            yield [part.strip('"') for part in rest.split()]
         elif word.lower() == "include":
             for name in rest.split():
-                found = Path(name.strip('"')).expanduser()
-                base = found if found.is_absolute() else Path.home() / ".ssh" / found
-                for path in sorted(base.parent.glob(base.name)):
-                    yield from _patterns(path, depth + 1)
+                # Those that do not begin with / or ~ are in ~/.ssh, see ssh_config(5).
+                found = Path.home() / ".ssh" / Path(name.strip('"')).expanduser()
+                for path in sorted(Path("/").glob(str(found).lstrip("/"))):
+                    yield from _host_lines(path, depth + 1)

@@ -9,13 +9,15 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut
+from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut, SudoRefused
 from kanae.spec.models import Sudo
-from kanae.transport.connect import Jumps, Target, dial
+from kanae.transport.connect import Jumps, dial
+from kanae.transport.explain import not_started, sudo_refused, sudo_unasked
 from kanae.transport.files import Progress, send_script, upload_batches
 from kanae.transport.protocol import Completed, Upload
-from kanae.transport.remote import KILL_AFTER, Run, end_script, sudo_refused
+from kanae.transport.remote import KILL_AFTER, Run, end_script
 from kanae.transport.settings import Reach
+from kanae.transport.target import Target
 
 if TYPE_CHECKING:
     import asyncssh
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 CHANNELS = 8
 # Seconds granted beyond a command's own time for the round trips and for `timeout` to kill.
 GRACE = KILL_AFTER + 5.0
+# Seconds for sudo to say yes or no; it may ask a directory service, and delays a wrong password.
+SUDO_TIMEOUT = 60.0
 
 
 class SshTransport:
@@ -63,6 +67,10 @@ class SshTransport:
         """Whether there is no connection now; the next command opens one."""
         return self._connection is None or self._connection.is_closed()
 
+    @property
+    def _where(self) -> str:
+        return self._reach.address if self._target is None else self._target.where
+
     async def connect(self) -> None:
         """Connect, or connect again when the connection was lost. Raises ConnectError kinds."""
         async with self._connecting:
@@ -70,8 +78,12 @@ class SshTransport:
                 return
             self._target, self._connection = await dial(self._reach, self._jumps)
             self._sudo = self._become_root(self._target.user)
-        if self._sudo:
-            await self._prove_sudo()
+            if self._sudo:
+                try:
+                    await self._prove_sudo(self._target)
+                except BaseException:
+                    await self.close()
+                    raise
 
     def _become_root(self, user: str) -> str:
         kind = self._reach.sudo
@@ -81,14 +93,24 @@ class SshTransport:
         # is always read by sudo.
         return "sudo -k -S -p kanae: -- " if kind is Sudo.PASSWORD else "sudo -n -- "
 
-    async def _prove_sudo(self) -> None:
+    async def _prove_sudo(self, target: Target) -> None:
         """A wrong password must not be tried (and logged) by eight commands at once."""
-        process = await self._open(f"exec {self._sudo}true")
-        word = f"{self._password or ''}\n" if self._reach.sudo is Sudo.PASSWORD else ""
-        _, stderr = await self._talk(process, word.encode())
-        if process.exit_status != 0:
-            text = stderr.decode(errors="replace").replace("kanae:", " ")
-            raise sudo_refused(self.host, text, asked=bool(word))
+        given = self._reach.sudo is Sudo.PASSWORD
+        if given and self._password is None:
+            raise sudo_unasked(target)
+        try:
+            async with asyncio.timeout(SUDO_TIMEOUT):
+                process = await self._open(f"exec {self._sudo}true")
+                word = f"{self._password}\n" if given else ""
+                _, stderr = await self._talk(process, word.encode())
+        except TimeoutError as error:
+            raise self._late(SUDO_TIMEOUT) from error
+        if (status := self._status(process)) != 0:
+            raise self._sudo_refused(target, stderr, status)
+
+    def _sudo_refused(self, target: Target, stderr: bytes, status: int) -> SudoRefused:
+        text = stderr.decode(errors="replace").replace("kanae:", " ")
+        return sudo_refused(target, text, status, given=self._reach.sudo is Sudo.PASSWORD)
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
         async def whole() -> AsyncIterator[bytes]:
@@ -153,10 +175,19 @@ class SshTransport:
         status = self._status(process)
         if run.timed_out(status, time.monotonic() - began):
             raise self._late(timeout)
-        return run.completed(self.host, status, stdout, stderr)
+        if not run.started(stdout):
+            raise self._not_started(stdout, stderr, status)
+        return run.completed(status, stdout, stderr)
+
+    def _not_started(self, stdout: bytes, stderr: bytes, status: int) -> ConnectError:
+        if self._target is None:
+            raise ValueError("nothing was run before there was a connection")
+        if self._sudo:
+            return self._sudo_refused(self._target, stderr, status)
+        return not_started(self._target, stdout, stderr, status)
 
     def _run_of(self, mark: str, script: str, seconds: float) -> Run:
-        password = (self._password or "") if self._reach.sudo is Sudo.PASSWORD else None
+        password = self._password if self._reach.sudo is Sudo.PASSWORD else None
         return Run(mark, script, seconds, self._sudo, password)
 
     async def _open(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
@@ -164,7 +195,7 @@ class SshTransport:
 
         connection = self._connection
         if connection is None:
-            raise ConnectionLost(self.host, "the connection is closed")
+            raise self._lost()
         try:
             return await connection.create_process(command, encoding=None)
         except asyncssh.ChannelOpenError as error:
@@ -172,7 +203,7 @@ class SshTransport:
                 raise self._lost() from error
             raise ConnectError(
                 self.host,
-                f"sshd opens no more sessions on this connection: {error.reason}",
+                f"{self._where}: sshd opens no more sessions on this connection: {error.reason}",
                 remedy="MaxSessions in sshd_config has to be 10 (its default) or more",
             ) from error
         except (OSError, asyncssh.Error) as error:
@@ -218,14 +249,15 @@ class SshTransport:
     def _lost(self) -> ConnectionLost:
         return ConnectionLost(
             self.host,
-            "the connection was lost while a command ran; whether it took effect is not known",
+            f"the connection to {self._where} was lost while a command ran; whether it took "
+            "effect is not known",
             remedy="see whether the host is up; then run kanae again, it finds out what was done",
         )
 
     def _late(self, timeout: float) -> StepTimedOut:
         return StepTimedOut(
             self.host,
-            f"a command did not end within {timeout:g} s and was ended",
+            f"a command run as {self._where} did not end within {timeout:g} s and was ended",
             remedy="see what holds it up on the host (load, disk, network), then run it again",
         )
 

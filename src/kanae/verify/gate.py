@@ -27,8 +27,7 @@ async def inspect(spec: Spec, fleet: Fleet) -> Subject:
     transports = {host: fleet[host] for host in fleet}
     queries = {host: check_query(spec, host) for host in fleet}
     facts = await gather(transports, queries, parallel=parallel)
-    lost = {host: error.message for host, error in fleet.unreachable.items()}
-    facts = replace(facts, unreachable={**facts.unreachable, **lost})
+    facts = replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
     return Subject(spec, facts, await probe(spec, fleet, newcomers(spec, facts)))
 
 

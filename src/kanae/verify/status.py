@@ -70,9 +70,15 @@ class CertificateStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreachable:
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """drift: changes that apply would make, None when that cannot be told. unreachable: host ->
-    why. units: units of ours that do not run, as (host, unit, state)."""
+    """drift: changes that apply would make, None when that cannot be told. unreachable: by host.
+    units: units of ours that do not run, as (host, unit, state)."""
 
     cluster: str
     api: bool
@@ -82,7 +88,7 @@ class Status:
     balancers: Mapping[str, tuple[Backend, ...]]
     certificates: tuple[CertificateStatus, ...]
     units: tuple[tuple[str, str, str], ...]
-    unreachable: Mapping[str, str]
+    unreachable: Mapping[str, Unreachable]
     drift: int | None
 
     @property
@@ -158,7 +164,9 @@ def status(
             for unit in _units(spec, host)
             if (fact := answered.units.get(unit)) is None or fact.active != "active"
         ),
-        unreachable=facts.unreachable,
+        unreachable={
+            host: Unreachable(error.what, error.remedy) for host, error in facts.unreachable.items()
+        },
         drift=drift,
     )
 

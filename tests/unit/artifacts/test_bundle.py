@@ -97,10 +97,13 @@ def test_a_changed_byte_is_found(file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6])
-def test_a_bundle_cut_short_is_found(file: Path, keep: float) -> None:
+def test_a_bundle_cut_short_is_found(file: Path, tmp_path: Path, keep: float) -> None:
     data = file.read_bytes()
     file.write_bytes(data[: int(len(data) * keep)])
     assert bundle.verify(file, Silent())[1]
+    with pytest.raises(ArtifactError, match="cut short") as caught:
+        obtain(Store(tmp_path / "empty"), file)
+    assert caught.value.remedy
 
 
 def test_a_file_that_is_no_bundle_is_an_error(tmp_path: Path) -> None:

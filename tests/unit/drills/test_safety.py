@@ -8,7 +8,7 @@ import pytest
 
 from kanae.drills import safety
 from kanae.drills.catalogue import DRILLS, find
-from kanae.errors import Refused, UsageError
+from kanae.errors import ConnectError, Refused, UsageError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, Interface
 from kanae.spec.load import loads
 from kanae.spec.models import Spec
@@ -58,7 +58,7 @@ def facts_of(spec: Spec, *, leader: str = "", dead: tuple[str, ...] = ()) -> Fac
         address = "10.0.0.100" if host == "lb1" and "lb2" in spec.hosts else str(each.address)
         now = datetime.now(UTC)
         found[host] = HostFacts(host, now, base(address), api=api, etcd=etcd)
-    return Facts(found, dict.fromkeys(dead, "no answer"))
+    return Facts(found, {host: ConnectError(host, "no answer") for host in dead})
 
 
 def test_a_whole_cluster_has_no_problems() -> None:

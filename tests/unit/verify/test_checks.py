@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kanae.errors import UsageError
+from kanae.errors import ConnectError, UsageError
 from kanae.facts.model import (
     ApiFact,
     Facts,
@@ -125,12 +125,14 @@ def test_healthy_hosts_have_no_errors_and_no_warnings() -> None:
     assert {f.severity for f in judge(_subject())} <= {Severity.INFO}
 
 
+LOST = {"w1": ConnectError("w1", "no route")}
+
 BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
     (
         "reachable",
         Severity.ERROR,
         "w1",
-        lambda s: replace(s, facts=replace(s.facts, unreachable={"w1": "w1: no route"})),
+        lambda s: replace(s, facts=replace(s.facts, unreachable=LOST)),
     ),
     ("system", Severity.ERROR, "m1", lambda s: _change(s, "m1", systemd=0)),
     ("system", Severity.ERROR, "m1", lambda s: _change(s, "m1", arch="riscv64")),

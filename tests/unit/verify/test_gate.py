@@ -101,4 +101,4 @@ async def test_a_cluster_without_newcomers_is_not_asked_again() -> None:
 async def test_inspection_probes_newcomers_and_names_hosts_that_cannot_be_reached() -> None:
     subject = await inspect(SPEC, cast("Fleet", Hosts()))
     assert subject.probes["m1"].writes
-    assert "no route to host" in subject.facts.unreachable["w1"]
+    assert "no route to host" in subject.facts.unreachable["w1"].what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from kanae.errors import ConnectError, HostError
 from kanae.facts.balancer import Backend
 from kanae.facts.model import (
     ApiFact,
@@ -16,7 +17,7 @@ from kanae.facts.model import (
 )
 from kanae.plan.desired import TYPICAL
 from kanae.spec.models import Spec
-from kanae.verify.status import balancer_query, status, status_query
+from kanae.verify.status import Unreachable, balancer_query, status, status_query
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SPEC = Spec.model_validate(
@@ -71,7 +72,7 @@ def _api(**ready: str) -> ApiFact:
     return ApiFact(True, "v1.37.2", {name: _node(name, word) for name, word in ready.items()}, {})
 
 
-def _facts(*hosts: HostFacts, **unreachable: str) -> Facts:
+def _facts(*hosts: HostFacts, **unreachable: HostError) -> Facts:
     return Facts({host.host: host for host in hosts}, unreachable)
 
 
@@ -102,11 +103,12 @@ def test_with_the_api_down_everything_else_is_still_told() -> None:
 def test_a_dead_host_is_named_with_its_member_and_the_reason() -> None:
     api = _api(m1="True", m2="True", m3="Unknown")
     hosts = (_host(name, api) for name in ("lb", "m1", "m2"))
-    found = status(SPEC, _facts(*hosts, m3="m3: no route to host"), {}, None)
+    lost = ConnectError("m3", "no route to host", remedy="see the route")
+    found = status(SPEC, _facts(*hosts, m3=lost), {}, None)
     assert not found.healthy
-    assert found.unreachable == {"m3": "m3: no route to host"}
-    lost = found.etcd[2]
-    assert (lost.host, lost.healthy, lost.errors) == ("m3", False, ("unreachable",))
+    assert found.unreachable == {"m3": Unreachable("no route to host", "see the route")}
+    member = found.etcd[2]
+    assert (member.host, member.healthy, member.errors) == ("m3", False, ("unreachable",))
     assert [(n.host, n.ready, n.problem) for n in found.nodes][2] == (
         "m3",
         False,

@@ -30,7 +30,7 @@ ON_NODES = ("cp", "losetup", "mount", "nsenter", "umount")
 
 def reachable(subject: Subject) -> Iterator[Finding]:
     for host, why in subject.facts.unreachable.items():
-        yield error("reachable", host, why.removeprefix(f"{host}: "), "see that `ssh` gets there")
+        yield error("reachable", host, why.what, why.remedy or "see that `ssh` gets there")
 
 
 def base_system(subject: Subject) -> Iterator[Finding]:

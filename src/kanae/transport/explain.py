@@ -1,0 +1,216 @@
+"""Every way in which reaching a host as root can fail, in the words of this tool.
+
+Each is one paragraph that names the host, user, address and port, and says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from kanae.errors import (
+    AuthenticationFailed,
+    ConnectError,
+    HostKeyChanged,
+    HostKeyUnknown,
+    SudoRefused,
+)
+from kanae.transport.target import Target
+
+PASSWORD = "`ssh: {sudo: password}`"  # noqa: S105  # how the spec says that sudo wants one
+GIVE_PASSWORD = "it is asked once, or taken from the variable KANAE_SUDO_PASSWORD"  # noqa: S105
+
+
+def explained(target: Target, error: Exception, timeout: float) -> ConnectError:
+    """Why connecting or authenticating failed. error: an OSError or asyncssh.Error."""
+    import asyncssh
+
+    host, where = target.host, target.where
+    if isinstance(error, asyncssh.PermissionDenied):
+        return AuthenticationFailed(
+            host,
+            f"{where} refuses this user or key; {_offered(target)}",
+            remedy=f"check {_settings(target, ('user', 'key'), ('User', 'IdentityFile'))}; the "
+            "public key has to be in that user's ~/.ssh/authorized_keys on the host, and a key "
+            "with a passphrase in ssh-agent here",
+        )
+    if isinstance(error, asyncssh.DisconnectError) and "authentication failures" in error.reason:
+        return AuthenticationFailed(
+            host,
+            f"{where} refuses after too many keys; {_offered(target)}",
+            remedy="offer fewer: `IdentitiesOnly yes` with an IdentityFile in ssh_config, or an "
+            "ssh-agent with only the keys for these hosts",
+        )
+    if isinstance(error, asyncssh.HostKeyNotVerifiable | asyncssh.KeyExchangeFailed):
+        return _host_key(target, error)
+    what, remedy = _unconnected(target, error, timeout)
+    return ConnectError(host, f"cannot connect to {where}: {what}", remedy=remedy)
+
+
+def _unconnected(target: Target, error: Exception, timeout: float) -> tuple[str, str]:
+    """What happened, and the remedy."""
+    import asyncssh
+
+    port = _settings(target, ("port",), ("Port",))
+    address = (
+        _settings(target, (), ("HostName",))
+        if target.is_jump
+        else "its address in the spec (or HostName in ssh_config)"
+    )
+    if isinstance(error, TimeoutError):
+        return (
+            f"no answer within {timeout:g} s",
+            f"is the host up, {address} right, and no firewall in between?",
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused", f"is sshd running there, and on this port ({port})?"
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return (
+            f"the jump host {target.jump} does not get there: {error.reason}",
+            f"is the host up and sshd running there, and {address} and {port} right?",
+        )
+    if isinstance(error, socket.gaierror):
+        return (
+            f"this name is not known: {error.strerror}",
+            "check HostName in ssh_config, or the jump host's name, and this machine's resolver",
+        )
+    if isinstance(error, asyncssh.ConnectionLost | ConnectionResetError):
+        return (
+            "it closed the connection at once",
+            "see sshd's log on the host (too many connections at once: MaxStartups? addresses that "
+            f"are let in?), and whether it is sshd that listens on this port ({port})",
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno), f"check {address} and the route to it"
+    return (
+        str(error) or type(error).__name__,
+        f"is it sshd that listens on this port ({port})? see its log on the host",
+    )
+
+
+def _settings(target: Target, spec: Sequence[str], ssh_config: Sequence[str]) -> str:
+    """Where settings of the target are made; those of jump hosts are not in the spec."""
+    if target.is_jump:
+        return f"{' and '.join(ssh_config)} of `Host {target.alias}` in ssh_config"
+    return f"{' and '.join(f'`ssh.{name}`' for name in spec)} in the spec"
+
+
+def _offered(target: Target) -> str:
+    """Which keys were shown to the host."""
+    kinds = ["keys of ssh-agent"] if os.environ.get("SSH_AUTH_SOCK") else []
+    skipped = ""
+    if target.options.client_keys:
+        kinds = [", ".join(target.keys) or "keys of ~/.ssh", *kinds]
+    elif target.keys:
+        skipped = "".join(
+            f"{file} {'has a passphrase' if Path(file).exists() else 'is not there'}; "
+            for file in target.keys
+        )
+    return f"{skipped}offered: {' and '.join(kinds) or 'no key, and there is no ssh-agent'}"
+
+
+def _host_key(target: Target, error: Exception) -> ConnectError:
+    """Unknown or changed? Changed when known_hosts has any key for the host."""
+    import asyncssh
+
+    reason = error.reason if isinstance(error, asyncssh.DisconnectError) else str(error)
+    scanned = _keyscan(target)
+    file = shlex.quote(str(target.known_hosts[0]))
+    compare = (
+        f"compare `{scanned} | ssh-keygen -lf -` with `ssh-keygen -lf "
+        "/etc/ssh/ssh_host_ed25519_key.pub` on the host's own console"
+    )
+    if any(target.known_keys()[:3]):
+        name = target.known_name
+        lookup = name if target.port == 22 else f"[{name}]:{target.port}"
+        return HostKeyChanged(
+            target.host,
+            f"{target.where} shows another host key than the one in {file} ({reason}): "
+            "the host was installed anew, or somebody is in between",
+            remedy=f"{compare}; only if they agree: "
+            f"ssh-keygen -f {file} -R {shlex.quote(lookup)}; {scanned} >> {file}",
+        )
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        return ConnectError(
+            target.host,
+            f"cannot connect to {target.where}: {reason}",
+            remedy="the host's sshd offers only algorithms that are not accepted here: update it",
+        )
+    return HostKeyUnknown(
+        target.host,
+        f"the host key of {target.where} is not in {file}",
+        remedy=f"{compare}; if they agree: {scanned} >> {file}",
+    )
+
+
+def _keyscan(target: Target) -> str:
+    """A command that prints the host's keys; on the jump host, where there is one."""
+    scan = f"ssh-keyscan -p {target.port} {shlex.quote(target.address)}"
+    if target.jump is None:
+        return scan
+    before, _, last = target.jump.rpartition(",")
+    # With a port it has to be a URI: user@host:port is none of ssh's forms.
+    gate = f"ssh://{last}" if ":" in last and "://" not in last else last
+    through = f"-J {shlex.quote(before)} " if before else ""
+    return f"ssh {through}{shlex.quote(gate)} {scan}"
+
+
+def sudo_unasked(target: Target) -> SudoRefused:
+    """sudo wants a password by the spec, and there is none to give."""
+    return SudoRefused(
+        target.host,
+        f"{target.where}: a password is required for sudo (`ssh.sudo` in the spec), none was "
+        "given, and there is no terminal to ask on",
+        remedy="put it into the variable KANAE_SUDO_PASSWORD, or run kanae on a terminal",
+    )
+
+
+def sudo_refused(target: Target, text: str, status: int, *, given: bool) -> SudoRefused:
+    """text: what sudo said. given: a password was given to it."""
+    # Without what a shell's start-up files print.
+    telling = "\n".join(line for line in text.splitlines() if "sudo" in line)
+    said = _said(telling or text, status)
+    user = target.user
+    rule = f"`{user} ALL=(ALL) NOPASSWD: ALL` in a file in /etc/sudoers.d there"
+    what = f"sudo does not let {user} become root: {said}"
+    if _NO_SUDO.search(said):
+        what = f"there is no sudo to become root with: {said}"
+        remedy = "install sudo there, or log in as root: `ssh: {user: root}` in the spec"
+    elif re.search(r"not in the sudoers|may not run sudo|not allowed to", said):
+        remedy = f"allow it: {rule}; or log in as another user (`ssh.user` in the spec)"
+    elif re.search(r"must have a tty|terminal is required", said):
+        remedy = f"allow it without a terminal: `Defaults:{user} !requiretty` in sudoers there"
+    elif re.search(r"setuid|no new privileges|effective uid", said):
+        remedy = "put sudo right there: owned by root, set-uid, on a file system without nosuid"
+    elif given:
+        remedy = f"give the right password ({GIVE_PASSWORD}), or allow it without: {rule}"
+    else:
+        remedy = f"set {PASSWORD} in the spec ({GIVE_PASSWORD}), or allow it without: {rule}"
+    return SudoRefused(target.host, f"{target.where}: {what}", remedy=remedy)
+
+
+# By dash, bash, busybox; by fish; by csh. sudo's own "sudo: X: command not found" is none of them.
+_NO_SUDO = re.compile(
+    r"\bsudo: (command )?not found|[Uu]nknown command:? '?sudo|sudo: Command not found"
+)
+
+
+def not_started(target: Target, stdout: bytes, stderr: bytes, status: int) -> ConnectError:
+    """The host lets the user in, but what ran was not the script: a forced command, an account
+    without a shell, or a program that is missing."""
+    said = _said(b" ".join((stdout, stderr)).decode(errors="replace"), status)
+    return ConnectError(
+        target.host,
+        f"{target.where} lets this user in but runs nothing for it: {said}",
+        remedy="name a user with a login shell (`ssh.user` in the spec), whose key has no forced "
+        "command in authorized_keys; the host needs env, timeout, sh and dd",
+    )
+
+
+def _said(text: str, status: int) -> str:
+    """The end of it, on one line."""
+    return " ".join(text.split())[-300:] or f"exit status {status} and no reason given"
