@@ -59,10 +59,11 @@ def timed(argv: list[str]) -> float:
 
 @contextlib.contextmanager
 def setting(
-    example: str, name: str, subnet: str, *, keep: bool = False
+    example: str, name: str, subnet: str, *, keep: bool = False, forget: bool = True
 ) -> Generator[Setting, None, None]:
     """An example under another name and subnet, its artifacts built; the lab is taken down at the
-    end unless `keep`. subnet: the first three numbers, as in 10.79.1.
+    end unless `keep`. subnet: the first three numbers, as in 10.79.1. forget: also delete what
+    kanae keeps of the cluster on this machine, such as histories of drills.
     """
     text = (EXAMPLES / f"{example}.yaml").read_text()
     text = re.sub(r"^name: .*$", f"name: {name}", text, flags=re.MULTILINE)
@@ -79,4 +80,5 @@ def setting(
         if not keep and here.ssh_config.exists():
             here.lab("down")
         shutil.rmtree(folder)
-        shutil.rmtree(paths.cluster_dir(name), ignore_errors=True)
+        if forget:
+            shutil.rmtree(paths.cluster_dir(name), ignore_errors=True)

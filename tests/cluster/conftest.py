@@ -90,3 +90,15 @@ def made_cluster(
     made_clusters: Callable[[tuple[str, ...], int], list[Cluster]],
 ) -> Callable[[str, int], Cluster]:
     return lambda example, third: made_clusters((example,), third)[0]
+
+
+@pytest.fixture(scope="session")
+def cluster(made_cluster: Callable[[str, int], Cluster]) -> Cluster:
+    """The reference's, built by an apply that is killed twice on the way and run again, so that
+    what tests look at is also what resuming leads to.
+    """
+    cluster = made_cluster("reference", 1)
+    cluster.kill_apply_when("step-started", "server1/control-plane/init")
+    cluster.kill_apply_when("step-ended", "server4/workers/join")
+    cluster.apply()
+    return cluster

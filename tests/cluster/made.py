@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Of examples/reference.yaml; server5 is its client.
+MASTERS = ("server1", "server2", "server3")
+NODES = (*MASTERS, "server4")
 WORKLOAD = "kanae.local/workload:1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # A build from source with nothing cached, on two cores, and then some.
@@ -168,3 +171,22 @@ def whole(cluster: Cluster) -> None:
     nodes = json.loads(cluster.on("server5", "kubectl get nodes -o json"))["items"]
     names = sorted(node["metadata"]["name"] for node in nodes)
     assert names == ["server1", "server2", "server3", "server4"]
+
+
+def kubectl(cluster: Cluster, words: str) -> str:
+    """As a user on the client host, with nothing but what apply put there."""
+    return cluster.on("server5", f"kubectl {words}")
+
+
+def kubectl_json(cluster: Cluster, words: str) -> Any:
+    return json.loads(kubectl(cluster, f"{words} -o json"))
+
+
+def listening(cluster: Cluster, host: str) -> dict[int, str]:
+    """Port -> process, as the kernel sees it."""
+    lines = cluster.on(host, "ss -Hlntp").splitlines()
+    found: dict[int, str] = {}
+    for line in lines:
+        process = re.search(r'\(\("([^"]+)"', line)
+        found[int(line.split()[3].rsplit(":", 1)[1])] = process[1] if process else ""
+    return found

@@ -1,52 +1,21 @@
 """The reference procedure, rows 1 to 11, on real hosts, checked by the hosts' own evidence.
 
-The cluster is built by an apply that is killed twice on the way and run again, so that what the
-tests look at is also what resuming leads to. The tests run in the order in which they stand.
+The tests run in the order in which they stand, then come the drills (rows 12 and 13) and the reset,
+in files of their own on the same cluster.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from made import WORKLOAD, Cluster
+from made import MASTERS, NODES, WORKLOAD, Cluster, kubectl, kubectl_json, listening
 
 pytestmark = pytest.mark.lab
 
-MASTERS = ("server1", "server2", "server3")
-NODES = (*MASTERS, "server4")
 PODS_READY = 120
-
-
-@pytest.fixture(scope="module")
-def cluster(made_cluster: Callable[[str, int], Cluster]) -> Cluster:
-    cluster = made_cluster("reference", 1)
-    cluster.kill_apply_when("step-started", "server1/control-plane/init")
-    cluster.kill_apply_when("step-ended", "server4/workers/join")
-    cluster.apply()
-    return cluster
-
-
-def kubectl(cluster: Cluster, words: str) -> str:
-    """As a user on the client host, with nothing but what apply put there."""
-    return cluster.on("server5", f"kubectl {words}")
-
-
-def kubectl_json(cluster: Cluster, words: str) -> Any:
-    return json.loads(kubectl(cluster, f"{words} -o json"))
-
-
-def listening(cluster: Cluster, host: str) -> dict[int, str]:
-    """Port -> process, as the kernel sees it."""
-    lines = cluster.on(host, "ss -Hlntp").splitlines()
-    found: dict[int, str] = {}
-    for line in lines:
-        process = re.search(r'\(\("([^"]+)"', line)
-        found[int(line.split()[3].rsplit(":", 1)[1])] = process[1] if process else ""
-    return found
 
 
 def test_row_1_the_balancer_listens_on_its_own_port_and_reaches_every_api_server(
@@ -320,24 +289,3 @@ def test_status_shows_the_whole_cluster(cluster: Cluster) -> None:
     status = json.loads(cluster.kanae("status", str(cluster.spec), "-o", "json").stdout)
     text = json.dumps(status)
     assert all(host in text for host in NODES)
-
-
-def test_reset_takes_it_off_and_a_second_apply_builds_it_again(cluster: Cluster) -> None:
-    uid = kubectl_json(cluster, "get namespace kube-system")["metadata"]["uid"]
-    refused = cluster.kanae("reset", str(cluster.spec), status=None)
-    assert refused.returncode == 2
-    assert "--yes" in refused.stderr
-    cluster.kanae("reset", str(cluster.spec), "--yes", "--keep-artifacts")
-    for host in MASTERS:
-        left = cluster.on(
-            host, "ls -A /etc/kubernetes /etc/kanae /var/lib/etcd 2>/dev/null || true"
-        )
-        assert not [line for line in left.split() if not line.endswith(":")]
-        open_ports = set(listening(cluster, host))
-        assert not open_ports & {2379, 2380, 6443, 10250, 10257, 10259}
-    cluster.apply()
-    assert kubectl_json(cluster, "get namespace kube-system")["metadata"]["uid"] != uid
-    assert cluster.plan() == []
-    cluster.kanae("reset", str(cluster.spec), "--yes")
-    for host in NODES:
-        assert not cluster.on(host, "find /usr/local/bin /opt/cni -type f 2>/dev/null || true")

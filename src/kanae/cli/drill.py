@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,12 +19,15 @@ from kanae.cli.session import Session
 from kanae.drills import credentials, history, record, runs, safety, thresholds
 from kanae.drills.catalogue import DRILLS, find
 from kanae.drills.checker import check
+from kanae.drills.client import Credentials
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.kube import Kube, routes
 from kanae.drills.power import Power, power_of
 from kanae.drills.proofs import image_of
-from kanae.drills.run import Run, Setting, recover
+from kanae.drills.repeat import repeat, whole_again
+from kanae.drills.run import Setting, recover
 from kanae.drills.scenario import Scenario
+from kanae.drills.series import OUTCOME, Outcome
 from kanae.drills.verdict import Result, Verdict, to_json
 from kanae.drills.workload import Load
 from kanae.errors import DrillFailed, HostError, KanaeError, Refused, UsageError
@@ -40,6 +44,7 @@ _OUTPUT = click.option(
 )
 _SPEC = click.argument("spec", type=click.Path(path_type=Path))
 _FILE = click.argument("file", type=click.Path(path_type=Path))
+_SECONDS = click.FloatRange(0, 3600)
 _MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
 
 
@@ -84,7 +89,10 @@ _KINDS = ("haproxy", "nginx")
 @click.argument("name")
 @_SPEC
 @click.option("--target", metavar="HOST", help="The host of the fault, instead of one chosen.")
-@click.option("--repeat", type=click.IntRange(1, 1000), default=1, help="How many runs.")
+@click.option("--repeat", "times", type=click.IntRange(1, 1000), default=1, help="How many runs.")
+@click.option("--steady", type=_SECONDS, help="Measured peace before the fault [default: 15].")
+@click.option("--hold", type=_SECONDS, help="How long the fault lasts, instead of the drill's own.")
+@click.option("--after", type=_SECONDS, help="Measured peace at the end [default: 15].")
 @click.option("--period", type=click.FloatRange(0.01, 10), default=0.1, help="Seconds per request.")
 @click.option("--kept", type=click.IntRange(1, 64), default=4, help="Kept connections a stream.")
 @click.option("--direct/--no-direct", default=True, help="Also ask each API server directly.")
@@ -98,7 +106,10 @@ def run_drill(
     name: str,
     spec: Path,
     target: str | None,
-    repeat: int,
+    times: int,
+    steady: float | None,
+    hold: float | None,
+    after: float | None,
     period: float,
     kept: int,
     direct: bool,
@@ -111,14 +122,16 @@ def run_drill(
 ) -> None:
     """Run the drill NAME on the cluster of SPEC.
 
-    Ends with status 40 unless every run passed.
+    Ends with status 40 unless every run passed. With --repeat a run that fails or is void does
+    not end the series, unless what it broke is not whole again.
 
     \b
     Examples:
       kanae drill run power-cut cluster.yaml
       kanae drill run return cluster.yaml --target server2 --repeat 20 --yes
     """
-    scenario = find(name)
+    given = {"steady": steady, "hold": hold, "after": after}
+    scenario = replace(find(name), **{k: v for k, v in given.items() if v is not None})
     session = Session.open(spec)
     _refuse_unsettled(session.spec.name)
     drills = _Drills(
@@ -130,16 +143,20 @@ def run_drill(
         accept_outage=accept_outage,
         yes=yes,
     )
-    verdicts = asyncio.run(drills.run(scenario, target, repeat, break_lease=break_lease))
+    outcome = asyncio.run(drills.run(scenario, target, times, break_lease=break_lease))
     if output == "json":
-        click.echo("[" + ",\n".join(to_json(verdict).strip() for verdict in verdicts) + "]")
+        click.echo(OUTCOME.dump_json(outcome, indent=1).decode())
     else:
-        for verdict in verdicts:
+        for verdict in outcome.runs:
             click.echo(verdict_text(verdict))
-        if len(verdicts) > 1:
-            past = runs.files(session.spec.name, name)[-len(verdicts) :]
-            click.echo(comparison_text(list(runs.judged(past))))
-    _raise_unless_passed(verdicts)
+        if times > 1:
+            click.echo(comparison_text(outcome.runs))
+    if outcome.stopped:
+        raise DrillFailed(
+            f"the series ended after {len(outcome.runs)} of {times} runs: {outcome.stopped}",
+            remedy="make the cluster whole: kanae status SPEC",
+        )
+    _raise_unless_passed(outcome.runs)
 
 
 def _raise_unless_passed(verdicts: Sequence[Verdict]) -> None:
@@ -183,31 +200,38 @@ class _Drills:
         self._image = image
         self._accept_outage = accept_outage
         self._yes = yes
+        # The same for all runs: asked of the cluster once.
+        self._credentials: Credentials | None = None
+        self._images: dict[str, str] | None = None
 
     async def run(
-        self, scenario: Scenario, target: str | None, repeat: int, *, break_lease: bool
-    ) -> list[Verdict]:
+        self, scenario: Scenario, target: str | None, times: int, *, break_lease: bool
+    ) -> Outcome:
         spec, run = self._spec, _run_id()
+        streams = self._load.streams(routes(spec))
+        scenario.require_time(streams, thresholds.validity(self._thresholds)["min-requests"])
         power = power_of(spec)
-        found: list[Verdict] = []
         async with Fleet(
             spec, run_id=run, password=ask_password, tolerant=self._accept_outage
         ) as fleet:
-            facts = await self._session.survey(fleet)
-            hosts = safety.choose(scenario, spec, facts, target)
-            self._check(scenario, hosts, facts)
+            first = await self._session.survey(fleet)
+            before = safety.problems(spec, first)
+            hosts = safety.choose(scenario, spec, first, target)
+            self._check(scenario, hosts, first)
             if not self._yes:
-                self._confirm(scenario, hosts, repeat)
+                self._confirm(scenario, hosts, times)
             async with hold(spec, fleet, run, break_lease=break_lease) as inherited:
-                for turn in range(repeat):
+
+                async def prepare(turn: int) -> Setting:
+                    facts, chosen = first, hosts
                     if turn or inherited:
-                        facts = await self._session.survey(fleet)
-                        hosts = safety.choose(scenario, spec, facts, target, turn)
-                        self._check(scenario, hosts, facts)
-                    setting = await self._setting(scenario, hosts, facts, fleet, power)
-                    found.append(await Run(setting).go())
-                    _say(f"{setting.run}: {found[-1].result}")
-        return found
+                        _refuse_unsettled(spec.name)
+                        facts = await whole_again(spec, lambda: self._session.survey(fleet), before)
+                        chosen = safety.choose(scenario, spec, facts, target, turn)
+                        self._check(scenario, chosen, facts)
+                    return await self._setting(scenario, chosen, facts, fleet, power)
+
+                return await repeat(times, prepare)
 
     def _check(self, scenario: Scenario, hosts: Sequence[str], facts: Facts) -> None:
         rate = self._load.rate(routes(self._spec))
@@ -220,12 +244,12 @@ class _Drills:
         found = safety.refusals(scenario, self._spec, hosts, problems)
         safety.require(found, accepted=self._accept_outage)
 
-    def _confirm(self, scenario: Scenario, hosts: Sequence[str], repeat: int) -> None:
+    def _confirm(self, scenario: Scenario, hosts: Sequence[str], times: int) -> None:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on; say --yes")
         where = f" Hosts: {', '.join(hosts)}." if hosts else ""
-        times = f" {repeat} times." if repeat > 1 else ""
-        question = f"{scenario.title}{where}{times} Do this to {self._spec.name}?"
+        often = f" {times} times." if times > 1 else ""
+        question = f"{scenario.title}{where}{often} Do this to {self._spec.name}?"
         if not click.confirm(question, err=True):
             raise click.Abort
 
@@ -240,12 +264,13 @@ class _Drills:
         spec, run = self._spec, _run_id()
         folder = record.drills_dir(spec.name) / f"{run}-{scenario.name}"
         folder.mkdir(parents=True, mode=0o700)
-        images: dict[str, str] = {}
-        if scenario.proof and self._image is None:
+        if self._credentials is None:
+            self._credentials = await credentials.fetch(spec, fleet.__getitem__)
+        if scenario.proof and self._image is None and self._images is None:
             there = [host for host in spec.nodes if host in fleet]
             queries = {host: Query(images=True) for host in there}
             nodes = await gather({host: fleet[host] for host in there}, queries)
-            images = {name: "" for host in nodes.hosts.values() for name in host.images or {}}
+            self._images = {name: "" for host in nodes.hosts.values() for name in host.images or {}}
         api = facts.api
         return Setting(
             run=run,
@@ -258,8 +283,8 @@ class _Drills:
             validity=thresholds.validity(self._thresholds),
             load=self._load,
             routes=routes(spec),
-            credentials=await credentials.fetch(spec, fleet.__getitem__),
-            image=image_of(images, self._image),
+            credentials=self._credentials,
+            image=image_of(self._images or {}, self._image),
             tools=Tools(spec, power, fleet.__getitem__),
             problems=safety.problems(spec, facts),
             accepted=self._accept_outage,
@@ -283,7 +308,7 @@ def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
     found = list(runs.judged(runs.files(name, only)[-last:]))
     if not found:
         raise UsageError(f"no runs of {name} so far", remedy="kanae drill run NAME SPEC")
-    click.echo(comparison_text(found))
+    click.echo(comparison_text([verdict for _, verdict in found]))
     if html is not None:
         html.write_text(page(found))
         _say(f"wrote {html}")

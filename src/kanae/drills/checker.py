@@ -91,7 +91,12 @@ def check(
         result = Result.FAILED if missed else Result.PASSED
     steady_lags = [lag for lag in history.lags if lag.at >= windows.steady]
     spans = [lag.cpu for lag in steady_lags]
+    header = history.header
     return Verdict(
+        run=header.run,
+        drill=header.drill,
+        balancer=header.balancer,
+        targets=header.targets,
         result=result,
         reasons=tuple(broken + void + missed),
         judgements=judgements,
@@ -101,10 +106,12 @@ def check(
         leader_changes=changes,
         heals=heals,
         proofs=proofs,
+        evidence=history.evidence,
         lag_p50=figures.lag_at(steady_lags, 0.5),
         lag_p99=figures.lag_at(steady_lags, 0.99),
         lag_worst=max((lag.worst for lag in steady_lags), default=0.0),
         cpu=sum(spans) / len(spans) if spans else 0.0,
+        load=max((machine.load for machine in history.machine), default=None),
     )
 
 

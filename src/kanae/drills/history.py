@@ -28,6 +28,7 @@ from kanae.drills.records import (
     Lag,
     Late,
     Leader,
+    Machine,
     Note,
     Phase,
     Proof,
@@ -138,6 +139,7 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
         read_backs=_of(found, ReadBack),
         lags=_of(found, Lag),
         notes=_of(found, Note),
+        machine=_of(found, Machine),
         torn=torn,
         broken=broken,
     )

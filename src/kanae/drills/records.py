@@ -251,6 +251,16 @@ class Note:
     k: Literal["note"] = "note"
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How busy the operator's machine is. load: average over a minute, as in /proc/loadavg."""
+
+    at: float
+    cores: int
+    load: float
+    k: Literal["machine"] = "machine"
+
+
 # Upper bounds of the lag histogram's classes, seconds; one more class is open above.
 BOUNDS: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -271,6 +281,7 @@ Record = (
     | ReadBack
     | Lag
     | Note
+    | Machine
 )
 
 ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="k")])
@@ -299,6 +310,7 @@ class History:
     read_backs: tuple[ReadBack, ...] = ()
     lags: tuple[Lag, ...] = ()
     notes: tuple[Note, ...] = field(default=())
+    machine: tuple[Machine, ...] = ()
     torn: bool = False
     broken: int = 0
 

@@ -30,6 +30,7 @@ from kanae.drills.records import (
     Heal,
     Health,
     Leader,
+    Machine,
     Note,
     Phase,
     PhaseName,
@@ -113,6 +114,7 @@ class Run:
 
     def _phase(self, name: PhaseName) -> None:
         self._write(Phase(self._now(), name))
+        self._write(Machine(self._now(), os.cpu_count() or 1, round(os.getloadavg()[0], 2)))
         self._set.say(f"{self._now():7.1f} s  {name}")
 
     def _header(self) -> Header:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from kanae.drills.faults.protocol import FaultPlan, Kind
 from kanae.drills.power import Direction
+from kanae.drills.records import Stream
+from kanae.errors import UsageError
 
 HealKind = Literal["host", "node", "redundancy"]
 
@@ -51,7 +55,35 @@ class Scenario:
     def plan(self, hosts: tuple[str, ...]) -> FaultPlan:
         return FaultPlan(self.kind, hosts, self.hold, self.process, self.direction)
 
+    def require_time(self, streams: Sequence[Stream], requests: float) -> None:
+        """Raise UsageError when a part of the run is too short for so many requests a stream."""
+        least = shortest(streams, requests)
+        for option, seconds in (
+            ("steady", self.steady), ("hold", self.hold), ("after", self.after),
+        ):  # fmt: skip
+            if seconds < least:
+                raise UsageError(
+                    f"{seconds:g} s are too short for {requests:g} requests in every stream:"
+                    " the run would be void",
+                    remedy=f"--{option} {math.ceil(least)}, or a shorter --period",
+                )
+
     @property
     def heals_itself(self) -> bool:
         """Nobody undoes it: the time to heal counts from the fault itself."""
         return self.kind in ("kill", "return", "none")
+
+
+def shortest(streams: Sequence[Stream], requests: float) -> float:
+    """Seconds in which every stream sends at least so many requests, wherever they begin; 0 when
+    there is no stream of requests.
+    """
+    return max(
+        (
+            # One period more, as a part of a run does not end right before a request is due.
+            stream.period * (math.ceil(requests / stream.lanes) + 1)
+            for stream in streams
+            if stream.kind != "watch"
+        ),
+        default=0.0,
+    )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from kanae.drills.figures import Gap, Latency
-from kanae.drills.records import Stream
+from kanae.drills.records import Evidence, Stream
 
 
 class Result(StrEnum):
@@ -96,8 +96,16 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """reasons: why it is void or failed, most serious first; empty when passed."""
+    """run, drill, balancer, targets: of which run, as in its history's header.
 
+    reasons: why it is void or failed, most serious first; empty when passed. load: the highest load
+    average that the operator's machine had during the run; None when none was recorded.
+    """
+
+    run: str
+    drill: str
+    balancer: str
+    targets: tuple[str, ...]
     result: Result
     reasons: tuple[str, ...]
     judgements: tuple[Judgement, ...]
@@ -107,10 +115,12 @@ class Verdict:
     leader_changes: int
     heals: Mapping[str, float | None]
     proofs: Mapping[str, float | None]
+    evidence: tuple[Evidence, ...]
     lag_p50: float
     lag_p99: float
     lag_worst: float
     cpu: float
+    load: float | None
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)

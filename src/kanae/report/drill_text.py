@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from kanae.drills.figures import percentile
-from kanae.drills.records import ENDPOINT, History
-from kanae.drills.verdict import Judgement, Result, StreamFigures, Verdict, WatchFigures
+from kanae.drills.records import ENDPOINT
+from kanae.drills.series import Series, Spread, series
+from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 
 
 def seconds(value: float | None) -> str:
@@ -103,45 +103,45 @@ def _watch(watch: WatchFigures) -> list[str]:
     ]
 
 
-def spread(values: Iterable[float | None]) -> tuple[float, float, float] | None:
-    """Median, 95th percentile and maximum (nearest rank); None when one was never reached."""
-    found = list(values)
-    known = sorted(value for value in found if value is not None)
-    if not known or len(known) < len(found):
-        return None
-    return percentile(known, 0.5), percentile(known, 0.95), known[-1]
+COMPARISON = (
+    "drill", "balancer", "metric", "runs", "minimum", "median", "95 %", "maximum", "limit",
+)  # fmt: skip
 
 
-COMPARISON = ("drill", "balancer", "metric", "runs", "median", "95 %", "maximum", "limit")
-
-
-def comparison_rows(runs: Sequence[tuple[History, Verdict]]) -> list[list[str]]:
+def comparison_rows(found: Iterable[Series]) -> list[list[str]]:
     """The columns of COMPARISON for each drill and metric; void runs are left out."""
-    groups: dict[tuple[str, str, str], list[Judgement]] = {}
-    for history, verdict in runs:
-        if verdict.result is Result.VOID:
-            continue
-        for judgement in verdict.judgements:
-            key = (history.header.drill, history.header.balancer, judgement.metric)
-            groups.setdefault(key, []).append(judgement)
-    rows: list[list[str]] = []
-    for (drill, balancer, metric), found in sorted(groups.items()):
-        figures = spread(judgement.value for judgement in found)
-        shown = [figure(metric, value) for value in figures] if figures else ["-", "-", "never"]
-        limit = figure(metric, found[-1].limit)
-        rows.append([drill, balancer, metric, str(len(found)), *shown, f"<= {limit}"])
-    return rows
+    return [
+        [each.drill, each.balancer, spread.metric, str(spread.runs), *_spread(spread)]
+        for each in found
+        for spread in each.spreads
+    ]
 
 
-def comparison_text(runs: Sequence[tuple[History, Verdict]]) -> str:
+def _spread(spread: Spread) -> list[str]:
+    figures = (spread.least, spread.median, spread.p95, spread.most)
+    shown = ["-" if value is None else figure(spread.metric, value) for value in figures]
+    if spread.most is None:
+        shown[-1] = "never"
+    return [*shown, f"<= {figure(spread.metric, spread.limit)}"]
+
+
+def counts_text(each: Series) -> str:
+    """How its runs ended, what became of acknowledged writes, and how busy the machine was."""
+    load = "" if each.load is None else f"; load average up to {each.load:.1f}"
+    return (
+        f"{each.drill} ({each.balancer} front): {each.runs} runs, {each.passed} passed,"
+        f" {each.failed} failed, {each.void} void;"
+        f" {each.acknowledged} acknowledged writes, {each.lost} lost{load}"
+    )
+
+
+def comparison_text(verdicts: Sequence[Verdict]) -> str:
     """Every run with its verdict, then the spread of each metric over the runs of a drill."""
     lines: list[str] = []
-    for history, verdict in runs:
+    for verdict in verdicts:
         why = f": {verdict.reasons[0]}" if verdict.reasons else ""
-        header = history.header
-        lines.append(f"{header.run}  {header.drill:17} {verdict.result.value}{why}")
-    writes = [verdict.writes for _, verdict in runs]
-    lost = sum(len(each.lost) for each in writes)
-    lines.append(f"acknowledged writes: {sum(w.acknowledged for w in writes)}, lost: {lost}")
-    rows = comparison_rows(runs)
+        lines.append(f"{verdict.run}  {verdict.drill:17} {verdict.result.value}{why}")
+    found = series(verdicts)
+    lines += ["", *(counts_text(each) for each in found)]
+    rows = comparison_rows(found)
     return "\n".join([*lines, *(["", *_table([COMPARISON, *rows])] if rows else [])])

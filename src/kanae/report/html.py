@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from kanae.drills.records import ENDPOINT, History
+from kanae.drills.series import series
 from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 from kanae.report.drill_text import COMPARISON, comparison_rows, figure, seconds
 from kanae.report.svg import around_fault, timeline
@@ -129,7 +130,8 @@ def _closer(history: History, verdict: Verdict) -> str:
 
 
 def _comparison(runs: Sequence[tuple[History, Verdict]]) -> str:
-    rows = [[escape(cell) for cell in row] for row in comparison_rows(runs)]
+    found = series(verdict for _, verdict in runs)
+    rows = [[escape(cell) for cell in row] for row in comparison_rows(found)]
     if len(runs) < 2 or not rows:
         return ""
     return f"<section><h2>Over all runs that count</h2>{_table(COMPARISON, rows)}</section>"

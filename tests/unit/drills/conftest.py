@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import sys
 import time
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from drill_api_server import ApiServer, Store
 from drill_certificates import Authority
+from drill_cluster import Cluster, FilePower
 
 from kanae.drills import history
 from kanae.drills.client import Route
@@ -151,3 +153,19 @@ async def server(server_context: ssl.SSLContext) -> AsyncIterator[ApiServer]:
 @pytest.fixture
 def bench(tmp_path: Path, authority: Authority, server: ApiServer) -> Bench:
     return Bench(tmp_path, authority, server)
+
+
+@pytest_asyncio.fixture
+async def cluster(
+    tmp_path: Path, authority: Authority, server_context: ssl.SSLContext
+) -> AsyncIterator[Cluster]:
+    folder = tmp_path / "power"
+    folder.mkdir()
+    made = Cluster(tmp_path, authority, server_context, FilePower(folder))
+    await made.start()
+    following = asyncio.create_task(made.follow_power())
+    yield made
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    await made.stop()

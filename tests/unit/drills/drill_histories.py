@@ -18,6 +18,7 @@ from kanae.drills.records import (
     History,
     Lag,
     Leader,
+    Machine,
     Phase,
     Proof,
     ReadBack,
@@ -105,6 +106,7 @@ def _good() -> History:
             ReadBack(STOP + 1, ENDPOINT, 3000, keys), ReadBack(STOP + 1, "m1", 3000, keys),
         ),
         lags=(Lag(STOP, (5000, *(0,) * len(BOUNDS)), 0.0009, 0.1),),
+        machine=(Machine(STEADY, 2, 0.5),),
     )  # fmt: skip
 
 

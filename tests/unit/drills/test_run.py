@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
-import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from drill_certificates import Authority
-from drill_cluster import Cluster, FilePower, routes_of
+from drill_cluster import Cluster, routes_of
 from drill_setting import setting_of
 
 from kanae.drills import record
@@ -31,22 +27,6 @@ async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-
-
-@pytest_asyncio.fixture
-async def cluster(
-    tmp_path: Path, authority: Authority, server_context: ssl.SSLContext
-) -> AsyncIterator[Cluster]:
-    folder = tmp_path / "power"
-    folder.mkdir()
-    made = Cluster(tmp_path, authority, server_context, FilePower(folder))
-    await made.start()
-    following = asyncio.create_task(made.follow_power())
-    yield made
-    following.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await following
-    await made.stop()
 
 
 @pytest.fixture(autouse=True)

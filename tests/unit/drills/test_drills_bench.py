@@ -1,0 +1,88 @@
+"""bench/drills.py: only the runs that are missing are made, whenever it is called."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drill_histories import FAULT, NEW_READ, good, outage
+from test_cli import save
+
+from kanae.drills import history, record
+from kanae.drills.records import History
+
+ROOT = Path(__file__).parents[3]
+SPEC = ROOT / "examples/vip.yaml"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(ROOT / "bench"), *sys.path])
+    return importlib.import_module("drills")
+
+
+def keep(run: History, number: int, *, spec: bytes | None = None) -> None:
+    digest = hashlib.sha256(SPEC.read_bytes() if spec is None else spec).hexdigest()
+    name = f"2026010{number}-000000-000"
+    folder = record.drills_dir("vip") / f"{name}-{run.header.drill}"
+    made = replace(run, header=replace(run.header, run=name, digest=digest))
+    history.compress(save(made, folder / record.HISTORY))
+
+
+def kanae(deed: Callable[[int], int]) -> Callable[[Sequence[str]], int]:
+    """In place of `kanae drill run`. deed: what becomes of a number of runs; the exit status."""
+
+    def run(argv: Sequence[str]) -> int:
+        assert argv[2:6] == ["kanae", "drill", "run", "power-cut"]
+        return deed(int(argv[argv.index("--repeat") + 1]))
+
+    return run
+
+
+def test_runs_that_are_missing_or_void_are_made_and_others_counted(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passing = good(limits={"new.any.gap": 0.4})
+    keep(passing, 1)
+    keep(replace(passing, evidence=()), 2)  # void
+    keep(passing, 3, spec=b"another")
+    keep(good(drill="return"), 4)
+    asked: list[int] = []
+
+    def deed(count: int) -> int:
+        asked.append(count)
+        for n in range(count):
+            keep(outage(passing, NEW_READ.id, FAULT, FAULT + 1), 5 + n)
+        return 40
+
+    monkeypatch.setattr(bench, "run", kanae(deed))
+    past = bench.Past(SPEC, "", "vip")
+    assert bench.make(past, "power-cut", 3, []) == ""
+    assert asked == [2]
+    assert bench.make(bench.Past(SPEC, "", "vip"), "power-cut", 3, []) == ""
+    assert asked == [2]
+    text = bench.shown(past.of("power-cut"), "text")
+    assert "4 runs, 1 passed, 2 failed, 1 void" in text
+    row = next(line.split() for line in text.splitlines() if "new.any.gap  " in line)
+    assert row == ["new.any.gap", "1.11", "s", "0.11", "1.11", "3", "<=", "0.4", "s", "MISSED"]
+    assert len(bench.Past(SPEC, "20260105", "vip").of("power-cut")) == 2
+
+
+def test_it_ends_when_the_cluster_does_and_gives_a_drill_up_that_is_always_void(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = bench.Past(SPEC, "", "vip")
+    monkeypatch.setattr(bench, "run", kanae(lambda count: 5))
+    assert bench.make(past, "power-cut", 2, []) == "kanae drill run power-cut ended with 5"
+    monkeypatch.setattr(bench, "run", kanae(lambda count: 40))
+    assert bench.make(past, "power-cut", 2, []) == "power-cut: 0 of 2 runs were made"
+    for number in range(1, 4):
+        keep(replace(good(), evidence=()), number)
+    assert bench.make(bench.Past(SPEC, "", "vip"), "power-cut", 2, []) == ""

@@ -1,0 +1,199 @@
+"""Every drill can fail, by each of its limits and by each broken promise; and each can be void."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from drill_histories import (
+    AFTER,
+    FAULT,
+    NEW_READ,
+    NEW_WRITE,
+    STEADY,
+    STOP,
+    STREAMS,
+    UNDO,
+    due,
+    good,
+    outage,
+)
+
+from kanae.drills import thresholds
+from kanae.drills.catalogue import DRILLS
+from kanae.drills.checker import check
+from kanae.drills.records import (
+    BOUNDS,
+    ENDPOINT,
+    Evidence,
+    Hashes,
+    History,
+    Lag,
+    Leader,
+    Proof,
+)
+from kanae.drills.verdict import Result
+
+DATA = thresholds.load()
+KINDS = ("haproxy", "nginx")
+LIMITS = [
+    (drill, kind, metric)
+    for drill in DRILLS
+    for kind in KINDS
+    for metric in thresholds.limits(DATA, drill, kind)
+]
+
+
+def run_of(drill: str, kind: str) -> History:
+    """A run that meets every limit of a drill."""
+    limits = thresholds.limits(DATA, drill, kind)
+    run = good(drill, dict(limits))
+    proofs = tuple(
+        Proof(FAULT + 5, metric.partition(".")[2], True, 1.0, "")
+        for metric in limits
+        if metric.startswith("proof.")
+    )
+    header = replace(run.header, balancer=kind)
+    return replace(run, header=header, proofs=(*run.proofs, *proofs))
+
+
+def missed(run: History, metric: str, limit: float) -> History:
+    """The run with one metric just over its limit."""
+    group, _, name = metric.partition(".")
+    if group == "heal":
+        heals = (
+            replace(each, seconds=limit + 1) if each.what == name else each for each in run.heals
+        )
+        return replace(run, heals=tuple(heals))
+    if group == "proof":
+        proofs = (each for each in run.proofs if each.name != name)
+        return replace(run, proofs=(*proofs, Proof(STOP, name, True, limit + 1, "")))
+    if metric == "leader-changes":
+        leaders = tuple(Leader(float(n), str(n)) for n in range(int(limit) + 2))
+        return replace(run, leaders=leaders)
+    kind, _, figure = name.partition(".")
+    stream = next(
+        each
+        for each in STREAMS
+        if each.route == ENDPOINT
+        and each.kind != "watch"
+        and group in ("any", each.connection)
+        and kind in ("any", each.kind)
+    )
+    seconds = 0.1 * (limit + 1) if figure == "failed" else limit + 0.2
+    return outage(run, stream.id, FAULT, FAULT + seconds, lane=stream.lanes - 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("drill", DRILLS)
+def test_a_drill_that_meets_its_limits_passes(drill: str, kind: str) -> None:
+    verdict = check(run_of(drill, kind))
+    assert verdict.result is Result.PASSED, verdict.reasons
+
+
+@pytest.mark.parametrize(("drill", "kind", "metric"), LIMITS)
+def test_a_drill_fails_by_each_of_its_limits_alone(drill: str, kind: str, metric: str) -> None:
+    limit = thresholds.limits(DATA, drill, kind)[metric]
+    verdict = check(missed(run_of(drill, kind), metric, limit))
+    assert verdict.result is Result.FAILED
+    broken = {judgement.metric for judgement in verdict.judgements if not judgement.met}
+    assert metric in broken
+    # What is felt by one stream may be over the limit of a group that has it, too.
+    assert broken <= {metric, "any.any.gap", "any.any.failed"}
+
+
+@pytest.mark.parametrize("drill", DRILLS)
+def test_a_drill_judges_what_its_users_feel(drill: str) -> None:
+    for kind in KINDS:
+        limits = thresholds.limits(DATA, drill, kind)
+        felt = [metric for metric in limits if not metric.startswith(("heal.", "proof."))]
+        # With all hosts away users feel everything: only the return is judged.
+        assert bool(felt) == (not DRILLS[drill].outage)
+
+
+def lose_a_write(run: History) -> History:
+    key = due(run, NEW_WRITE.id, 20).key
+    return replace(
+        run,
+        read_backs=tuple(
+            replace(back, keys=tuple(k for k in back.keys if k != key)) for back in run.read_backs
+        ),
+    )
+
+
+def reorder_a_direct_watch(run: History) -> History:
+    events = list(run.watch)
+    direct = next(s.id for s in STREAMS if s.kind == "watch" and s.route != ENDPOINT)
+    first = next(i for i, event in enumerate(events) if event.stream == direct and event.at > UNDO)
+    events[first], events[first + 1] = events[first + 1], events[first]
+    return replace(run, watch=tuple(events))
+
+
+def skip_an_event(run: History) -> History:
+    missing = next(event for event in run.watch if event.at > FAULT)
+    return replace(run, watch=tuple(event for event in run.watch if event is not missing))
+
+
+def let_members_differ(run: History) -> History:
+    return replace(run, hashes=(Hashes(STOP, 2000, {"m1": 7, "m2": 7, "m3": 8}),))
+
+
+PROMISES: tuple[Callable[[History], History], ...] = (
+    lose_a_write, reorder_a_direct_watch, skip_an_event, let_members_differ,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.parametrize("drill", DRILLS)
+def test_a_broken_promise_fails_every_drill_also_when_it_is_void(
+    drill: str, promise: Callable[[History], History]
+) -> None:
+    run = promise(run_of(drill, "nginx"))
+    assert check(run).result is Result.FAILED
+    assert check(replace(run, evidence=())).result is Result.FAILED
+
+
+def thin_between(begin: float, end: float) -> Callable[[History], History]:
+    def thin(run: History) -> History:
+        """Half of one stream's requests are missing there: the prober stood still."""
+        kept = tuple(
+            r
+            for r in run.requests
+            if r.stream != NEW_READ.id or not begin <= r.at < end or round(r.at * 10) % 2
+        )
+        return replace(run, requests=kept)
+
+    return thin
+
+
+def be_late(run: History) -> History:
+    """2 % of all requests began more than a tenth of a second late."""
+    counts = [4900, *(0,) * len(BOUNDS)]
+    counts[BOUNDS.index(0.2)] = 100
+    return replace(run, lags=(Lag(STOP, tuple(counts), 0.15),))
+
+
+def spare_one_host(run: History) -> History:
+    silent = Evidence(FAULT + 2, "silence", "m2", False, "its SSH port greets")
+    return replace(run, evidence=(*run.evidence, silent))
+
+
+VOIDS: tuple[Callable[[History], History], ...] = (
+    thin_between(STEADY, FAULT), thin_between(FAULT, AFTER), thin_between(AFTER, STOP),
+    be_late, spare_one_host,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("deed", VOIDS)
+@pytest.mark.parametrize("drill", DRILLS)
+def test_every_drill_is_void_when_it_proves_nothing(
+    drill: str, deed: Callable[[History], History]
+) -> None:
+    assert check(deed(run_of(drill, "nginx"))).result is Result.VOID
+
+
+def test_lag_before_the_measurement_does_not_count() -> None:
+    run = good()
+    early = Lag(STEADY - 1, (0,) * len(BOUNDS) + (900,), 2.0)
+    assert check(replace(run, lags=(early, *run.lags))).result is Result.PASSED
