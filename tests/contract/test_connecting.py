@@ -126,7 +126,7 @@ async def test_a_jump_host_that_refuses_is_told_for_the_host_behind_it(
     sshd: Sshd, gate: dict[str, object]
 ) -> None:
     (sshd.folder / "known_hosts").write_text("")
-    error = await _refused(sshd.transport(**gate))
+    error = await _refused(sshd.transport(**gate))  # pyright: ignore[reportArgumentType]  # by name
     assert isinstance(error, HostKeyUnknown)
     assert f"jump host 127.0.0.1: the host key of root@127.0.0.1 port {sshd.port}" in error.message
 

@@ -25,7 +25,7 @@ from kanae.drills.scenario import shortest
 from kanae.drills.series import OUTCOME, Outcome, series
 from kanae.drills.verdict import Result, Verdict
 from kanae.drills.workload import Load
-from kanae.errors import ConnectionLost, Refused, UsageError
+from kanae.errors import ConnectError, ConnectionLost, Refused, UsageError
 from kanae.facts.model import Facts
 
 LIMITS = {"new.any.gap": 0.4, "proof.deployment": 10.0}
@@ -145,14 +145,15 @@ async def test_the_next_run_waits_until_nothing_new_is_wrong(cluster: Cluster) -
         asked.append("")
         if len(asked) == 1:
             raise ConnectionLost("m1", "connection reset")
-        return Facts({}, {"m3": "no answer"} if len(asked) == 2 else {})
+        silent = {"m3": ConnectError("m3", "no answer")}
+        return Facts({}, silent if len(asked) == 2 else {})
 
     before = [f"{host} is no node of the cluster" for host in ("m1", "m2", "m3")]
     await whole_again(spec, survey, before)
     assert len(asked) == 3
 
     async def broken() -> Facts:
-        return Facts({}, {"m3": "no answer"})
+        return Facts({}, {"m3": ConnectError("m3", "no answer")})
 
     with pytest.raises(Refused, match="m3 cannot be reached"):
         await whole_again(spec, broken, before, within=0.0)
