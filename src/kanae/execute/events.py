@@ -60,10 +60,18 @@ class StepEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class RunStopping:
+    """Ctrl-C: no further step is begun. steps: ids of those that are being waited for."""
+
+    at: float
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     at: float
     run: str
     counts: dict[str, int]
 
 
-Event = RunStarted | StepStarted | StepProgress | StepEnded | RunEnded
+Event = RunStarted | StepStarted | StepProgress | StepEnded | RunStopping | RunEnded

@@ -23,6 +23,7 @@ from kanae.execute.events import (
     Outcome,
     RunEnded,
     RunStarted,
+    RunStopping,
     StepEnded,
     StepProgress,
     StepStarted,
@@ -34,6 +35,7 @@ _KINDS: dict[str, type[Event]] = {
     "step-started": StepStarted,
     "step-progress": StepProgress,
     "step-ended": StepEnded,
+    "run-stopping": RunStopping,
     "run-ended": RunEnded,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -167,6 +169,8 @@ def _event(line: bytes) -> Event | None:
         return None
     if "outcome" in fields:
         fields["outcome"] = Outcome(fields["outcome"])
+    if kind is RunStopping:
+        fields["steps"] = tuple(fields.get("steps", ()))
     try:
         return kind(**fields)
     except TypeError:

@@ -11,6 +11,8 @@ from kanae.execute.events import Outcome
 from kanae.execute.redact import Redactor
 from kanae.plan.model import Plan
 
+# What a shell says of a program that Ctrl-C ended: 128 and SIGINT's number.
+INTERRUPTED = 130
 GOOD = frozenset({Outcome.OK, Outcome.CHANGED})
 
 
@@ -63,9 +65,11 @@ class RunResult:
         paragraphs += [redactor(self._paragraph(id_, step)) for id_, step in wrong]
         failure = RunFailed(
             "\n".join(paragraphs),
-            remedy="put right what is named above and run the same command again: it goes on where "
-            "this run ended",
+            remedy=("put right what is named above and " if wrong else "")
+            + "run the same command again: it goes on where this run ended",
         )
+        if not wrong and self.interrupted:
+            failure.exit_code = INTERRUPTED
         codes = {step.error.exit_code for _, step in wrong if isinstance(step.error, KanaeError)}
         if len(codes) == 1 and codes != {StepFailed.exit_code}:
             # All of one telling kind: a script can act on it.

@@ -26,6 +26,7 @@ from kanae.execute.events import (
     Outcome,
     RunEnded,
     RunStarted,
+    RunStopping,
     StepEnded,
     StepProgress,
     StepStarted,
@@ -150,6 +151,9 @@ class _Run:
                 if self._hard:
                     for task in self._tasks:
                         task.cancel()
+                else:
+                    waiting = sorted(task.get_name() for task in self._tasks)
+                    self._say(RunStopping(time.time(), tuple(waiting)))
                 continue
             for task in done:
                 self._tasks.discard(task)

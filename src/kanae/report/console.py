@@ -18,6 +18,7 @@ from kanae.execute.events import (
     Event,
     Outcome,
     RunEnded,
+    RunStopping,
     StepEnded,
     StepProgress,
     StepStarted,
@@ -65,12 +66,21 @@ class Lines:
                 f"{click.style(word, fg=colour)} {event.host or 'cluster'}: "
                 f"{self._titles[event.step]} ({event.seconds:.1f} s)"
             )
+        elif isinstance(event, RunStopping):
+            self._say(_stopping(event))
         elif isinstance(event, RunEnded):
             counts = ", ".join(f"{count} {kind}" for kind, count in event.counts.items())
             self._say(f"{time.monotonic() - self._begun:6.1f}s {counts}")
 
     def _say(self, line: str) -> None:
         click.echo(line, file=self._out)
+
+
+def _stopping(event: RunStopping) -> str:
+    return (
+        f"interrupted: waiting for {', '.join(event.steps)}; nothing else is begun "
+        "(Ctrl-C again gives them up, and their outcome is then not known)"
+    )
 
 
 @dataclass
@@ -133,6 +143,8 @@ def _table(plan: Plan, out: TextIO) -> Generator[Callable[[Event], None]]:
             host.running.pop(event.step, None)
             host.ended += 1
             host.wrong += event.outcome in (Outcome.FAILED, Outcome.INDETERMINATE)
+        elif isinstance(event, RunStopping):
+            view.console.print(_stopping(event), markup=False)
 
     with view:
         yield emit

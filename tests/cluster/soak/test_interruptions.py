@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -26,6 +27,20 @@ def inits(cluster: Cluster) -> int:
     """How often `kubeadm init` made certificates on the first master."""
     log = "/var/lib/kanae/log/kubeadm-init.log"
     return int(cluster.on("server1", f"grep -c 'Generating \"apiserver\" certificate' {log}"))
+
+
+def test_ctrl_c_says_what_to_do_and_a_second_apply_goes_on(cluster: Cluster) -> None:
+    with cluster.start_apply() as applying:
+        applying.wait_for("step-started", "server1/control-plane/init")
+        applying.process.send_signal(signal.SIGINT)
+        said = applying.stderr()
+    assert applying.process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "again" in said
+    cluster.apply()
+    whole(cluster)
+    assert inits(cluster) == 1
+    cluster.kanae("reset", str(cluster.spec), "--yes", "--keep-artifacts")
 
 
 def test_killed_at_eight_points_it_converges(cluster: Cluster) -> None:

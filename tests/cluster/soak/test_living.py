@@ -13,6 +13,71 @@ from made import Cluster, whole
 pytestmark = pytest.mark.lab
 
 
+NODES = ("server1", "server2", "server3", "server4")
+_UNITS = "containerd kubelet etcd kanae-etcd-balancer kanae-apiserver-gate"
+_PROGRAMS = "kube-apiserver|kube-controller|kube-scheduler|kube-proxy|flanneld|nginx"
+
+
+def running(cluster: Cluster, host: str) -> list[str]:
+    """Pids of all that a repair could restart."""
+    units = cluster.on(host, f"systemctl show -P MainPID {_UNITS}")
+    programs = cluster.on(host, f"ps -eo pid,comm | grep -E ' ({_PROGRAMS})' | sort")
+    return [*units.split(), *programs.splitlines()]
+
+
+def test_what_was_changed_by_hand_is_planned_exactly_and_repaired_alone(cluster: Cluster) -> None:
+    cluster.apply()
+    balancer = f"kanae-balancer-{cluster.name}.service"
+    binary = "/usr/local/bin/kubelet"
+    drifts: list[tuple[str, str, list[tuple[str, str, str, str]], set[str]]] = [
+        # host, what is done to it, what is to be planned, hosts on which a process may be new
+        (
+            "lb",
+            f"rm /etc/systemd/system/{balancer}",
+            [
+                ("lb", "create", "file", f"/etc/systemd/system/{balancer}"),
+                ("lb", "run", "unit", balancer),
+            ],
+            {"lb"},
+        ),
+        (
+            "server4",
+            "systemctl stop kubelet",
+            [("server4", "run", "unit", "kubelet.service")],
+            {"server4"},
+        ),
+        (
+            "server4",
+            "sysctl -qw net.ipv4.ip_forward=0",
+            [("server4", "update", "sysctl", "net.ipv4.ip_forward")],
+            set(),
+        ),
+        (
+            "server4",
+            f"cp {binary} {binary}.new && echo x >>{binary}.new && mv {binary}.new {binary}",
+            [
+                ("server4", "update", "binary", binary),
+                ("server4", "run", "unit", "kubelet.service"),
+            ],
+            {"server4"},
+        ),
+        (
+            "server5",
+            "kubectl -n kube-flannel delete configmap kube-flannel-cfg",
+            [("server1", "create", "configmaps", "kube-flannel/kube-flannel-cfg")],
+            set(),
+        ),
+    ]
+    for host, command, planned, restarted in drifts:
+        before = {each: running(cluster, each) for each in ("lb", *NODES)}
+        cluster.on(host, command)
+        assert cluster.changes() == planned, command
+        cluster.apply()
+        after = {each: running(cluster, each) for each in ("lb", *NODES)}
+        assert {each for each in before if before[each] != after[each]} <= restarted, command
+        whole(cluster)
+
+
 @contextmanager
 def asking(cluster: Cluster) -> Generator[list[str]]:
     """Ask the endpoint without a break, each time by a new connection, and collect what went

@@ -14,6 +14,7 @@ from kanae.execute.events import (
     Outcome,
     RunEnded,
     RunStarted,
+    RunStopping,
     StepEnded,
     StepProgress,
     StepStarted,
@@ -37,6 +38,7 @@ def _whole(run: str) -> Path:
         journal.record(StepEnded(3.0, "a", "m1", Outcome.CHANGED, 1.0))
         journal.record(StepStarted(4.0, "b", None, "do b"))
         journal.record(StepEnded(5.0, "b", None, Outcome.INDETERMINATE, 1.0, "lost"))
+        journal.record(RunStopping(5.5, ("b",)))
         journal.record(RunEnded(6.0, run, {"changed": 1, "indeterminate": 1}))
     return journal.path
 

@@ -12,6 +12,7 @@ import pytest
 from kanae.errors import ConnectError, ConnectionLost, KanaeError, StepFailed, StepTimedOut
 from kanae.execute.context import Handler, StepContext
 from kanae.execute.events import Event, Outcome, StepEnded, StepProgress, StepStarted
+from kanae.execute.redact import Redactor
 from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.plan.model import Deed, Plan, Step
@@ -266,6 +267,7 @@ async def test_the_first_interrupt_lets_running_steps_end() -> None:
     assert outcomes(result) == {"a": "changed", "b": "skipped", "c": "skipped"}
     assert result.interrupted
     assert not result.ok
+    assert result.failure(Redactor()).exit_code == 130
 
 
 async def test_the_second_interrupt_ends_them() -> None:

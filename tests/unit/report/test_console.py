@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 
 import click
+import pytest
 
-from kanae.execute.events import Outcome, RunEnded, StepEnded, StepStarted
+from kanae.execute.events import Outcome, RunEnded, RunStopping, StepEnded, StepStarted
 from kanae.plan.deeds import MintToken
 from kanae.plan.model import Plan, Step
 from kanae.report.console import live
@@ -48,3 +49,11 @@ def test_a_terminal_gets_a_table_with_a_row_for_each_host() -> None:
         emit(StepEnded(2.0, "m1/a/two", "m1", Outcome.OK, 0.5))
     assert "m1" in out.getvalue()
     assert "2/2" in out.getvalue()
+
+
+@pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
+def test_an_interrupted_run_says_what_it_waits_for(out: io.StringIO) -> None:
+    with live(PLAN, out) as emit:
+        emit(StepStarted(0.0, "m1/a/one", "m1", "first thing"))
+        emit(RunStopping(1.0, ("m1/a/one",)))
+    assert "interrupted: waiting for m1/a/one" in " ".join(click.unstyle(out.getvalue()).split())
