@@ -32,10 +32,12 @@ max-failed-before = 50
 [drill.power-cut]
 "new.any.gap" = 9
 "kept.any.gap" = 9
+"any.any.failed-seconds" = 9
 "proof.deployment" = 180
 
 [drill.partition]
 "kept.any.gap" = 9
+"any.any.failed-seconds" = 9
 
 [drill.return]
 "any.any.gap" = 9
@@ -165,9 +167,13 @@ def test_a_front_that_does_not_fail_over_fails_the_drill_and_apply_repairs_it(
     finally:
         cluster.apply()
     assert run["result"] == "failed"
-    assert run["reasons"][0].startswith("kept.any.gap is ")
-    assert "over its limit 9 (endpoint kept " in run["reasons"][0]
-    # It fails by its limit only: nothing is lost without failover.
+    # Connections that hang, and new ones that are sent to a dead server again and again.
+    for metric in ("kept.any.gap", "any.any.failed-seconds"):
+        judgement = next(each for each in run["judgements"] if each["metric"] == metric)
+        assert judgement["value"] > judgement["limit"]
+        assert judgement["where"].startswith("endpoint ")
+        assert any(reason.startswith(f"{metric} is ") for reason in run["reasons"])
+    # By its limits only: without failover nothing is lost.
     assert_nothing_broken(run)
     assert_proven(run, "server3", "silence")
     assert cluster.plan() == []

@@ -81,8 +81,21 @@ def missed(run: History, metric: str, limit: float) -> History:
         and group in ("any", each.connection)
         and kind in ("any", each.kind)
     )
+    if figure == "failed-seconds":
+        return every_nth_fails(run, stream.id, 2, 2 * (limit + 0.2))
     seconds = 0.1 * (limit + 1) if figure == "failed" else limit + 0.2
     return outage(run, stream.id, FAULT, FAULT + seconds, lane=stream.lanes - 1)
+
+
+def every_nth_fails(run: History, stream: int, nth: int, seconds: float) -> History:
+    """From the fault on. The successes in between end every gap."""
+    requests = tuple(
+        replace(r, outcome="timeout", status=0)
+        if r.stream == stream and FAULT <= r.at < FAULT + seconds and round(r.at * 10) % nth == 0
+        else r
+        for r in run.requests
+    )
+    return replace(run, requests=requests)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +113,7 @@ def test_a_drill_fails_by_each_of_its_limits_alone(drill: str, kind: str, metric
     broken = {judgement.metric for judgement in verdict.judgements if not judgement.met}
     assert metric in broken
     # What is felt by one stream may be over the limit of a group that has it, too.
-    assert broken <= {metric, "any.any.gap", "any.any.failed"}
+    assert broken <= {metric, "any.any.gap", "any.any.failed", "any.any.failed-seconds"}
 
 
 @pytest.mark.parametrize("drill", DRILLS)
@@ -110,6 +123,14 @@ def test_a_drill_judges_what_its_users_feel(drill: str) -> None:
         felt = [metric for metric in limits if not metric.startswith(("heal.", "proof."))]
         # With all hosts away users feel everything: only the return is judged.
         assert bool(felt) == (not DRILLS[drill].outage)
+
+
+def test_a_front_that_sends_every_third_connection_to_a_dead_server_fails_the_drill() -> None:
+    run = every_nth_fails(run_of("power-cut", "haproxy"), NEW_READ.id, 3, AFTER - FAULT)
+    verdict = check(run)
+    assert verdict.result is Result.FAILED
+    over = [judgement.metric for judgement in verdict.judgements if not judgement.met]
+    assert over == ["any.any.failed-seconds"]
 
 
 def lose_a_write(run: History) -> History:
