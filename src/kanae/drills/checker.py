@@ -35,6 +35,14 @@ class _Windows:
         self.steady = _first(history.phase("steady"), history.phase("warm-up"), 0.0)
         self.fault = _first(history.fault("inject"), history.phase("fault"), self.stop)
         self.after = _first(history.phase("after"), self.stop)
+        self.undo = _first(history.fault("undo"), self.fault)
+
+    def counts_at(self, request: Request) -> float:
+        """When it was due; a request that was under way when the fault struck, and failed, is
+        the fault's.
+        """
+        struck = not request.ok and request.at < self.fault <= request.end
+        return self.fault if struck else request.at
 
     def named(self) -> tuple[tuple[str, float, float], ...]:
         return (
@@ -120,7 +128,7 @@ def _stream(
 ) -> StreamFigures:
     parts: list[Window] = []
     for name, begin, end in windows.named():
-        here = [request for request in requests if begin <= request.at < end]
+        here = [request for request in requests if begin <= windows.counts_at(request) < end]
         parts.append(
             Window(
                 name=name,
@@ -137,7 +145,11 @@ def _stream(
         figures.longest_gap(lanes[lane], windows.fault, windows.stop)
         for lane in range(stream.lanes)
     ]
-    judged = [request for request in requests if windows.fault <= request.at < windows.stop]
+    judged = [
+        request
+        for request in requests
+        if windows.fault <= windows.counts_at(request) < windows.stop
+    ]
     return StreamFigures(
         stream=stream,
         windows=tuple(parts),
@@ -147,6 +159,7 @@ def _stream(
             for lane in range(stream.lanes)
         ),
         failed=sum(not request.ok for request in judged),
+        failed_on_return=sum(not r.ok and r.at >= windows.undo for r in judged),
         failed_seconds=figures.failed_seconds(judged, stream.period),
         errors=Counter(
             f"http {request.status}" if request.outcome == "http" else request.outcome
@@ -260,6 +273,8 @@ def _worst(metric: str, limit: float, streams: Iterable[StreamFigures], figure: 
             return figures.gap.seconds
         if figure == "wait":
             return figures.wait
+        if figure == "failed-on-return":
+            return float(figures.failed_on_return)
         return float(figures.failed) if figure == "failed" else figures.failed_seconds
 
     worst = max(streams, key=value, default=None)

@@ -12,7 +12,7 @@ from typing import cast
 from kanae.errors import UsageError
 
 _METRIC = re.compile(
-    r"(new|kept|any)\.(read|write|any)\.(gap|wait|failed|failed-seconds)"
+    r"(new|kept|any)\.(read|write|any)\.(gap|wait|failed|failed-on-return|failed-seconds)"
     r"|heal\.(host|node|redundancy)|proof\.[a-z-]+|leader-changes"
 )
 _VALIDITY = ("min-requests", "min-share", "max-lag-p99", "max-failed-before")

@@ -35,6 +35,9 @@ class Window:
 class StreamFigures:
     """One stream. gap, wait, failed, failed_seconds: from the fault to the end of the workload.
 
+    failed_on_return: those of the failed that were due after the undo of the fault had begun (a
+    host that comes back must disturb nobody); all of them when nothing is undone.
+
     errors: kind of error -> how many. late: answers that came after their deadline.
     """
 
@@ -43,6 +46,7 @@ class StreamFigures:
     gap: Gap
     wait: float
     failed: int
+    failed_on_return: int
     failed_seconds: float
     errors: Mapping[str, int]
     late: int

@@ -26,6 +26,7 @@ from kanae.drills.checker import check
 from kanae.drills.records import (
     BOUNDS,
     ENDPOINT,
+    Error,
     Evidence,
     Hashes,
     History,
@@ -33,7 +34,7 @@ from kanae.drills.records import (
     Leader,
     Proof,
 )
-from kanae.drills.verdict import Result
+from kanae.drills.verdict import Result, Verdict
 
 DATA = thresholds.load()
 KINDS = ("haproxy", "nginx")
@@ -83,8 +84,9 @@ def missed(run: History, metric: str, limit: float) -> History:
     )
     if figure == "failed-seconds":
         return every_nth_fails(run, stream.id, 2, 2 * (limit + 0.2))
-    seconds = 0.1 * (limit + 1) if figure == "failed" else limit + 0.2
-    return outage(run, stream.id, FAULT, FAULT + seconds, lane=stream.lanes - 1)
+    seconds = 0.1 * (limit + 1) if figure.startswith("failed") else limit + 0.2
+    begin = UNDO if figure == "failed-on-return" else FAULT
+    return outage(run, stream.id, begin, begin + seconds, lane=stream.lanes - 1)
 
 
 def every_nth_fails(run: History, stream: int, nth: int, seconds: float) -> History:
@@ -113,7 +115,8 @@ def test_a_drill_fails_by_each_of_its_limits_alone(drill: str, kind: str, metric
     broken = {judgement.metric for judgement in verdict.judgements if not judgement.met}
     assert metric in broken
     # What is felt by one stream may be over the limit of a group that has it, too.
-    assert broken <= {metric, "any.any.gap", "any.any.failed", "any.any.failed-seconds"}
+    every = ("gap", "failed", "failed-seconds", "failed-on-return")
+    assert broken <= {metric, *(f"any.any.{figure}" for figure in every)}
 
 
 @pytest.mark.parametrize("drill", DRILLS)
@@ -126,11 +129,27 @@ def test_a_drill_judges_what_its_users_feel(drill: str) -> None:
 
 
 def test_a_front_that_sends_every_third_connection_to_a_dead_server_fails_the_drill() -> None:
-    run = every_nth_fails(run_of("power-cut", "haproxy"), NEW_READ.id, 3, AFTER - FAULT)
+    run = every_nth_fails(run_of("power-cut", "haproxy"), NEW_READ.id, 3, UNDO - FAULT)
     verdict = check(run)
     assert verdict.result is Result.FAILED
     over = [judgement.metric for judgement in verdict.judgements if not judgement.met]
     assert over == ["any.any.failed-seconds"]
+
+
+def test_a_request_that_was_under_way_when_the_fault_struck_is_the_faults() -> None:
+    run = run_of("power-cut", "haproxy")
+    struck = due(run, NEW_READ.id, FAULT - 0.1)
+
+    def with_answer(outcome: Error, end: float) -> Verdict:
+        changed = replace(struck, outcome=outcome, status=0, end=end)
+        return check(
+            replace(run, requests=tuple(changed if r is struck else r for r in run.requests))
+        )
+
+    verdict = with_answer("reset", FAULT + 0.5)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert sum(each.failed for each in verdict.streams) == 1
+    assert with_answer("reset", FAULT - 0.05).result is Result.VOID
 
 
 def lose_a_write(run: History) -> History:
