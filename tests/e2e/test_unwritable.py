@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from kanae.errors import DiskFull, ReadOnlyFileSystem, StepFailed
+from kanae.errors import DiskFull, ReadOnlyFileSystem
 from kanae.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
