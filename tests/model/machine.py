@@ -180,6 +180,13 @@ class SimHost:
         self.log.append(f"stop {name}")
         self.units[name] = replace(self.unit(name), active=False, reads={})
 
+    def disable(self, name: str) -> None:
+        """`systemctl disable --now`: nothing for a unit that is not there."""
+        if name in self.units:
+            if self.active(name):
+                self.stop(name)
+            self.units[name] = replace(self.unit(name), enabled=False)
+
     # Static pods
 
     def sync_pods(self) -> None:

@@ -114,12 +114,14 @@ class KillingJournal(Journal):
 
 @dataclass(slots=True)
 class Simulator:
-    """flights: kubeadm programs that were running when the operator was killed."""
+    """flights: what was running on hosts when the operator was killed, by step: its host, the
+    effects that are still to come, and whether it outlives its connection by design (kubeadm).
+    """
 
     world: World
     moments: Moments = field(default_factory=Moments)
     values: Values = field(default_factory=Values)
-    flights: dict[str, tuple[str, Effects]] = field(default_factory=dict[str, Any])
+    flights: dict[str, tuple[str, Effects, bool]] = field(default_factory=dict[str, Any])
     events: list[Event] = field(default_factory=list[Event])
     journals: list[Journal] = field(default_factory=list[Journal])
 
@@ -165,14 +167,30 @@ class Simulator:
         assert left.empty, [(step.id, step.changes) for step in left]
 
     def let_programs_end(self) -> None:
-        """What outlived the operator comes to its end."""
-        for host, effects in self.flights.values():
-            if self.world.hosts[host].powered:
-                # A program that fails tells nobody.
-                with contextlib.suppress(Exception):
-                    for _ in effects:
-                        self.world.watch()
+        """What outlives its connection by design comes to its end; the rest is ended at once."""
+        self._go_on(lambda _, lives: lives)
         self.flights.clear()
+
+    def go_on(self, moments: int) -> None:
+        """Everything that runs on hosts without an operator goes on for some effects."""
+        self._go_on(lambda done, _: done < moments)
+
+    def settle(self) -> None:
+        """What taking over a lease sees to: all that still runs comes to its end."""
+        self._go_on(lambda done, _: True)
+        self.flights.clear()
+
+    def _go_on(self, goes: Callable[[int, bool], bool]) -> None:
+        for step, (host, effects, lives) in list(self.flights.items()):
+            # A program that fails tells nobody.
+            with contextlib.suppress(Exception):
+                done = 0
+                while self.world.hosts[host].powered and goes(done, lives):
+                    if next(effects, self) is self:
+                        del self.flights[step]
+                        break
+                    self.world.watch()
+                    done += 1
 
     async def effect(self, host: str) -> None:
         """A moment between two effects on a host."""
@@ -219,8 +237,7 @@ class Simulator:
             if kind is deeds.KubeadmJoin:
                 assert ctx.values.get(TOKEN)
             effects = EFFECTS[kind](self.world, ctx.step, ctx.step.deed)
-            if kind in GUARDED:
-                self.flights[ctx.step.id] = (host, effects)
+            self.flights[ctx.step.id] = (host, effects, kind in GUARDED)
             try:
                 while True:
                     next(effects)

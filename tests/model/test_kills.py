@@ -98,3 +98,28 @@ def test_killed_twice_in_a_row_a_third_run_converges(
         sim.flights.clear()
     sim.converge()
     assert unsettled(sim.world) == []
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    name=st.sampled_from(["single", "reference", "vip", "dedicated-etcd"]),
+    kill=st.integers(1, 600),
+    moments=st.integers(0, 5),
+)
+def test_what_outlives_the_operator_is_over_before_the_next_run_acts(
+    name: str, kill: int, moments: int
+) -> None:
+    """As `kanae apply` does it: hosts are asked, the lease is taken, what still runs comes to its
+    end, hosts are asked again."""
+    sim = fresh(name)
+    sim.apply(Moments(kill_effect=kill))
+    sim.go_on(moments)
+    sim.plan()
+    sim.settle()
+    sim.converge()
+    assert unsettled(sim.world) == []

@@ -48,7 +48,8 @@ holder= about= before= stamp=0
 if [ -s {_FILE} ]; then
   {{ read -r stamp; read -r holder; read -r about; read -r before || :; }} <{_FILE}
 fi
-write() {{ printf '%s\\n' "$@" >{_FILE}.new; mv -f {_FILE}.new {_FILE}; }}
+# By a program, since the shell itself would say of a full disk that it is an I/O error.
+write() {{ printf '%s\\n' "$@" | cat >{_FILE}.new && mv -f {_FILE}.new {_FILE}; }}
 """
 
 

@@ -62,9 +62,8 @@ def plan(view: View) -> Plan:
     builders = {
         host: HostBuilder(builder, host, view.host(host), unpack=host != first) for host in hosts
     }
-    for host in hosts:
-        _prepare(builders[host], want[host])
-    certificates = pki.plan_pki(view, builder, hosts)
+    marked = {host: _prepare(builders[host], want[host]) for host in hosts}
+    certificates = pki.plan_pki(view, builder, marked)
     steps = etcd.plan_etcd(view, builder, builders, want, certificates)
     quorum = etcd.plan_etcd_gate(view, builder, steps)
     balancers = _balancers(view, builders, want)
@@ -96,12 +95,14 @@ def plan(view: View) -> Plan:
     return builder.plan()
 
 
-def _prepare(build: HostBuilder, want: Stages) -> None:
-    build.converge("system", "base system", want.system, want.units)
+def _prepare(build: HostBuilder, want: Stages) -> str | None:
+    """Up to loaded images. Returns the step that marks the host as the cluster's, if needed."""
+    marked = build.converge("system", "base system", want.system, want.units)
     build.converge("binaries", "folders", want.binaries[: _folders(want)], want.units)
     build.converge("artifacts", "deliver binaries", want.binaries[_folders(want) :], want.units)
     build.converge("runtime", "container runtime and kubelet", want.runtime, want.units)
     build.converge("images", "load images", want.images)
+    return marked
 
 
 def _folders(want: Stages) -> int:

@@ -8,7 +8,7 @@ issued by kanae; all others by kubeadm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -130,11 +130,16 @@ def _wrong(facts: HostFacts, leaf: LeafCertificate, authority: CertificateFact |
     return ""
 
 
-def plan_pki(view: View, builder: Builder, hosts: Sequence[str]) -> dict[str, str | None]:
+def plan_pki(
+    view: View, builder: Builder, after: Mapping[str, str | None]
+) -> dict[str, str | None]:
     """Steps that put authorities and leaf certificates on hosts; host -> its last step, or None.
 
+    after: host -> the step that marks it as this cluster's, or None where that has been done. What
+    lay on a host without the mark would be taken for somebody else's.
     Raises Refused when hosts hold different authorities, or when a living cluster's are lost.
     """
+    hosts = tuple(after)
     want = {host: wanted(view.spec, host) for host in hosts}
     sources = {name: _source(view, name) for name in AUTHORITIES}
     lacking = {host: _lacking(view, host, want[host], sources) for host in hosts}
@@ -153,7 +158,7 @@ def plan_pki(view: View, builder: Builder, hosts: Sequence[str]) -> dict[str, st
                 "authorities",
                 "write certificate authorities",
                 WriteAuthorities(names, public),
-                needs=[gathered[name] for name in (*names, *public)],
+                needs=[after[host], *(gathered[name] for name in (*names, *public))],
                 changes=[
                     Change(Verb.CREATE, "authority", AUTHORITIES[name][0], "known after apply")
                     for name in (*names, *public)
@@ -166,7 +171,10 @@ def plan_pki(view: View, builder: Builder, hosts: Sequence[str]) -> dict[str, st
                 "leaves",
                 "issue etcd certificates",
                 IssueCertificates(tuple(leaf for leaf, _ in leaves[host])),
-                needs=[step, *(gathered[leaf.authority] for leaf, _ in leaves[host])],
+                needs=[
+                    step or after[host],
+                    *(gathered[leaf.authority] for leaf, _ in leaves[host]),
+                ],
                 changes=[
                     Change(
                         Verb.CREATE if why == "missing" else Verb.UPDATE,

@@ -95,17 +95,18 @@ def _remove(
     ours = [resource for resource in wanted.all() if resource.key not in runtime]
     units = [each.unit for each in ours if isinstance(each, Unit)]
     files = [each.path for each in ours if isinstance(each, File)]
+    # Marks say whose the host is: they go last, so that a reset that was interrupted goes on.
+    files = [path for path in files if not path.startswith(f"{MARKS}/")]
     if not keep_artifacts:
         files += [each.path for each in ours if isinstance(each, Binary)]
     if shared(spec, host):
-        marks = [f"{MARKS}/{MEMBER}{spec.name}", f"{MARKS}/{KUBECONFIG}{spec.name}"]
+        marks = [f"{MARKS}/{KUBECONFIG}{spec.name}", f"{MARKS}/{MEMBER}{spec.name}"]
         trees: list[str] = []
     else:
         marks = []
         trees = [at.STATE, at.KUBERNETES, at.PATCHES, at.CNI_CONF, "/var/lib/cni"]
         if not keep_artifacts:
             trees += [at.CNI_BIN]
-    # The mark goes last, with its folder: a reset that was interrupted goes on.
     trees.sort(key=lambda tree: tree == at.STATE)
     present = [path for path in files if facts.files.get(path) is not None]
     builder.add(

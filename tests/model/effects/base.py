@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from copy import deepcopy
 from functools import cache
 from typing import Final, cast
@@ -43,4 +43,13 @@ def require_api(world: World, step: Step) -> None:
     if not host.has(at.ADMIN_CONF) and Role.CONTROL_PLANE in world.spec.hosts[host.name].roles:
         raise failed(step, f"no {at.ADMIN_CONF}")
     if not world.endpoint_answers():
-        raise failed(step, "the API does not answer")
+        raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
+
+
+def wait(step: Step, missing: Callable[[], str], turns: int = 400) -> Iterator[None]:
+    """missing: what is still lacking, "" when nothing is."""
+    for _ in range(turns):
+        if not missing():
+            return
+        yield
+    raise failed(step, f"waited in vain; last seen: {missing()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 
 from kanae.execute.events import Outcome
 from kanae.plan import deeds
@@ -13,7 +12,7 @@ from kanae.render.objects import key_of
 from kanae.spec.models import Role
 
 from ..world import Object, World
-from .base import Effects, failed, require_api
+from .base import Effects, failed, require_api, wait
 
 
 def mint_token(world: World, step: Step, deed: deeds.MintToken) -> Effects:
@@ -47,25 +46,24 @@ def set_node(world: World, step: Step, deed: deeds.SetNode) -> Effects:
     return Outcome.CHANGED
 
 
-def _wait(step: Step, holds: Callable[[], bool], turns: int = 400) -> Iterator[None]:
-    for _ in range(turns):
-        if holds():
-            return
-        yield
-    raise failed(step, "waited in vain")
-
-
 def await_etcd(world: World, step: Step, deed: deeds.AwaitEtcd) -> Effects:
-    members = world.spec.having(Role.ETCD)
-    yield from _wait(step, lambda: all(world.etcd_runs(host) for host in members))
+    def missing() -> str:
+        lost = [host for host in world.spec.having(Role.ETCD) if not world.etcd_runs(host)]
+        return ", ".join(f"{world.spec.hosts[host].address} is unhealthy" for host in lost)
+
+    yield from wait(step, missing)
     return Outcome.OK
 
 
 def await_api(world: World, step: Step, deed: deeds.AwaitApi) -> Effects:
-    yield from _wait(step, lambda: world.api_ready(step.host or ""))
+    yield from wait(step, lambda: "" if world.api_ready(step.host or "") else "refused")
     return Outcome.OK
 
 
 def await_nodes(world: World, step: Step, deed: deeds.AwaitNodes) -> Effects:
-    yield from _wait(step, lambda: all(world.node_ready(node) for node in deed.nodes))
+    def missing() -> str:
+        waiting = [node for node in deed.nodes if not world.node_ready(node)]
+        return f"not Ready: {', '.join(waiting)}" if waiting else ""
+
+    yield from wait(step, missing)
     return Outcome.OK

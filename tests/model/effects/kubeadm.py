@@ -16,7 +16,7 @@ from kanae.render.kubeadm import CONFIG_MAPS, held
 
 from ..machine import SimHost
 from ..world import Object, World
-from .base import MEMBER, Effects, documents, failed
+from .base import MEMBER, Effects, documents, failed, wait
 from .node import (
     admin_conf,
     preflight,
@@ -59,8 +59,13 @@ def init(world: World, step: Step, deed: deeds.KubeadmInit) -> Effects:
         world.members.setdefault(name, True)
         host.sync_pods()
         yield
-    if not world.api_ready(name) or not world.endpoint_answers():
-        raise failed(step, "context deadline exceeded")
+
+    def missing() -> str:
+        if world.api_ready(name) and world.endpoint_answers():
+            return ""
+        return f"Get https://{world.spec.endpoint_host}: context deadline exceeded"
+
+    yield from wait(step, missing)
     yield from store_config(world, docs)
     register(world, name, docs["InitConfiguration"])
     yield
@@ -123,7 +128,7 @@ def join(world: World, step: Step, deed: deeds.KubeadmJoin) -> Effects:
         return Outcome.OK
     preflight(world, step, host, False, control_plane=deed.control_plane)
     if not world.endpoint_answers():
-        raise failed(step, "couldn't reach the endpoint")
+        raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
     host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
     yield
     if deed.control_plane:

@@ -21,7 +21,7 @@ def clear(world: World, step: Step, deed: deeds.ClearNode) -> Effects:
     if host.marked(JOINED):
         return Outcome.OK
     if not world.endpoint_answers():
-        raise failed(step, "kubectl cannot reach the API")
+        raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
     if deed.etcd_member:
         world.members.pop(name, None)
         yield

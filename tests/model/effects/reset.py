@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanae.execute.events import Outcome
 from kanae.plan import deeds
 from kanae.plan.model import Step
+from kanae.plan.view import RESETTING
 from kanae.render import paths as at
 
 from ..world import API_SERVER, World
@@ -13,8 +14,9 @@ from .base import Effects
 
 def stop_node(world: World, step: Step, deed: deeds.StopNode) -> Effects:
     host = world.hosts[step.host or ""]
-    if host.active(at.KUBELET):
-        host.stop(at.KUBELET)
+    host.mark(RESETTING)
+    yield
+    host.disable(at.KUBELET)
     yield
     host.remove(at.MANIFESTS)
     yield
@@ -29,8 +31,7 @@ def remove_etcd(world: World, step: Step, deed: deeds.RemoveEtcd) -> Effects:
     serving = [name for name in world.hosts if API_SERVER in world.hosts[name].pods]
     if serving:
         world.violations.append(f"{step.id} while API servers run on {serving}")
-    if host.active(at.ETCD):
-        host.stop(at.ETCD)
+    host.disable(at.ETCD)
     yield
     host.remove(deed.data)
     world.members.pop(host.name, None)
@@ -41,6 +42,7 @@ def remove_etcd(world: World, step: Step, deed: deeds.RemoveEtcd) -> Effects:
 def remove_cluster(world: World, step: Step, deed: deeds.RemoveCluster) -> Effects:
     host = world.hosts[step.host or ""]
     for unit in deed.units:
+        host.disable(unit)
         host.units.pop(unit, None)
         yield
     if deed.node:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,9 @@ import pytest
 from kanae.errors import ConnectError, LeaseHeld, RunFailed, StepFailed
 from kanae.execute import lease
 from kanae.spec.load import loads
-from kanae.transport.protocol import Completed, Transport, Upload
+from kanae.transport.protocol import Transport
+
+from .shell_host import ShellHost
 
 SPEC = loads(
     """
@@ -29,36 +30,10 @@ hosts:
 )
 
 
-@dataclass
-class Host:
-    """Its /run/kanae is a folder of the test's."""
-
-    name: str
-    folder: Path
-
-    @property
-    def host(self) -> str:
-        return self.name
-
-    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            script.replace("/run/kanae", str(self.folder)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, error = await process.communicate()
-        return Completed(process.returncode or 0, out, error.decode())
-
-    async def upload(self, uploads: Sequence[Upload], *, timeout: float = 600.0) -> None:
-        raise AssertionError(f"a lease uploads nothing: {uploads}")
-
-    async def close(self) -> None: ...
-
+class Host(ShellHost):
     @property
     def file(self) -> Path:
-        return self.folder / "lease"
+        return self.path("/run/kanae/lease")
 
 
 class Hosts(dict[str, Transport]):
@@ -89,7 +64,7 @@ def died(hosts: Hosts, run: str, *names: str) -> None:
     for name in names or tuple(hosts):
         host = hosts[name]
         assert isinstance(host, Host)
-        host.folder.mkdir(exist_ok=True)
+        host.file.parent.mkdir(parents=True, exist_ok=True)
         host.file.write_text(f"{uptime}\n{run}\n{gone.line()}\n\n")
 
 
@@ -103,7 +78,7 @@ def another(hosts: Hosts, run: str, **changes: object) -> None:
     uptime = Path("/proc/uptime").read_text().split(".")[0]
     for host in hosts.values():
         assert isinstance(host, Host)
-        host.folder.mkdir(exist_ok=True)
+        host.file.parent.mkdir(parents=True, exist_ok=True)
         host.file.write_text(f"{uptime}\n{run}\n{holder.line()}\n")
 
 
@@ -239,7 +214,6 @@ async def test_a_holder_that_cannot_be_read_is_a_holder_all_the_same(hosts: Host
 async def test_hosts_that_cannot_keep_it_end_the_run(hosts: Hosts) -> None:
     for host in hosts.values():
         assert isinstance(host, Host)
-        host.folder.mkdir()
-        (host.folder / "lease.lock").mkdir()
+        host.file.with_name("lease.lock").mkdir(parents=True)
     with pytest.raises(StepFailed, match="take the lease"):
         await lease.hold(SPEC, hosts, "r1").__aenter__()

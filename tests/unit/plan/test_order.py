@@ -1,0 +1,43 @@
+"""What comes first on every host, whatever else its plan holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from kanae.plan.deeds import Converge
+from kanae.plan.model import Plan
+from kanae.plan.view import CLUSTER, MEMBER
+from kanae.resources.unit import MARKS
+
+from ...model.fixtures import EXAMPLES, Desk, bare, example
+
+
+def ancestors(plan: Plan, id_: str) -> set[str]:
+    steps = plan.by_id()
+    found: set[str] = set()
+    todo = [*steps[id_].needs]
+    while todo:
+        need = todo.pop()
+        if need not in found:
+            found.add(need)
+            todo += steps[need].needs
+    return found
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_nothing_is_put_on_a_host_before_it_is_marked_as_the_clusters(name: str) -> None:
+    """A run that stops in between must find again that what is there is its own."""
+    spec = example(name)
+    plan = Desk.of(spec).plan(bare(spec))
+    for host in spec.hosts:
+        first = plan.by_id()[f"{host}/system/converge"]
+        assert isinstance(first.deed, Converge)
+        [mark] = [
+            content.path
+            for resource in first.deed.resources
+            for content in resource.uploads()
+            if content.path.startswith(f"{MARKS}/")
+        ]
+        assert mark in (f"{MARKS}/{CLUSTER}", f"{MARKS}/{MEMBER}{spec.name}")
+        others = [step.id for step in plan if step.host == host and step.id != first.id]
+        assert [step for step in others if first.id not in ancestors(plan, step)] == []
