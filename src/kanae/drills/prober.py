@@ -9,7 +9,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from kanae.drills.workload import CONFIG, ProbeConfig
+from kanae.drills.workload import ProbeConfig
 from kanae.errors import CheckFailed
 
 _READY = 60.0
@@ -42,7 +42,7 @@ class ProberProcess:
             start_new_session=True,
         )
         try:
-            await self._tell(CONFIG.dump_json(self._config))
+            await self._tell(self._config.encode())
             said = await self._hear(_READY)
         except BaseException:
             await self._end()

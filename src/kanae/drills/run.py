@@ -17,7 +17,6 @@ from kanae.drills.etcd import NOBODY, Etcd
 from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Fault, Sign, Tools
 from kanae.drills.healing import Healing
-from kanae.drills.history import Writer
 from kanae.drills.kube import Kube
 from kanae.drills.prober import ProberProcess
 from kanae.drills.proofs import Deployments, Image
@@ -40,6 +39,7 @@ from kanae.drills.records import (
 from kanae.drills.scenario import HealKind, Scenario, Target
 from kanae.drills.verdict import Verdict, to_json
 from kanae.drills.workload import Load, ProbeConfig
+from kanae.drills.writing import Writer
 from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0

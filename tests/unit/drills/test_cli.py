@@ -12,9 +12,9 @@ from test_data import records
 from kanae.cli import main
 from kanae.drills import record
 from kanae.drills.faults.protocol import FaultPlan
-from kanae.drills.history import Writer
 from kanae.drills.record import RecoveryRecord
 from kanae.drills.records import History
+from kanae.drills.writing import Writer
 
 SPEC = "examples/vip.yaml"
 ROOT = Path(__file__).parents[3]
