@@ -266,13 +266,15 @@ class Machine:
 class Clock:
     """How far the dates of a prober on another machine are ahead of the history's clock.
 
-    offset: as the quickest of `samples` round trips shows it; the truth is within `bound` (half
-    that round trip) of it. when: before the workload, or at its end.
+    ahead: how far its clock is, which its dates are corrected by as it was before the workload.
+    offset: what that leaves. As the quickest of `samples` round trips shows them; the truth is
+    within `bound`, half that round trip. when: before the workload, or at its end.
     """
 
     at: float
     when: Literal["before", "after"]
     host: str
+    ahead: float
     offset: float
     bound: float
     samples: int
