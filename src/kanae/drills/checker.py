@@ -376,11 +376,11 @@ def _unsure_of_time(history: History, validity: Mapping[str, float]) -> list[str
         for clock in history.clocks
         if clock.error > validity["max-clock-error"]
     ]
-    measured = {clock.when for clock in history.clocks}
-    for when in ("before", "after"):
-        if when not in measured:
-            found.append(f"the clock of {history.header.prober} was not measured {when} it")
-    return found
+    unmeasured = {"before", "after"} - {clock.when for clock in history.clocks}
+    return found + [
+        f"the clock of {history.header.prober} was not measured {when} the workload"
+        for when in sorted(unmeasured)
+    ]
 
 
 def _thin(stream: StreamFigures, validity: Mapping[str, float]) -> list[str]:

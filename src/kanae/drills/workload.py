@@ -82,11 +82,7 @@ class ProbeConfig:
     def decode(cls, line: bytes) -> ProbeConfig:
         """Of what `encode` gave."""
         given: dict[str, Any] = json.loads(line)
-        return cls(
-            **given
-            | {
-                "routes": tuple(Route(**route) for route in given["routes"]),
-                "streams": tuple(Stream(**stream) for stream in given["streams"]),
-                "credentials": Credentials(**given["credentials"]),
-            }
-        )
+        given["routes"] = tuple(Route(**route) for route in given["routes"])
+        given["streams"] = tuple(Stream(**stream) for stream in given["streams"])
+        given["credentials"] = Credentials(**given["credentials"])
+        return cls(**given)
