@@ -110,3 +110,10 @@ def test_a_run_that_still_goes_on_is_not_recovered(capsys: pytest.CaptureFixture
 
 def test_nothing_to_recover_is_no_error() -> None:
     assert code("recover", SPEC) == 0
+
+
+def test_a_prober_on_no_host_of_the_spec_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert code("run", "power-cut", SPEC, "--from", "nobody", "--yes") == 2
+    assert "there is no host nobody" in capsys.readouterr().err

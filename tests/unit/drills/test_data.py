@@ -28,7 +28,7 @@ def records(run: history.History) -> list[Record]:
     return [
         run.header, *run.phases, *run.requests[:500], *run.watch[:500], *run.watch_states,
         *run.faults, *run.evidence, *run.health, *run.leaders, *run.hashes, *run.heals,
-        *run.proofs, *run.read_backs, *run.lags, *run.machine,
+        *run.proofs, *run.read_backs, *run.lags, *run.machine, *run.clocks,
     ]  # fmt: skip
 
 
