@@ -194,7 +194,8 @@ def test_jump_hosts_of_the_spec_are_on_the_way(
     config.write_text("Host gate\n  HostName 10.0.0.12\n")
     text = f"name: c\nkubernetes: v1.37.2\nssh: {{config: {config}}}\nhosts:\n"
     for number in range(3):
-        text += f"  m{number}: {{address: 10.0.0.1{number}, roles: [control-plane]}}\n"
+        role = "worker" if number else "control-plane"
+        text += f"  m{number}: {{address: 10.0.0.1{number}, roles: [{role}]}}\n"
     text += "  w1: {address: 10.0.0.30, roles: [worker], ssh: {jump: 'root@m1:22,gate'}}\n"
     spec = loads(text, "c.yaml")
     assert way_to(spec, "w1") == ("m1", "m2")
