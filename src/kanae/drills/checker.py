@@ -112,6 +112,8 @@ def check(
         lag_worst=max((lag.worst for lag in steady_lags), default=0.0),
         cpu=sum(spans) / len(spans) if spans else 0.0,
         load=max((machine.load for machine in history.machine), default=None),
+        prober=header.prober,
+        clock_error=max((clock.error for clock in history.clocks), default=None),
     )
 
 

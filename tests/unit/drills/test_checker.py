@@ -22,6 +22,8 @@ from drill_histories import (
 from kanae.drills.checker import check
 from kanae.drills.records import BOUNDS, Clock, Evidence, Hashes, Health, History, Lag, Late
 from kanae.drills.verdict import Result
+from kanae.report.drill_text import verdict_text
+from kanae.report.html import page
 
 
 def drop_key(history: History, key: str) -> History:
@@ -206,8 +208,12 @@ def clock(when: Literal["before", "after"], offset: float = 0.0, bound: float = 
 
 
 def test_a_prober_elsewhere_whose_clock_is_known_passes() -> None:
-    verdict = check(probed_from_afar(clock("before"), clock("after", 0.004)))
+    run = probed_from_afar(clock("before"), clock("after", 0.004))
+    verdict = check(run)
     assert verdict.result is Result.PASSED, verdict.reasons
+    told = "Probed from client; its dates are right within 5 ms"
+    assert told in verdict_text(verdict)
+    assert told in page([(run, verdict)])
 
 
 @pytest.mark.parametrize(
