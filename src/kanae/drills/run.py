@@ -175,7 +175,8 @@ class Run:
                 await prober.finish()
             await self._last_look()
         except BaseException as error:
-            text = f"cut short: {str(error) or type(error).__name__}"
+            why = error.message if isinstance(error, KanaeError) else str(error)
+            text = f"cut short: {why or type(error).__name__}"
             self._write(Note(self._now(), "wrong", text))
             await self._put_back()
             if not isinstance(error, ProberLost) or record.kept(self._set.folder):

@@ -1,8 +1,8 @@
 """The base root: one Debian tree in the cache, the lower layer of every host of every lab.
 
 Bare: systemd, sshd and ordinary tools, nothing of Kubernetes. The packages that a balancer host or
-one with a prober installs wait in a `file:` repository inside, so that plain `apt-get install` works without a
-network.
+one with a prober installs wait in a `file:` repository inside, so that plain `apt-get install`
+works without a network.
 """
 
 from __future__ import annotations
