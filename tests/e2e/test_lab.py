@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pytest
 
+from kanae.drills import parcel
 from kanae.errors import LabError
 from kanae.lab import faults, host, network, record
 from kanae.lab import lab as labs
@@ -142,10 +143,11 @@ def test_users_become_root_with_and_without_a_password(lab: Lab) -> None:
     assert sudo("operator-pw", "sudo -S -p '' id -u", password).stdout == "0\n"
 
 
-def test_balancer_packages_install_without_a_network(lab: Lab) -> None:
+def test_offered_packages_install_without_a_network(lab: Lab) -> None:
     assert ssh(lab, "h1", "command -v haproxy nginx keepalived kubelet python3 || true") == ""
-    ssh(lab, "h1", "apt-get install -y --no-install-recommends haproxy")
+    ssh(lab, "h1", "apt-get install -y --no-install-recommends haproxy python3")
     assert ssh(lab, "h1", "systemctl is-active haproxy") == "active\n"
+    assert ssh(lab, "h1", parcel.FIND).startswith("fit python3 ")
 
 
 # -- power -------------------------------------------------------------------------------------

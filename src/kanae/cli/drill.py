@@ -22,6 +22,7 @@ from kanae.drills.checker import check
 from kanae.drills.client import Credentials
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.kube import Kube, routes
+from kanae.drills.place import Here, Place, There, find_python, way_to
 from kanae.drills.power import Power, power_of
 from kanae.drills.proofs import image_of
 from kanae.drills.repeat import repeat, whole_again
@@ -89,6 +90,7 @@ _KINDS = ("haproxy", "nginx")
 @click.argument("name")
 @_SPEC
 @click.option("--target", metavar="HOST", help="The host of the fault, instead of one chosen.")
+@click.option("--from", "prober", metavar="HOST", help="Probe from this host, not from here.")
 @click.option("--repeat", "times", type=click.IntRange(1, 1000), default=1, help="How many runs.")
 @click.option("--steady", type=_SECONDS, help="Measured peace before the fault [default: 15].")
 @click.option("--hold", type=_SECONDS, help="How long the fault lasts, instead of the drill's own.")
@@ -106,6 +108,7 @@ def run_drill(
     name: str,
     spec: Path,
     target: str | None,
+    prober: str | None,
     times: int,
     steady: float | None,
     hold: float | None,
@@ -133,6 +136,8 @@ def run_drill(
     given = {"steady": steady, "hold": hold, "after": after}
     scenario = replace(find(name), **{k: v for k, v in given.items() if v is not None})
     session = Session.open(spec)
+    if prober is not None and prober not in session.spec.hosts:
+        raise UsageError(f"--from: there is no host {prober}", remedy="name one of the spec's")
     _refuse_unsettled(session.spec.name)
     drills = _Drills(
         session=session,
@@ -140,6 +145,7 @@ def run_drill(
         load=Load(period, kept, direct),
         limits_file=limits_file,
         image=image,
+        prober=prober,
         accept_outage=accept_outage,
         yes=yes,
     )
@@ -189,6 +195,7 @@ class _Drills:
         load: Load,
         limits_file: Path | None,
         image: str | None,
+        prober: str | None,
         accept_outage: bool,
         yes: bool,
     ) -> None:
@@ -198,6 +205,8 @@ class _Drills:
         self._load = load
         self._thresholds = thresholds.load(limits_file)
         self._image = image
+        self._prober = prober
+        self._python = ""
         self._accept_outage = accept_outage
         self._yes = yes
         # The same for all runs: asked of the cluster once.
@@ -218,6 +227,12 @@ class _Drills:
             before = safety.problems(spec, first)
             hosts = safety.choose(scenario, spec, first, target)
             self._check(scenario, hosts, first)
+            if self._prober is not None:
+                for turn in range(1, times):
+                    self._apart(safety.choose(scenario, spec, first, target, turn))
+                known = first.hosts.get(self._prober)
+                os_id = known.base.os_id if known else ""
+                self._python = await find_python(fleet[self._prober], os_id)
             if not self._yes:
                 self._confirm(scenario, hosts, times)
             async with hold(spec, fleet, run, break_lease=break_lease) as inherited:
@@ -243,6 +258,16 @@ class _Drills:
         problems = safety.problems(self._spec, facts)
         found = safety.refusals(scenario, self._spec, hosts, problems)
         safety.require(found, accepted=self._accept_outage)
+        self._apart(hosts)
+
+    def _apart(self, hosts: Sequence[str]) -> None:
+        if self._prober is not None:
+            safety.require_apart(self._prober, way_to(self._spec, self._prober), hosts)
+
+    def _place(self, fleet: Fleet, run: str) -> Place:
+        if self._prober is None:
+            return Here()
+        return There(fleet[self._prober], run, self._python)
 
     def _confirm(self, scenario: Scenario, hosts: Sequence[str], times: int) -> None:
         if not sys.stdin.isatty():
@@ -289,6 +314,7 @@ class _Drills:
             problems=safety.problems(spec, facts),
             accepted=self._accept_outage,
             say=_say,
+            place=self._place(fleet, run),
         )
 
 

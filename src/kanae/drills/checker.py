@@ -120,6 +120,8 @@ def check(
         lag_worst=max((lag.worst for lag in steady_lags), default=0.0),
         cpu=sum(spans) / len(spans) if spans else 0.0,
         load=max((machine.load for machine in history.machine), default=None),
+        prober=header.prober,
+        clock_error=max((clock.error for clock in history.clocks), default=None),
     )
 
 
@@ -223,7 +225,14 @@ def _watch(history: History, stream: Stream) -> WatchFigures:
         reopened=max(0, states.count("open") - 1),
         expired=states.count("expired"),
         disorder=tuple(disorder),
-        missed=tuple(sorted(acknowledged.keys() - seen.keys())),
+        missed=tuple(
+            sorted(
+                key
+                for key in acknowledged.keys() - seen.keys()
+                # Of a workload that was cut short, only what later events have overtaken.
+                if history.read_backs or 0 < acknowledged[key][1] < last
+            )
+        ),
         wrong_revision=tuple(
             sorted(k for k in both if acknowledged[k][1] and acknowledged[k][1] != seen[k][1])
         ),
@@ -325,6 +334,7 @@ def _void(
     windows: _Windows,
 ) -> list[str]:
     found: list[str] = []
+    found += [note.text for note in history.notes if note.level == "wrong"]
     if history.broken:
         found.append(f"{history.broken} records of the history are unreadable")
     if history.torn or history.phase("stop") is None:
@@ -342,7 +352,6 @@ def _void(
         for e in history.evidence
         if not e.took
     ]
-    found += [note.text for note in history.notes if note.level == "wrong"]
     if not [back for back in history.read_backs if not back.error]:
         found.append("no complete read-back: lost writes cannot be excluded")
     elif history.read_backs and any(back.error for back in history.read_backs):
@@ -359,6 +368,7 @@ def _void(
         found.append("the prober did not report its own lag")
     elif lag > validity["max-lag-p99"]:
         found.append(f"the prober itself was late: p99 {lag:.3f} s")
+    found += _unsure_of_time(history, validity)
     for stream in streams:
         found += _thin(stream, validity)
     failed = sum(
@@ -371,6 +381,23 @@ def _void(
     if failed > validity["max-failed-before"]:
         found.append(f"unhealthy before: {failed} requests through the endpoint failed")
     return found
+
+
+def _unsure_of_time(history: History, validity: Mapping[str, float]) -> list[str]:
+    """A prober on another host dates by its own clock."""
+    if not history.header.prober:
+        return []
+    found = [
+        f"the clock of {clock.host} is not known well enough {clock.when} the workload:"
+        f" dates may be wrong by {clock.error:.3f} s"
+        for clock in history.clocks
+        if clock.error > validity["max-clock-error"]
+    ]
+    unmeasured = {"before", "after"} - {clock.when for clock in history.clocks}
+    return found + [
+        f"the clock of {history.header.prober} was not measured {when} the workload"
+        for when in sorted(unmeasured)
+    ]
 
 
 def _thin(stream: StreamFigures, validity: Mapping[str, float]) -> list[str]:

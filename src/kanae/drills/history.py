@@ -1,23 +1,21 @@
-"""A history file: one JSON record a line, appended by the orchestrator and the prober at once.
+"""Reading a history file: one JSON record a line, in any order (`writing` says who writes it).
 
-Each process writes whole lines with a single write(2) on a descriptor opened with O_APPEND, so
-that lines of the two never mix. The reader bears a file whose end is torn by a crash.
+The reader bears a file whose end is torn by a crash.
 """
 
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from kanae.drills.records import (
-    ADAPTER,
     FORMAT,
+    Clock,
     Evidence,
     FaultEvent,
     Hashes,
@@ -41,37 +39,7 @@ from kanae.drills.records import (
 from kanae.errors import UsageError
 
 R = TypeVar("R", bound=Record)
-
-
-class Writer:
-    """Appends records. Lines are buffered until `flush`, which writes them in one call."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lines: list[bytes] = []
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def add(self, record: Record) -> None:
-        self._lines.append(ADAPTER.dump_json(record))
-
-    def write(self, record: Record) -> None:
-        """Append one record now."""
-        self.add(record)
-        self.flush()
-
-    def flush(self) -> None:
-        if not self._lines:
-            return
-        # The leading newline parts this from a line that a killed process left unfinished;
-        # readers skip empty lines.
-        data = b"\n" + b"\n".join(self._lines) + b"\n"
-        self._lines.clear()
-        while data:
-            data = data[os.write(self._fd, data) :]
-
-    def close(self) -> None:
-        self.flush()
-        os.close(self._fd)
+ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="k")])
 
 
 def compress(path: Path) -> Path:
@@ -140,6 +108,7 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
         lags=_of(found, Lag),
         notes=_of(found, Note),
         machine=_of(found, Machine),
+        clocks=_of(found, Clock),
         torn=torn,
         broken=broken,
     )

@@ -1,9 +1,9 @@
-"""The prober's process: `python -m kanae.drills.probe`.
+"""The prober's process: `python -m kanae.drills.probe`, or from a parcel on another host.
 
-Standard input: a line with the configuration (JSON), then commands, one a line: `finish`. Its end
-means that the orchestrator is gone, and does the same. Standard output: `ready` once everything is
-set up, `failed TEXT` if that cannot be, `finished` at the end. Everything measured goes into the
-history file only, so that nobody can hold the prober up by not reading.
+What it is told is in `orders`. Standard output: `ready` once everything is set up, `failed TEXT` if
+that cannot be, `finished` at the end. Everything measured goes into the history file, or for a
+prober on another host to standard output too, as lines that begin with `{`; nobody can hold the
+prober up by not reading. Of the standard library only, as is all that it imports.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import gc
 import os
 import resource
 import ssl
-import sys
 import time
 from bisect import bisect_left
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kanae.drills import objects
 from kanae.drills.client import (
@@ -30,9 +29,9 @@ from kanae.drills.client import (
     request,
     tls_context,
 )
-from kanae.drills.history import Writer
 from kanae.drills.lanes import KeptLane, NewLane
 from kanae.drills.listing import list_all
+from kanae.drills.orders import Orders, Output
 from kanae.drills.records import (
     BOUNDS,
     ENDPOINT,
@@ -46,7 +45,8 @@ from kanae.drills.records import (
     Stream,
 )
 from kanae.drills.watching import Watcher
-from kanae.drills.workload import CONFIG, ProbeConfig
+from kanae.drills.workload import ProbeConfig
+from kanae.drills.writing import Recorder, Writer
 
 _FLUSH = 0.2  # seconds between writes to the history file
 _SETUP = 30.0
@@ -58,10 +58,10 @@ _PAUSE = 0.2  # between tries while setting up and settling
 class Prober:
     """Runs the workload of one configuration and records it."""
 
-    def __init__(self, config: ProbeConfig) -> None:
+    def __init__(self, config: ProbeConfig, recorder: Recorder) -> None:
         self._config = config
         self._context: ssl.SSLContext = tls_context(config.credentials)
-        self._writer = Writer(Path(config.history))
+        self._recorder = recorder
         self._routes = {route.name: route for route in config.routes}
         self._front = self._routes.get(ENDPOINT, config.routes[0])
         self._watchers: list[Watcher] = []
@@ -74,9 +74,9 @@ class Prober:
     def now(self) -> float:
         return time.monotonic() - self._config.zero
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, level: Literal["info", "wrong"] = "info") -> None:
         """Put a sentence for the reader into the history."""
-        self._writer.write(Note(self.now(), "info", text))
+        self._recorder.write(Note(self.now(), level, text))
 
     # Setting up and clearing away
 
@@ -92,7 +92,7 @@ class Prober:
             if stream.kind == "watch":
                 route = self._routes[stream.route]
                 self._watchers.append(
-                    Watcher(config, stream, route, self._context, self._writer, revision)
+                    Watcher(config, stream, route, self._context, self._recorder, revision)
                 )
 
     async def _insist(self, data: bytes, wanted: set[int], within: float = _SETUP) -> Response:
@@ -139,26 +139,26 @@ class Prober:
             written = Proof(self.now(), "final-write", True, self.now() - begun, "")
         except RequestFailed as failure:
             written = Proof(self.now(), "final-write", False, self.now() - begun, failure.detail)
-        self._writer.write(written)
+        self._recorder.write(written)
         if written.ok:
             waiting = [watcher.seen(objects.FENCE) for watcher in self._watchers]
             try:
                 async with asyncio.timeout(_SETTLE):
                     await asyncio.gather(*waiting)
             except TimeoutError:
-                self._writer.write(
+                self._recorder.write(
                     Note(self.now(), "info", f"a watch did not catch up within {_SETTLE:g} s")
                 )
         backs = [self._read_back(route) for route in self._read_routes()]
         for back in await asyncio.gather(*backs):
-            self._writer.add(back)
-        self._writer.flush()
+            self._recorder.add(back)
+        self._recorder.flush()
         try:
             deletion = objects.delete_namespace(self._front, self._config.namespace)
             await self._insist(deletion, {200, 202, 404, 409}, 10.0)
         except RequestFailed as failure:
             text = f"namespace {self._config.namespace} was not deleted: {failure.detail}"
-            self._writer.write(Note(self.now(), "info", text))
+            self._recorder.write(Note(self.now(), "info", text))
 
     def _read_routes(self) -> list[Route]:
         used = {stream.route for stream in self._config.streams}
@@ -181,7 +181,7 @@ class Prober:
         late = partial(self._late, stream, number, at, key)
         attempt = await lane.run(data, success, deadline, late)
         end = self.now()
-        self._writer.add(
+        self._recorder.add(
             Request(
                 stream=stream.id,
                 lane=number,
@@ -201,7 +201,7 @@ class Prober:
 
     def _late(self, stream: Stream, lane: int, at: float, key: str, answer: Response) -> None:
         revision = objects.revision_of(answer) if key else 0
-        self._writer.add(
+        self._recorder.add(
             Late(stream.id, lane, round(at, 6), round(self.now(), 6), answer.status, key, revision)
         )
 
@@ -235,12 +235,12 @@ class Prober:
             rounds += 1
             if rounds % 5 == 0:
                 self._report_lag()
-            self._writer.flush()
+            self._recorder.flush()
 
     def _report_lag(self) -> None:
         now, used = time.monotonic(), _cpu()
         share = (used - self._used) / (now - self._reported)
-        self._writer.add(Lag(self.now(), tuple(self._counts), self._worst, round(share, 3)))
+        self._recorder.add(Lag(self.now(), tuple(self._counts), self._worst, round(share, 3)))
         self._counts, self._worst = [0] * (len(BOUNDS) + 1), 0.0
         self._reported, self._used = now, used
 
@@ -266,8 +266,8 @@ class Prober:
                 await finish.wait()
         except TimeoutError:
             text = f"the workload ended by itself after {config.longest:g} s"
-            self._writer.write(Note(self.now(), "wrong", text))
-        self._writer.write(Phase(self.now(), "stop"))
+            self._recorder.write(Note(self.now(), "wrong", text))
+        self._recorder.write(Phase(self.now(), "stop"))
         for table in tables[1:]:
             table.cancel()
         self._report_lag()
@@ -280,7 +280,7 @@ class Prober:
         await asyncio.gather(*watches, *tables, return_exceptions=True)
         for lane in self._lanes:
             lane.close()
-        self._writer.close()
+        self._recorder.flush()
 
 
 def _revision(body: bytes) -> int:
@@ -312,40 +312,38 @@ def _take_precedence() -> str:
     return "real-time priority"
 
 
-def _say(text: str) -> None:
-    os.write(1, f"{text}\n".encode())
-
-
-async def _commands(reader: asyncio.StreamReader, finish: asyncio.Event) -> None:
-    while (line := await reader.readline()) and line.strip() != b"finish":
-        continue
-    finish.set()
+async def _serve(orders: Orders, output: Output) -> None:
+    """One orchestrator's run."""
+    line = await orders.next()
+    if not line:
+        return
+    config = ProbeConfig.decode(line)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
+    recorder = Writer(Path(config.history)) if config.history else Recorder(output.put)
+    prober = Prober(config, recorder)
+    prober.note(f"the prober runs with {_take_precedence()}")
+    lost = partial(prober.note, level="wrong")
+    listening = asyncio.create_task(orders.listen(config.silence, lost))
+    try:
+        await prober.set_up()
+    except RequestFailed as failure:
+        output.say(f"failed {failure.detail}")
+    else:
+        # What exists by now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        output.say("ready")
+        await prober.run(orders.finish)
+        output.say("finished")
+    listening.cancel()
 
 
 async def main() -> None:
     """Serve one orchestrator on standard input and output."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 24)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    config = CONFIG.validate_json(await reader.readline())
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
-    prober = Prober(config)
-    prober.note(f"the prober runs with {_take_precedence()}")
-    try:
-        await prober.set_up()
-    except RequestFailed as failure:
-        _say(f"failed {failure.detail}")
-        return
-    finish = asyncio.Event()
-    commands = asyncio.create_task(_commands(reader, finish))
-    # What exists by now stays: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    _say("ready")
-    await prober.run(finish)
-    commands.cancel()
-    _say("finished")
+    output = Output(1)
+    await _serve(await Orders.open(output), output)
+    await output.flush(_SETTLE)
 
 
 if __name__ == "__main__":

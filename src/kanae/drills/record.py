@@ -24,6 +24,7 @@ VERDICT = "verdict.json"
 class RecoveryRecord:
     """namespaces: made by the run, to be deleted. pid, started: of the orchestrator; started is
     its start time as in /proc/PID/stat, so that another process with its pid is told apart.
+    prober: the host that the prober runs on, "" for this machine.
     """
 
     run: str
@@ -33,6 +34,7 @@ class RecoveryRecord:
     namespaces: tuple[str, ...]
     pid: int
     started: str
+    prober: str = ""
 
 
 _ADAPTER: TypeAdapter[RecoveryRecord] = TypeAdapter(RecoveryRecord)
@@ -71,6 +73,11 @@ def write(folder: Path, record: RecoveryRecord) -> None:
 def settle(folder: Path) -> None:
     """Everything has been put back."""
     (folder / RECORD).unlink(missing_ok=True)
+
+
+def kept(folder: Path) -> bool:
+    """Whether there still is something to put back."""
+    return (folder / RECORD).exists()
 
 
 def read(folder: Path) -> RecoveryRecord:

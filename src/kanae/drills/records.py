@@ -1,16 +1,15 @@
 """What a history holds, as values. One record is one JSON object with its kind in `k`.
 
 Times are seconds since the history's zero (`Header.zero`, Unix time), taken from the monotonic
-clock that all processes of one machine share; durations are seconds.
+clock that all processes of one machine share; a prober on another machine dates by its own, set
+by it (`Clock`). Durations are seconds. Part of the prober, so of the standard library only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
-
-from pydantic import Field, TypeAdapter
+from typing import Literal
 
 FORMAT = 1
 ENDPOINT = "endpoint"
@@ -46,7 +45,8 @@ class Stream:
 class Header:
     """The first record. limits: metric -> threshold, as resolved when the run began.
 
-    digest: sha256 of the spec file, hex. hold: how long the fault is meant to last.
+    digest: sha256 of the spec file, hex. prober: the host that it runs on, "" for the operator's
+    machine.
     """
 
     run: str
@@ -61,6 +61,7 @@ class Header:
     deadline: float
     limits: Mapping[str, float]
     validity: Mapping[str, float]
+    prober: str = ""
     format: int = FORMAT
     k: Literal["header"] = "header"
 
@@ -261,6 +262,30 @@ class Machine:
     k: Literal["machine"] = "machine"
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How far the dates of a prober on another machine are ahead of the history's clock.
+
+    ahead: how far its clock is, which its dates are corrected by as it was before the workload.
+    offset: what that leaves. As the quickest of `samples` round trips shows them; the truth is
+    within `bound`, half that round trip. when: before the workload, or at its end.
+    """
+
+    at: float
+    when: Literal["before", "after"]
+    host: str
+    ahead: float
+    offset: float
+    bound: float
+    samples: int
+    k: Literal["clock"] = "clock"
+
+    @property
+    def error(self) -> float:
+        """What a date may be wrong by at most."""
+        return abs(self.offset) + self.bound
+
+
 # Upper bounds of the lag histogram's classes, seconds; one more class is open above.
 BOUNDS: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -282,9 +307,8 @@ Record = (
     | Lag
     | Note
     | Machine
+    | Clock
 )
-
-ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="k")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +335,7 @@ class History:
     lags: tuple[Lag, ...] = ()
     notes: tuple[Note, ...] = field(default=())
     machine: tuple[Machine, ...] = ()
+    clocks: tuple[Clock, ...] = ()
     torn: bool = False
     broken: int = 0
 

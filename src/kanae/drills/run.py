@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kanae.drills import history, record
@@ -17,9 +17,9 @@ from kanae.drills.etcd import NOBODY, Etcd
 from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Fault, Sign, Tools
 from kanae.drills.healing import Healing
-from kanae.drills.history import Writer
 from kanae.drills.kube import Kube
-from kanae.drills.prober import ProberProcess
+from kanae.drills.place import Here, Place, leave
+from kanae.drills.prober import ProberLost, ProberProcess
 from kanae.drills.proofs import Deployments, Image
 from kanae.drills.record import RecoveryRecord
 from kanae.drills.records import (
@@ -40,6 +40,7 @@ from kanae.drills.records import (
 from kanae.drills.scenario import HealKind, Scenario, Target
 from kanae.drills.verdict import Verdict, to_json
 from kanae.drills.workload import Load, ProbeConfig
+from kanae.drills.writing import Writer
 from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0
@@ -55,6 +56,7 @@ class Setting:
     accepted: the operator has accepted an outage in words: what was not whole before is then noted
     and the run is judged all the same (it cannot pass, as it is not whole after it either).
     limits: metric -> threshold; validity: see thresholds.toml. say: shows a line to the operator.
+    place: where the prober runs.
     """
 
     run: str
@@ -74,6 +76,7 @@ class Setting:
     accepted: bool
     say: Callable[[str], None]
     deadline: float = 10.0
+    place: Place = field(default_factory=Here)
 
     @property
     def namespace(self) -> str:
@@ -134,10 +137,14 @@ class Run:
             deadline=self._set.deadline,
             limits=limits,
             validity=self._set.validity,
+            prober=self._set.place.host,
         )
 
     async def go(self) -> Verdict:
-        """Run it, put everything back, check. The verdict is also kept beside the history."""
+        """Run it, put everything back, check. The verdict is also kept beside the history.
+
+        A run whose prober was lost is void. Whatever else ends it before its time is raised.
+        """
         self._fault.check_safe()
         self._write(self._header())
         problems = () if self._set.accepted else self._set.problems
@@ -160,21 +167,34 @@ class Run:
         )
         try:
             async with AsyncExitStack() as stack:
-                prober = await stack.enter_async_context(ProberProcess(config))
+                process = ProberProcess(config, self._set.place, self._writer)
+                prober = await stack.enter_async_context(process)
                 leaders = asyncio.create_task(self._follow_leader())
                 stack.callback(leaders.cancel)
-                await self._break_and_mend()
+                await self._watched(prober)
                 await prober.finish()
             await self._last_look()
         except BaseException as error:
-            text = f"cut short: {str(error) or type(error).__name__}"
+            why = error.message if isinstance(error, KanaeError) else str(error)
+            text = f"cut short: {why or type(error).__name__}"
             self._write(Note(self._now(), "wrong", text))
             await self._put_back()
-            raise
+            if not isinstance(error, ProberLost) or record.kept(self._set.folder):
+                raise
         finally:
             self._writer.close()
         record.settle(self._set.folder)
         return conclude(self._set.folder)
+
+    async def _watched(self, prober: ProberProcess) -> None:
+        """Break and mend while the prober lives; without it what was broken is put back at once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(prober.watch())
+                await self._break_and_mend()
+                watching.cancel()
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
 
     async def _put_back(self) -> None:
         """After an interruption. What cannot be put back now stays in the record."""
@@ -195,6 +215,7 @@ class Run:
                 namespaces=(self._set.namespace,),
                 pid=pid,
                 started=record.process_start(pid),
+                prober=self._set.place.host,
             ),
         )
 
@@ -340,6 +361,8 @@ async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
     """
     left = record.read(folder)
     await build(left.plan, tools).undo()
+    if left.prober in tools.spec.hosts:
+        await leave(tools.transport(left.prober), left.run)
     if kube is None:
         raise CheckFailed(
             f"the fault of {left.run} is undone, its namespace {', '.join(left.namespaces)} is not",

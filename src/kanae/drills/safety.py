@@ -172,6 +172,21 @@ def refusals(
     return tuple(found)
 
 
+def require_apart(prober: str, way: Sequence[str], hosts: Sequence[str]) -> None:
+    """Raise Refused when the fault of `hosts` would take the prober's host, or the way to it.
+
+    way: hosts through which it is reached. Nothing overrides this: there would be no measurement.
+    """
+    if prober in hosts:
+        why = f"{prober} is a target of the fault: the prober there would go down with it"
+    elif set(way) & set(hosts):
+        jump = next(host for host in way if host in hosts)
+        why = f"{prober} is reached through {jump}, a target of the fault: it would be cut off"
+    else:
+        return
+    raise Refused(why, remedy="another host for --from or --target, or no --from")
+
+
 def require(found: Sequence[str], *, accepted: bool) -> None:
     """Raise Refused unless the operator has accepted an outage in words."""
     if found and not accepted:

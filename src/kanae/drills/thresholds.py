@@ -15,7 +15,9 @@ _METRIC = re.compile(
     r"(new|kept|any)\.(read|write|any)\.(gap|wait|failed|failed-on-return|failed-seconds)"
     r"|heal\.(host|node|redundancy)|proof\.[a-z-]+|leader-changes"
 )
-_VALIDITY = ("min-requests", "min-share", "max-lag-p99", "max-failed-before")
+_VALIDITY = ("min-requests", "min-share", "max-lag-p99", "max-clock-error", "max-failed-before")
+# Came later than files that people have made.
+_OPTIONAL = {"max-clock-error": 0.02}
 
 
 def is_metric(name: str) -> bool:
@@ -42,8 +44,8 @@ def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def validity(data: Mapping[str, object]) -> Mapping[str, float]:
-    """The bounds outside of which a run is void. All four are required."""
-    found = _table(data, "validity")
+    """The bounds outside of which a run is void. All but _OPTIONAL are required."""
+    found = {**_OPTIONAL, **_table(data, "validity")}
     return {name: _number(name, found.get(name)) for name in _VALIDITY}
 
 

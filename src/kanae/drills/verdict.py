@@ -103,7 +103,9 @@ class Verdict:
     """run, drill, balancer, targets: of which run, as in its history's header.
 
     reasons: why it is void or failed, most serious first; empty when passed. load: the highest load
-    average that the operator's machine had during the run; None when none was recorded.
+    average that the operator's machine had during the run; None when none was recorded. prober:
+    the host that the prober ran on, "" for the operator's machine; its dates may be wrong by
+    `clock_error` seconds at most, None when that was not measured or it needed no other clock.
     """
 
     run: str
@@ -125,6 +127,8 @@ class Verdict:
     lag_worst: float
     cpu: float
     load: float | None
+    prober: str = ""
+    clock_error: float | None = None
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)

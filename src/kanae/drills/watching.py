@@ -9,10 +9,10 @@ from typing import Literal
 
 from kanae.drills import objects
 from kanae.drills.client import Connection, RequestFailed, Route, StatusFailed, classify
-from kanae.drills.history import Writer
 from kanae.drills.listing import list_all
 from kanae.drills.records import Stream, WatchEvent, WatchState
 from kanae.drills.workload import ProbeConfig
+from kanae.drills.writing import Recorder
 
 _PAUSE = 0.1  # before a watch is opened again
 _GONE = 410  # the server no longer knows the revision to resume from
@@ -27,14 +27,14 @@ class Watcher:
         stream: Stream,
         route: Route,
         context: ssl.SSLContext,
-        writer: Writer,
+        recorder: Recorder,
         revision: int,
     ) -> None:
         self._config = config
         self._stream = stream
         self._route = route
         self._context = context
-        self._writer = writer
+        self._recorder = recorder
         self._revision = revision
         self._names: set[str] = set()
         self._changed = asyncio.Event()
@@ -49,7 +49,7 @@ class Watcher:
             await self._changed.wait()
 
     def _record(self, kind: str, revision: int, name: str = "") -> None:
-        self._writer.add(WatchEvent(self._stream.id, self._now(), kind, revision, name))
+        self._recorder.add(WatchEvent(self._stream.id, self._now(), kind, revision, name))
         self._names.add(name)
         self._changed.set()
 
@@ -71,7 +71,7 @@ class Watcher:
     def _state(
         self, state: Literal["open", "ended", "expired", "failed"], detail: str, port: int = 0
     ) -> None:
-        self._writer.add(
+        self._recorder.add(
             WatchState(self._stream.id, self._now(), state, self._revision, port, detail)
         )
 

@@ -1,15 +1,15 @@
 """What a prober is told, and the streams that make up a workload. Values only.
 
 A workload is open-loop: every lane has a timetable, and each request is dated from when it was
-due, whatever became of those before it.
+due, whatever became of those before it. Part of the prober, so of the standard library only.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
-from pydantic import TypeAdapter
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from kanae.drills.client import Credentials, Route
 from kanae.drills.records import ENDPOINT, Connection, Kind, Stream
@@ -56,9 +56,11 @@ class Load:
 class ProbeConfig:
     """Told to the prober's process through its standard input, never in its arguments.
 
-    zero: value of the monotonic clock at the history's zero. deadline: when a request is given up.
-    grace: how long the answer to a given-up request is still waited for. longest: the prober ends
-    by itself after this time. All in seconds.
+    history: the file that records go to, "" for standard output. zero: value of its machine's
+    monotonic clock at the history's zero. deadline: when a request is given up. grace: how long
+    the answer to a given-up request is still waited for. longest: the prober ends by itself after
+    this time. silence: it does so too after hearing nothing for so long, 0 for never. All in
+    seconds.
     """
 
     history: str
@@ -70,6 +72,17 @@ class ProbeConfig:
     deadline: float = 10.0
     grace: float = 20.0
     longest: float = 3600.0
+    silence: float = 0.0
 
+    def encode(self) -> bytes:
+        """One line of JSON, without its end."""
+        return json.dumps(asdict(self)).encode()
 
-CONFIG: TypeAdapter[ProbeConfig] = TypeAdapter(ProbeConfig)
+    @classmethod
+    def decode(cls, line: bytes) -> ProbeConfig:
+        """Of what `encode` gave."""
+        given: dict[str, Any] = json.loads(line)
+        given["routes"] = tuple(Route(**route) for route in given["routes"])
+        given["streams"] = tuple(Stream(**stream) for stream in given["streams"])
+        given["credentials"] = Credentials(**given["credentials"])
+        return cls(**given)

@@ -1,8 +1,8 @@
 """The base root: one Debian tree in the cache, the lower layer of every host of every lab.
 
-Bare: systemd, sshd and ordinary tools, nothing of Kubernetes. The packages that a balancer host
-installs wait in a `file:` repository inside, so that plain `apt-get install` works without a
-network.
+Bare: systemd, sshd and ordinary tools, nothing of Kubernetes. The packages that a balancer host or
+one with a prober installs wait in a `file:` repository inside, so that plain `apt-get install`
+works without a network.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ PACKAGES = (
     "systemd-sysv",
     "util-linux",
 )
-# Not installed; in the repository inside, with what they depend on.
-OFFERED = ("haproxy", "keepalived", "libnginx-mod-stream", "nginx")
+# Not installed; in the repository inside, with what they depend on. python3: for `drill --from`.
+OFFERED = ("haproxy", "keepalived", "libnginx-mod-stream", "nginx", "python3")
 REPOSITORY = "usr/local/share/kanae-lab/packages"
 # Units that find nothing to do in a container or wait for hardware; each costs time at boot.
 MASKED = (

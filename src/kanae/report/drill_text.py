@@ -14,6 +14,8 @@ def seconds(value: float | None) -> str:
     """A duration in the unit that reads best; - when there is none."""
     if value is None or math.isnan(value):
         return "-"
+    if 0 < abs(value) < 0.001:
+        return f"{value * 1000:.1f} ms"
     return f"{value * 1000:.0f} ms" if abs(value) < 1 else f"{value:.2f} s"
 
 
@@ -58,7 +60,16 @@ def verdict_text(verdict: Verdict) -> str:
         f"Prober's own lag: p50 {seconds(verdict.lag_p50)}, p99 {seconds(verdict.lag_p99)},"
         f" worst {seconds(verdict.lag_worst)}; CPU {verdict.cpu:.0%} of a core"
     )
+    if verdict.prober:
+        lines.append(probed_from(verdict))
     return "\n".join(lines) + "\n"
+
+
+def probed_from(verdict: Verdict) -> str:
+    """Where the prober ran, when that was not here, and how sure its dates are."""
+    return (
+        f"Probed from {verdict.prober}; its dates are right within {seconds(verdict.clock_error)}"
+    )
 
 
 def _ordered(streams: Iterable[StreamFigures]) -> list[StreamFigures]:

@@ -9,7 +9,7 @@ from html import escape
 from kanae.drills.records import ENDPOINT, History
 from kanae.drills.series import series
 from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
-from kanae.report.drill_text import COMPARISON, comparison_rows, figure, seconds
+from kanae.report.drill_text import COMPARISON, comparison_rows, figure, probed_from, seconds
 from kanae.report.svg import around_fault, timeline
 
 _STYLE = """
@@ -183,6 +183,7 @@ def _facts(verdict: Verdict) -> str:
         *(f"proof {escape(name)}: {seconds(v)}" for name, v in verdict.proofs.items()),
         f"the prober's own lag: p99 {seconds(verdict.lag_p99)}, worst {seconds(verdict.lag_worst)},"
         f" {verdict.cpu:.0%} of a core",
+        *([escape(probed_from(verdict))] if verdict.prober else []),
     ]
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 

@@ -64,6 +64,12 @@ class Jumps:
         self._open.clear()
 
 
+def way(reach: Reach) -> tuple[Target, ...]:
+    """The jump hosts on the way to a host, nearest first. Raises ConnectError kinds."""
+    jump = resolve(reach).jump
+    return () if jump is None else tuple(resolve(_reach(each, reach)) for each in jump.split(","))
+
+
 def _reach(jump: str, behind: Reach) -> Reach:
     """How one jump host is reached: by ssh_config only, as `ssh -J` does it."""
     found = _JUMP.fullmatch(jump.strip())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut, SudoRefused
 from kanae.spec.models import Sudo
 from kanae.transport.connect import Jumps, dial
+from kanae.transport.conversation import SshConversation
 from kanae.transport.explain import not_started, sudo_refused, sudo_unasked
 from kanae.transport.files import Progress, send_script, upload_batches
 from kanae.transport.protocol import Completed, Upload
@@ -105,7 +106,7 @@ class SshTransport:
                 _, stderr = await self._talk(process, word.encode())
         except TimeoutError as error:
             raise self._late(SUDO_TIMEOUT) from error
-        if (status := self._status(process)) != 0:
+        if (status := self.status_of(process)) != 0:
             raise self._sudo_refused(target, stderr, status)
 
     def _sudo_refused(self, target: Target, stderr: bytes, status: int) -> SudoRefused:
@@ -128,6 +129,20 @@ class SshTransport:
         for batch in upload_batches(uploads):
             done = await self._run(send_script(batch), batch.chunks(progress), timeout)
             batch.check(self.host, done)
+
+    async def converse(self, script: str, *, mark: str, timeout: float) -> SshConversation:
+        """See Conversant. It takes one of the eight places for commands while it lasts."""
+        await self._slots.acquire()
+        try:
+            await self.connect()
+            run = self._run_of(mark, script, timeout)
+            process = await self._open(run.command)
+        except BaseException:
+            self._slots.release()
+            raise
+        talk = SshConversation(process, mark, self, self._slots.release)
+        await talk.send(run.preamble)
+        return talk
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -172,14 +187,14 @@ class SshTransport:
             if isinstance(error, TimeoutError):
                 raise self._late(timeout) from error
             raise
-        status = self._status(process)
+        status = self.status_of(process)
         if run.timed_out(status, time.monotonic() - began):
             raise self._late(timeout)
         if not run.started(stdout):
-            raise self._not_started(stdout, stderr, status)
+            raise self.not_started(stdout, stderr, status)
         return run.completed(status, stdout, stderr)
 
-    def _not_started(self, stdout: bytes, stderr: bytes, status: int) -> ConnectError:
+    def not_started(self, stdout: bytes, stderr: bytes, status: int) -> ConnectError:
         if self._target is None:
             raise ValueError("nothing was run before there was a connection")
         if self._sudo:
@@ -195,19 +210,19 @@ class SshTransport:
 
         connection = self._connection
         if connection is None:
-            raise self._lost()
+            raise self.lost()
         try:
             return await connection.create_process(command, encoding=None)
         except asyncssh.ChannelOpenError as error:
             if connection.is_closed():
-                raise self._lost() from error
+                raise self.lost() from error
             raise ConnectError(
                 self.host,
                 f"{self._where}: sshd opens no more sessions on this connection: {error.reason}",
                 remedy="MaxSessions in sshd_config has to be 10 (its default) or more",
             ) from error
         except (OSError, asyncssh.Error) as error:
-            raise self._lost() from error
+            raise self.lost() from error
 
     async def _talk(
         self,
@@ -230,12 +245,12 @@ class SshTransport:
                 process.stdin.write_eof()
             return await output
         except (OSError, asyncssh.Error) as error:
-            raise self._lost() from error
+            raise self.lost() from error
         finally:
             output.cancel()
             process.close()
 
-    def _status(self, process: asyncssh.SSHClientProcess[bytes]) -> int:
+    def status_of(self, process: asyncssh.SSHClientProcess[bytes]) -> int:
         """Never unknown: asyncssh ends normally, without a status, when the connection breaks."""
         import signal
 
@@ -244,9 +259,9 @@ class SshTransport:
         if process.exit_signal is not None:
             number = getattr(signal, f"SIG{process.exit_signal[0]}", signal.SIGKILL)
             return 128 + int(number)
-        raise self._lost()
+        raise self.lost()
 
-    def _lost(self) -> ConnectionLost:
+    def lost(self) -> ConnectionLost:
         return ConnectionLost(
             self.host,
             f"the connection to {self._where} was lost while a command ran; whether it took "

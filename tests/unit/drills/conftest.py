@@ -22,7 +22,6 @@ from drill_cluster import Cluster, FilePower
 
 from kanae.drills import history
 from kanae.drills.client import Route
-from kanae.drills.history import Writer
 from kanae.drills.probe import Prober
 from kanae.drills.records import (
     Evidence,
@@ -36,6 +35,7 @@ from kanae.drills.records import (
     Stream,
 )
 from kanae.drills.workload import Load, ProbeConfig
+from kanae.drills.writing import Writer
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Bench:
                 validity,
             )
         )
-        prober = Prober(config)
+        prober = Prober(config, Writer(self.path))
         await prober.set_up()
         finish = asyncio.Event()
         task = asyncio.create_task(prober.run(finish))

@@ -61,6 +61,7 @@ class ApiServer:
         self.faults = Faults()
         self.port = 0
         self.requests = 0
+        self.deleted: list[str] = []
         self.connections = 0
         self._context = context
         self._server: asyncio.Server | None = None
@@ -149,6 +150,7 @@ class ApiServer:
             spec = {"renewTime": str(time.time())}
             return 200, {"items": [_object(n, 1) | {"spec": spec} for n in self.nodes]}
         if method == "DELETE":
+            self.deleted.append(path)
             return 200, {}
         if method == "POST":
             return await self._create(parts[-1], json.loads(body)["metadata"]["name"])

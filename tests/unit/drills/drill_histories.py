@@ -29,7 +29,13 @@ from kanae.drills.records import (
 from kanae.drills.workload import Load
 
 STEADY, FAULT, UNDO, AFTER, STOP = 3.0, 13.0, 23.0, 33.0, 43.0
-VALIDITY = {"min-requests": 20.0, "min-share": 0.8, "max-lag-p99": 0.05, "max-failed-before": 0.0}
+VALIDITY = {
+    "min-requests": 20.0,
+    "min-share": 0.8,
+    "max-lag-p99": 0.05,
+    "max-clock-error": 0.02,
+    "max-failed-before": 0.0,
+}
 ROUTES = (
     Route(ENDPOINT, "10.0.0.9", 6443, "10.0.0.9"),
     Route("m1", "10.0.0.10", 6443, "10.0.0.10"),

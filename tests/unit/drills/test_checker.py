@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from drill_histories import (
@@ -19,8 +20,10 @@ from drill_histories import (
 )
 
 from kanae.drills.checker import check
-from kanae.drills.records import BOUNDS, Evidence, Hashes, Health, History, Lag, Late
+from kanae.drills.records import BOUNDS, Clock, Evidence, Hashes, Health, History, Lag, Late
 from kanae.drills.verdict import Result
+from kanae.report.drill_text import verdict_text
+from kanae.report.html import page
 
 
 def drop_key(history: History, key: str) -> History:
@@ -193,3 +196,50 @@ def test_other_limits_can_be_applied_later() -> None:
     run = outage(good(), NEW_READ.id, FAULT, FAULT + 0.5)
     assert check(run).result is Result.PASSED
     assert check(run, limits={"new.read.failed": 0}).result is Result.FAILED
+
+
+def probed_from_afar(*clocks: Clock) -> History:
+    run = good()
+    return replace(run, header=replace(run.header, prober="client"), clocks=clocks)
+
+
+def clock(when: Literal["before", "after"], offset: float = 0.0, bound: float = 0.001) -> Clock:
+    return Clock(1.0, when, "client", 86400.0, offset, bound, 25)
+
+
+def test_a_prober_elsewhere_whose_clock_is_known_passes() -> None:
+    run = probed_from_afar(clock("before"), clock("after", 0.004))
+    verdict = check(run)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    told = "Probed from client; its dates are right within 5 ms"
+    assert told in verdict_text(verdict)
+    assert told in page([(run, verdict)])
+
+
+@pytest.mark.parametrize(
+    ("clocks", "reason"),
+    [
+        ((clock("before", bound=0.03), clock("after")), "before the workload"),
+        ((clock("before"), clock("after", -0.019, 0.002)), "wrong by 0.021 s"),
+        ((clock("before"),), "was not measured after"),
+    ],
+)
+def test_dates_that_may_be_wrong_make_a_run_void(clocks: tuple[Clock, ...], reason: str) -> None:
+    verdict = check(probed_from_afar(*clocks))
+    assert verdict.result is Result.VOID
+    assert reason in verdict.reasons[0]
+
+
+def test_of_a_workload_cut_short_only_overtaken_events_are_missing() -> None:
+    run = good()
+    end = run.watch[-20]
+    kept = tuple(event for event in run.watch if event.revision <= end.revision)
+    short = replace(run, watch=kept, read_backs=(), phases=run.phases[:-1])
+    verdict = check(short)
+    assert verdict.result is Result.VOID
+    assert all(not watch.missed for watch in verdict.watches)
+    gone = kept[100]
+    less = replace(short, watch=tuple(e for e in kept if e.key != gone.key))
+    verdict = check(less)
+    assert verdict.result is Result.FAILED
+    assert gone.key in verdict.reasons[0]

@@ -12,9 +12,9 @@ from test_data import records
 from kanae.cli import main
 from kanae.drills import record
 from kanae.drills.faults.protocol import FaultPlan
-from kanae.drills.history import Writer
 from kanae.drills.record import RecoveryRecord
 from kanae.drills.records import History
+from kanae.drills.writing import Writer
 
 SPEC = "examples/vip.yaml"
 ROOT = Path(__file__).parents[3]
@@ -110,3 +110,10 @@ def test_a_run_that_still_goes_on_is_not_recovered(capsys: pytest.CaptureFixture
 
 def test_nothing_to_recover_is_no_error() -> None:
     assert code("recover", SPEC) == 0
+
+
+def test_a_prober_on_no_host_of_the_spec_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert code("run", "power-cut", SPEC, "--from", "nobody", "--yes") == 2
+    assert "there is no host nobody" in capsys.readouterr().err

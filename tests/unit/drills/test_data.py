@@ -17,10 +17,10 @@ from kanae.drills import credentials, etcd, history, record, thresholds
 from kanae.drills.catalogue import DRILLS
 from kanae.drills.client import encode
 from kanae.drills.faults.protocol import FaultPlan
-from kanae.drills.history import Writer
 from kanae.drills.power import Direction
 from kanae.drills.proofs import image_of, manifest
 from kanae.drills.records import Note, Record, Request
+from kanae.drills.writing import Writer
 from kanae.errors import UsageError
 
 
@@ -28,7 +28,7 @@ def records(run: history.History) -> list[Record]:
     return [
         run.header, *run.phases, *run.requests[:500], *run.watch[:500], *run.watch_states,
         *run.faults, *run.evidence, *run.health, *run.leaders, *run.hashes, *run.heals,
-        *run.proofs, *run.read_backs, *run.lags, *run.machine,
+        *run.proofs, *run.read_backs, *run.lags, *run.machine, *run.clocks,
     ]  # fmt: skip
 
 

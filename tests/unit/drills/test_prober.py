@@ -19,7 +19,7 @@ from kanae.drills.checker import check
 from kanae.drills.client import Credentials, tls_context
 from kanae.drills.records import History
 from kanae.drills.verdict import Result
-from kanae.drills.workload import CONFIG, ProbeConfig
+from kanae.drills.workload import ProbeConfig
 
 
 def outcomes(run: History, connection: str = "any") -> Counter[str]:
@@ -195,7 +195,7 @@ async def test_the_process_takes_its_key_from_standard_input_and_ends_with_it(
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(CONFIG.dump_json(config) + b"\n")
+    process.stdin.write(config.encode() + b"\n")
     async with asyncio.timeout(30):
         assert await process.stdout.readline() == b"ready\n"
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()

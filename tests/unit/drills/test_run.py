@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from kanae.drills import record
 from kanae.drills.faults import power as power_faults
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.kube import Kube
+from kanae.drills.place import Here
 from kanae.drills.run import Run, recover
 from kanae.drills.verdict import Result
+from kanae.transport.conversation import Conversation
 
 
 async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
@@ -95,6 +98,30 @@ async def test_an_interrupted_run_puts_everything_back(cluster: Cluster, folder:
         await task
     assert not cluster.power.is_off("m3")
     assert not (folder / record.RECORD).exists()
+
+
+async def test_a_run_that_loses_its_prober_is_void_and_puts_everything_back(
+    cluster: Cluster, folder: Path
+) -> None:
+    @dataclass(frozen=True)
+    class Doomed(Here):
+        async def start(self, longest: float) -> Conversation:
+            talk = await super().start(longest)
+            asyncio.get_running_loop().create_task(doom(talk))
+            return talk
+
+    async def doom(talk: Conversation) -> None:
+        await until(lambda: cluster.power.is_off("m3"))
+        await talk.close()
+
+    setting = await setting_of(
+        cluster.spec(), cluster.power, cluster.transport, folder, hold=60, place=Doomed()
+    )
+    verdict = await Run(setting).go()
+    assert verdict.result is Result.VOID
+    assert "the prober was lost: it ended by itself" in verdict.reasons[0]
+    assert not cluster.power.is_off("m3")
+    assert not record.kept(folder)
 
 
 async def test_what_a_killed_orchestrator_left_is_recovered(cluster: Cluster, folder: Path) -> None:

@@ -141,3 +141,11 @@ def test_a_target_of_another_role_is_refused() -> None:
 def test_an_unknown_drill_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(UsageError, match="cold-start"):
         find("tea-break")
+
+
+def test_a_prober_that_the_fault_would_take_or_cut_off_is_refused() -> None:
+    safety.require_apart("w1", (), ("m3",))
+    with pytest.raises(Refused, match="w1 is a target"):
+        safety.require_apart("w1", (), ("m1", "w1"))
+    with pytest.raises(Refused, match="through m3"):
+        safety.require_apart("w1", ("m2", "m3"), ("m3",))

@@ -17,7 +17,6 @@ from kanae.drills import history, record
 from kanae.drills.catalogue import DRILLS, find
 from kanae.drills.checker import check
 from kanae.drills.client import Route
-from kanae.drills.history import Writer
 from kanae.drills.records import ENDPOINT, History, Machine, Note
 from kanae.drills.repeat import repeat, whole_again
 from kanae.drills.run import Setting
@@ -25,6 +24,7 @@ from kanae.drills.scenario import shortest
 from kanae.drills.series import OUTCOME, Outcome, series
 from kanae.drills.verdict import Result, Verdict
 from kanae.drills.workload import Load
+from kanae.drills.writing import Writer
 from kanae.errors import ConnectError, ConnectionLost, Refused, UsageError
 from kanae.facts.model import Facts
 
