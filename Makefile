@@ -27,7 +27,8 @@ types: setup
 	.venv/bin/pyright
 
 unit: setup
-	.venv/bin/python -m pytest -q tests/unit tests/golden tests/model tests/contract
+	.venv/bin/python -m pytest -q -n auto --dist worksteal tests/unit tests/golden tests/model \
+		tests/contract
 
 # On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
 e2e: setup

@@ -23,6 +23,7 @@ from kanae.spec.sample import SAMPLES, sample
 from kanae.spec.tree import plain
 
 ROUNDS = 10_000
+PARTS = 4
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 TEXTS = [
@@ -163,9 +164,6 @@ def mutated_text(text: str, random: Random) -> bytes:
     return bytes(content)
 
 
-outcomes: Counter[str] = Counter()
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mutations") / "spec.yaml"
@@ -180,36 +178,41 @@ def problems_of(file: Path) -> tuple[SpecProblem, ...]:
     return ()
 
 
-@settings(
-    max_examples=ROUNDS,
-    deadline=None,  # wall time tells of the machine; CPU time is looked at below
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(st.integers(0, 2**64 - 1))
-def test_ten_thousand_broken_specs_give_no_traceback(file: Path, seed: int) -> None:
-    random = Random(seed)
-    mutation = random.choice((mutated_tree, mutated_tree, mutated_text))
-    content = mutation(random.choice(TEXTS), random)
-    file.write_bytes(content)
-    before = process_time()
-    problems = problems_of(file)
-    assert process_time() - before < 2
-    outcomes["refused" if problems else "valid"] += 1
-    lines = content.count(b"\n") + content.count(b"\r") + 2
-    for problem in problems:
-        assert problem.message
-        assert 0 <= problem.line <= lines
-        assert str(problem).isprintable()
-        assert "pydantic" not in problem.message
-        assert "Input should" not in problem.message
+# In parts, which may run beside each other.
+@pytest.mark.parametrize("part", range(PARTS))
+def test_ten_thousand_broken_specs_give_no_traceback(file: Path, part: int) -> None:
+    outcomes = Counter[str]()
 
+    @settings(
+        max_examples=ROUNDS // PARTS,
+        deadline=None,  # wall time tells of the machine; CPU time is looked at below
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(st.integers(0, 2**64 - 1))
+    def load_one(seed: int) -> None:
+        random = Random(part << 64 | seed)
+        mutation = random.choice((mutated_tree, mutated_tree, mutated_text))
+        content = mutation(random.choice(TEXTS), random)
+        file.write_bytes(content)
+        before = process_time()
+        problems = problems_of(file)
+        assert process_time() - before < 2
+        outcomes["refused" if problems else "valid"] += 1
+        lines = content.count(b"\n") + content.count(b"\r") + 2
+        for problem in problems:
+            assert problem.message
+            assert 0 <= problem.line <= lines
+            assert str(problem).isprintable()
+            assert "pydantic" not in problem.message
+            assert "Input should" not in problem.message
 
-def test_most_of_them_were_broken_and_some_were_not() -> None:
-    assert outcomes["refused"] > 0.6 * ROUNDS
-    assert outcomes["valid"] > 0.01 * ROUNDS
+    load_one()
+    # Most of them were broken, and some were not.
+    assert outcomes["refused"] > 0.6 * ROUNDS / PARTS
+    assert outcomes["valid"] > 0.01 * ROUNDS / PARTS
 
 
 def test_the_unbroken_texts_load() -> None:
