@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
 from kanae.errors import HostError, StepFailed
 from kanae.transport.protocol import must
@@ -9,6 +12,8 @@ from kanae.transport.protocol import must
 # comm holds 15 characters (TASK_COMM_LEN of 16 with its NUL, proc(5)). Start time is field 22 of
 # stat, the 20th after the closing parenthesis of the name: with it a reused pid is told apart.
 _COMM = 15
+# A killed process gives its memory back before it is gone: 0.5 s and more on a busy machine.
+GONE_SECONDS = 5.0
 _EACH = """\
 for d in /proc/[0-9]*; do
 read -r c 2>/dev/null <"$d/comm" || continue
@@ -63,10 +68,19 @@ class Kill:
     async def signs(self) -> tuple[Sign, ...]:
         found: list[Sign] = []
         for host, killed in self._killed.items():
-            now = await self._running(host)
+            now = await self._without(host, killed)
             detail = f"killed {_shown(killed)}; now {_shown(now)}"
             found.append(Sign("process gone", host, not killed & now, detail))
         return tuple(found)
+
+    async def _without(self, host: str, killed: set[str]) -> set[str]:
+        """What runs once the killed ones are gone, or when that has taken too long."""
+        end = time.monotonic() + GONE_SECONDS
+        while True:
+            now = await self._running(host)
+            if not killed & now or time.monotonic() > end:
+                return now
+            await asyncio.sleep(0.1)
 
     async def undo(self) -> None:
         """Who started it starts it again."""
