@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,117 +15,9 @@ import pytest_asyncio
 sys.path.insert(0, str(Path(__file__).parent))
 
 from drill_api_server import ApiServer, Store
+from drill_bench import Bench
 from drill_certificates import Authority
 from drill_cluster import Cluster, FilePower
-
-from kanae.drills import history
-from kanae.drills.client import Route
-from kanae.drills.probe import Prober
-from kanae.drills.records import (
-    Evidence,
-    FaultEvent,
-    Hashes,
-    Header,
-    Health,
-    History,
-    Phase,
-    Record,
-    Stream,
-)
-from kanae.drills.workload import Load, ProbeConfig
-from kanae.drills.writing import Writer
-
-
-@dataclass
-class Bench:
-    """One API server behind no balancer, and a prober that asks it."""
-
-    folder: Path
-    authority: Authority
-    server: ApiServer
-    load: Load = field(default_factory=lambda: Load(period=0.05, kept=2, direct=False))
-    deadline: float = 10.0
-
-    @property
-    def path(self) -> Path:
-        return self.folder / "history.jsonl"
-
-    @property
-    def route(self) -> Route:
-        return Route("endpoint", "127.0.0.1", self.server.port, "127.0.0.1")
-
-    def streams(self) -> tuple[Stream, ...]:
-        return self.load.streams([self.route])
-
-    def record(self, record: Record) -> None:
-        writer = Writer(self.path)
-        writer.write(record)
-        writer.close()
-
-    async def until(self, condition: Callable[[], bool], within: float = 15.0) -> None:
-        """Wait for a condition, failing the test after some seconds."""
-        async with asyncio.timeout(within):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-
-    async def served(self, count: int) -> None:
-        """Wait until the server has got so many more requests."""
-        wanted = self.server.requests + count
-        await self.until(lambda: self.server.requests >= wanted)
-
-    async def run(self, fault: Callable[[], Awaitable[None]]) -> History:
-        """A whole run: some requests, a fault, some requests."""
-        zero = time.monotonic()
-        config = ProbeConfig(
-            history=str(self.path),
-            zero=zero,
-            namespace="drill",
-            routes=(self.route,),
-            streams=self.streams(),
-            credentials=self.authority.credentials(),
-            deadline=self.deadline,
-            grace=1.0,
-        )
-        validity = {
-            "min-requests": 3.0,
-            "min-share": 0.3,
-            "max-lag-p99": 10.0,
-            "max-failed-before": 0.0,
-        }
-        self.record(
-            Header(
-                "run",
-                "test",
-                "c",
-                "",
-                {},
-                "haproxy",
-                ("m1",),
-                time.time(),
-                self.streams(),
-                self.deadline,
-                {},
-                validity,
-            )
-        )
-        prober = Prober(config, Writer(self.path))
-        await prober.set_up()
-        finish = asyncio.Event()
-        task = asyncio.create_task(prober.run(finish))
-        self.record(Health(0.0, "before", ()))
-        self.record(Phase(prober.now(), "steady"))
-        await self.served(60)
-        self.record(FaultEvent(prober.now(), "inject"))
-        await fault()
-        self.record(FaultEvent(prober.now(), "injected"))
-        self.record(Evidence(prober.now(), "planted", "m1", True, ""))
-        await self.served(30)
-        self.record(Phase(prober.now(), "after"))
-        await self.served(60)
-        finish.set()
-        await task
-        self.record(Hashes(prober.now(), 1, {"m1": 1}))
-        return history.read(self.path)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Bench
+from drill_bench import Bench
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import Bench
 from drill_api_server import ApiServer
+from drill_bench import Bench
 
 from kanae.drills.checker import check
 from kanae.drills.client import Credentials, tls_context
