@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from kanae.drills import figures
+from kanae.drills import accounts, figures
 from kanae.drills.records import ENDPOINT, History, Request, Stream
 from kanae.drills.verdict import (
     Judgement,
@@ -73,9 +73,11 @@ def check(
         for stream in history.header.streams
         if stream.kind != "watch"
     )
-    writes = _writes(history)
+    writes = accounts.writes(history)
     watches = tuple(
-        _watch(history, stream) for stream in history.header.streams if stream.kind == "watch"
+        accounts.watch(history, stream)
+        for stream in history.header.streams
+        if stream.kind == "watch"
     )
     heals: dict[str, float | None] = {heal.what: heal.seconds for heal in history.heals}
     proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
@@ -135,7 +137,7 @@ def _stream(
             Window(
                 name=name,
                 due=int(max(0.0, end - begin) / stream.period) * stream.lanes,
-                sent=len(here),
+                sent=sum(begin <= request.at < end for request in requests),
                 failed=sum(not request.ok for request in here),
                 latency=figures.latency(here),
             )
@@ -169,74 +171,6 @@ def _stream(
             if not request.ok
         ),
         late=sum(late.stream == stream.id for late in history.late),
-    )
-
-
-def _acknowledged(history: History) -> dict[str, tuple[float, int]]:
-    """key -> when its write was answered with 201, and the resourceVersion it got."""
-    found = {r.key: (r.end, r.revision) for r in history.requests if r.key and r.ok}
-    found |= {r.key: (r.end, r.revision) for r in history.late if r.key and r.status == 201}
-    return found
-
-
-def _writes(history: History) -> Writes:
-    acknowledged = _acknowledged(history)
-    unknown = {r.key for r in history.requests if r.key} - set(acknowledged)
-    complete = [set(back.keys) for back in history.read_backs if not back.error]
-    anywhere = set[str]().union(*complete)
-    everywhere = set[str].intersection(*complete) if complete else set[str]()
-    return Writes(
-        acknowledged=len(acknowledged),
-        unknown=len(unknown),
-        unknown_kept=len(unknown & anywhere),
-        lost=tuple(sorted(set(acknowledged) - anywhere)) if complete else (),
-        differing=tuple(sorted(anywhere - everywhere)),
-    )
-
-
-def _watch(history: History, stream: Stream) -> WatchFigures:
-    disorder: list[str] = []
-    seen: dict[str, tuple[float, int]] = {}
-    last, last_key, events = 0, "", 0
-    for event in history.watch:
-        if event.stream != stream.id:
-            continue
-        if event.type == "LISTED":
-            seen.setdefault(event.key, (event.at, event.revision))
-            continue  # a list has no order
-        if event.type == "BOOKMARK":
-            # A bookmark may repeat the revision of the event before it.
-            if event.revision < last:
-                disorder.append(f"bookmark {event.revision} after {last} ({last_key})")
-        else:
-            events += 1
-            if event.revision <= last:
-                disorder.append(f"{event.key} at {event.revision} after {last_key} at {last}")
-            if event.type == "ADDED":
-                seen.setdefault(event.key, (event.at, event.revision))
-        if event.revision > last:
-            last, last_key = event.revision, event.key or "a bookmark"
-    acknowledged = _acknowledged(history)
-    both = acknowledged.keys() & seen.keys()
-    states = [state.state for state in history.watch_states if state.stream == stream.id]
-    return WatchFigures(
-        route=stream.route,
-        events=events,
-        reopened=max(0, states.count("open") - 1),
-        expired=states.count("expired"),
-        disorder=tuple(disorder),
-        missed=tuple(
-            sorted(
-                key
-                for key in acknowledged.keys() - seen.keys()
-                # Of a workload that was cut short, only what later events have overtaken.
-                if history.read_backs or 0 < acknowledged[key][1] < last
-            )
-        ),
-        wrong_revision=tuple(
-            sorted(k for k in both if acknowledged[k][1] and acknowledged[k][1] != seen[k][1])
-        ),
-        delay=max((seen[key][0] - acknowledged[key][0] for key in both), default=0.0),
     )
 
 

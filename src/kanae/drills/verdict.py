@@ -56,7 +56,8 @@ class StreamFigures:
 class Writes:
     """acknowledged: writes that were answered with 201, also late. unknown: errored ones, of which
     `unknown_kept` are there. lost: acknowledged, and absent from every complete read-back.
-    differing: keys that some complete read-backs list and others do not.
+    differing: keys that some complete read-backs list and others do not, though they must. A write
+    that was acknowledged only while the read-backs were made need not be in an older one.
     """
 
     acknowledged: int

@@ -72,6 +72,71 @@ def test_a_write_acknowledged_after_its_deadline_counts_as_acknowledged() -> Non
     assert verdict.writes.lost == (write.key,)
 
 
+def belated(run: History, *, revision: int, listed: bool) -> tuple[History, str]:
+    """A write that was given up, carried out after the last write of the run, and acknowledged
+    while the read-backs (at revision 3000) were made.
+    """
+    write = due(run, NEW_WRITE.id, 40)
+    given_up = replace(write, outcome="timeout", status=0, revision=0)
+    run = with_request(run, write, given_up)
+    late = Late(write.stream, 0, write.at, STOP + 0.5, 201, write.key, revision)
+    if not listed:
+        run = drop_key(run, write.key)
+    events = tuple(event for event in run.watch if event.key != write.key)
+    return replace(run, watch=events, late=(late,)), write.key
+
+
+def test_a_write_that_was_acknowledged_while_the_read_backs_were_made_is_not_lost() -> None:
+    run, _ = belated(good(), revision=9001, listed=False)
+    verdict = check(run)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert (verdict.writes.lost, verdict.watches[0].missed) == ((), ())
+
+
+def test_a_belated_write_is_lost_when_a_read_back_is_newer() -> None:
+    run, key = belated(good(), revision=2999, listed=False)
+    assert check(run).writes.lost == (key,)
+
+
+def test_a_member_that_lost_its_newest_state_is_not_excused_by_its_revision() -> None:
+    run = good()
+    key = due(run, NEW_WRITE.id, 42).key
+    backs = tuple(replace(back, revision=1500) for back in run.read_backs)
+    assert check(drop_key(replace(run, read_backs=backs), key)).writes.lost == (key,)
+
+
+def test_without_the_proof_of_a_last_write_no_write_is_called_belated() -> None:
+    run, key = belated(good(), revision=9001, listed=False)
+    # Everything is then held to be written before the read-backs.
+    assert check(replace(run, proofs=())).writes.lost == (key,)
+
+
+@pytest.mark.parametrize(("older", "differs"), [(0, False), (1, True)])
+def test_a_newer_read_back_may_list_more_and_an_older_one_may_not(
+    older: int, differs: bool
+) -> None:
+    run, key = belated(good(), revision=9001, listed=True)
+    keys = tuple(k for k in run.read_backs[0].keys if k != key)
+    lacking = replace(run.read_backs[0], keys=keys, revision=3000 + older)
+    having = replace(run.read_backs[1], revision=3001 - older)
+    verdict = check(replace(run, read_backs=(lacking, having)))
+    assert bool(verdict.writes.differing) == differs
+    assert verdict.writes.lost == ()
+
+
+def test_requests_to_a_host_that_is_dead_before_the_fault_are_counted_where_they_were_due() -> None:
+    run = good()
+    direct = next(s for s in run.header.streams if s.route == "m1" and s.connection == "new")
+    requests = tuple(
+        replace(r, outcome="timeout", status=0, end=r.at + 10)
+        if r.stream == direct.id and r.at < FAULT
+        else r
+        for r in run.requests
+    )
+    verdict = check(replace(run, requests=requests))
+    assert verdict.result is Result.PASSED, verdict.reasons
+
+
 def test_read_backs_that_differ_fail_the_run() -> None:
     run = good()
     key = due(run, NEW_WRITE.id, 20).key
