@@ -12,8 +12,8 @@ pytestmark = pytest.mark.lab
 
 # Spread over a whole apply, in the order in which a run comes to them.
 KILLS = (
+    ("step-started", "lb/system/converge"),
     ("step-started", "server1/certificates/authorities"),
-    ("step-ended", "lb/system/converge"),
     ("step-started", "server1/images/converge"),
     ("step-ended", "server2/etcd/converge"),
     ("step-started", "server1/control-plane/init"),
