@@ -19,10 +19,11 @@ pytestmark = pytest.mark.lab
 # average of 20 an API server took 10 s for what it was asked over kept connections), so the limits
 # of the drills that pass are wide and nothing of what others do makes them void. What must hold on
 # any machine is asserted below, one by one. The drill that has to fail does so on any machine:
-# kept connections that nobody cuts hang for the prober's whole deadline of 10 s.
+# kept connections that nobody cuts hang for the prober's whole deadline of 10 s, and what was due in
+# the first 2 of the 12 s has no answer within it.
 THRESHOLDS = """
 [validity]
-min-requests = 10
+min-requests = 8
 min-share = 0.2
 max-lag-p99 = 10
 max-clock-error = 1
@@ -42,7 +43,7 @@ max-failed-before = 10000
 
 [drill.partition]
 "kept.any.gap" = 9
-"any.any.failed-seconds" = 9
+"any.any.failed-seconds" = 1.5
 """
 # Half of the usual requests.
 SHORT = ("--steady", "3", "--hold", "12", "--after", "3", "--period", "0.2")
