@@ -25,8 +25,11 @@ _STREAM_MODULE: Final = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 # For the whole balancer host: nginx cannot set TCP_USER_TIMEOUT on its connections.
 SYSCTLS: Final[Mapping[str, str]] = {
-    # Unacknowledged data: given up after 1.4 s or a little more (200 ms, 400 ms, 800 ms).
-    "net.ipv4.tcp_retries2": "2",
+    # Unacknowledged data: given up at the third retransmission, 1.4 s (7 x the timeout of 200 ms
+    # and a round trip) after it was sent. The kernel compares the time since the *first*
+    # retransmission (6 x) with what its model allows, 0.6 s for 1 and 1.4 s for 2: with 2 it
+    # would be 3 s, or 1.6 s where the round trip takes more than 33 ms.
+    "net.ipv4.tcp_retries2": "1",
     "net.ipv4.tcp_syn_retries": "1",
     # Silent connections with proxy_socket_keepalive: given up after 1 + 2 x 1 s.
     "net.ipv4.tcp_keepalive_time": "1",
