@@ -19,8 +19,8 @@ pytestmark = pytest.mark.lab
 # average of 20 an API server took 10 s for what it was asked over kept connections), so the limits
 # of the drills that pass are wide and nothing of what others do makes them void. What must hold on
 # any machine is asserted below, one by one. The drill that has to fail does so on any machine:
-# kept connections that nobody cuts hang for the prober's whole deadline of 10 s, and what was due in
-# the first 2 of the 12 s has no answer within it.
+# kept connections that nobody cuts hang for the prober's whole deadline of 10 s, and what was due
+# in the first 2 of the 12 s has no answer within it.
 THRESHOLDS = """
 [validity]
 min-requests = 8
