@@ -62,8 +62,10 @@ def drill(cluster: Cluster, name: str, target: str, thresholds: Path, status: in
         "drill", "run", name, str(cluster.spec), "--yes", "--target", target, *SHORT,
         "--thresholds", str(thresholds), "-o", "json", status=None,
     )  # fmt: skip
-    outcome = json.loads(done.stdout) if done.stdout else {"runs": [{"reasons": [done.stderr]}]}
-    assert done.returncode == status, outcome["runs"][0]["reasons"]
+    if done.returncode != status:
+        pods = cluster.on("server5", "kubectl get pods -A -o wide", status=None)
+        raise AssertionError(f"ended with {done.returncode}: {done.stderr}\n{pods}")
+    outcome = json.loads(done.stdout)
     assert (outcome["stopped"], len(outcome["runs"])) == ("", 1)
     return outcome["runs"][0]
 
