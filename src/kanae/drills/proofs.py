@@ -6,7 +6,7 @@ import asyncio
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,25 @@ def manifest(
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
+def standing(pods: Sequence[Json]) -> str:
+    """How far a Deployment's pods have come, in words: who has not done his part."""
+    if not pods:
+        return "no pod was made of it: no controller manager leads"
+    found: list[str] = []
+    for pod in pods:
+        node, status = objects.part(pod, "spec").get("nodeName"), objects.part(pod, "status")
+        if not node:
+            conditions: list[Json] = status.get("conditions") or []
+            why = next((c.get("message") for c in conditions if c["type"] == "PodScheduled"), None)
+            found.append(f"its pod has no node: {why or 'no scheduler leads'}")
+            continue
+        containers: list[Json] = status.get("containerStatuses") or []
+        waiting = [objects.part(objects.part(each, "state"), "waiting") for each in containers]
+        why = next((w.get("message") or w["reason"] for w in waiting if w), "it is not ready")
+        found.append(f"its pod on {node} is {status.get('phase')}: {why}")
+    return "; ".join(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """ok; seconds: how long it took; detail: what was seen, or why not."""
@@ -169,10 +188,19 @@ class Deployments:
         )
         return host
 
+    async def _pods(self) -> list[Json]:
+        path = f"/api/v1/namespaces/{self._namespace}/pods?labelSelector=app%3D{NAME}"
+        return objects.items(await self._kube.get(path))
+
+    async def _standing(self) -> str:
+        try:
+            return standing(await self._pods())
+        except RequestFailed as error:
+            return f"its pods cannot be listed: {error.detail}"
+
     async def _available(self, avoid: tuple[str, ...]) -> Json | None:
         """A ready pod that is not on the hosts to avoid."""
-        path = f"/api/v1/namespaces/{self._namespace}/pods?labelSelector=app%3D{NAME}"
-        for pod in objects.items(await self._kube.get(path)):
+        for pod in await self._pods():
             node = str(objects.part(pod, "spec").get("nodeName", ""))
             status: dict[str, Any] = objects.part(pod, "status")
             ready = any(
@@ -208,7 +236,8 @@ class Deployments:
         pod = await self.wait(dead, within)
         seconds = time.monotonic() - begun
         if pod is None:
-            return Shown(False, seconds, f"made from {client}, not available in {within:g} s")
+            text = f"made from {client}, not available in {within:g} s: {await self._standing()}"
+            return Shown(False, seconds, text)
         node = str(objects.part(pod, "spec").get("nodeName"))
         name = objects.name_and_revision(pod)[0]
         # An API server passes the request to the pod over the pod network of its own host.

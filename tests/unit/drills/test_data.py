@@ -18,7 +18,7 @@ from kanae.drills.catalogue import DRILLS
 from kanae.drills.client import encode
 from kanae.drills.faults.protocol import FaultPlan
 from kanae.drills.power import Direction
-from kanae.drills.proofs import image_of, manifest
+from kanae.drills.proofs import image_of, manifest, standing
 from kanae.drills.records import Note, Record, Request
 from kanae.drills.writing import Writer
 from kanae.errors import UsageError
@@ -193,3 +193,41 @@ def test_requests_are_whole_http() -> None:
 
 def test_a_request_record_names_its_kind() -> None:
     assert Request(0, 0, 1.0, 1.0, 1.5, "ok").latency == 0.5
+
+
+@pytest.mark.parametrize(
+    ("pods", "words"),
+    [
+        ([], "no pod was made of it: no controller manager leads"),
+        ([{"spec": {}, "status": {"phase": "Pending"}}], "its pod has no node: no scheduler leads"),
+        (
+            [
+                {
+                    "spec": {},
+                    "status": {"conditions": [{"type": "PodScheduled", "message": "0/4 nodes"}]},
+                }
+            ],
+            "its pod has no node: 0/4 nodes",
+        ),
+        (
+            [{"spec": {"nodeName": "w1"}, "status": {"phase": "Pending"}}],
+            "its pod on w1 is Pending: it is not ready",
+        ),
+        (
+            [
+                {
+                    "spec": {"nodeName": "w1"},
+                    "status": {
+                        "phase": "Pending",
+                        "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}],
+                    },
+                }
+            ],
+            "its pod on w1 is Pending: ErrImagePull",
+        ),
+    ],
+)
+def test_a_deployment_that_is_not_available_says_who_has_not_done_his_part(
+    pods: list[dict[str, object]], words: str
+) -> None:
+    assert standing(pods) == words
