@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import MASTERS, Cluster, kubectl_json
+from made import MASTERS, Cluster, kubectl_json, whole
 
 pytestmark = pytest.mark.lab
 
@@ -54,6 +54,12 @@ def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("thresholds") / "any-machine.toml"
     path.write_text(THRESHOLDS)
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def whole_before(cluster: Cluster) -> None:
+    """Alone, this module finds a cluster whose nodes have joined just now."""
+    whole(cluster)
 
 
 def drill(cluster: Cluster, name: str, target: str, thresholds: Path, status: int) -> Any:
