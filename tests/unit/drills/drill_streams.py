@@ -62,7 +62,8 @@ class Session:
         self._asked = asked
         self._open: dict[int, Asked] = {}
         self.highest = 0
-        self.unread = False  # whether it keeps what it reads from flow control
+        self.last = 2**31 - 1  # what came after it is not begun
+        self.ended = asyncio.Event()
         self.pongs: list[bytes] = []
         self.resets: list[int] = []
         self.http = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
@@ -76,24 +77,28 @@ class Session:
 
     async def serve(self) -> None:
         """Until the client closes."""
-        while data := await self._reader.read(65536):
-            for event in self.http.receive_data(data):
-                self._on(event)
-            self.flush()
+        try:
+            while data := await self._reader.read(65536):
+                for event in self.http.receive_data(data):
+                    self._on(event)
+                self.flush()
+        finally:
+            self.ended.set()
 
     def _on(self, event: Event) -> None:
         if isinstance(event, RequestReceived):
             headers = {str(name): str(value) for name, value in event.headers}
             asked = Asked(event.stream_id, headers[":method"], headers[":path"])
             self._open[event.stream_id] = asked
-            self.highest = event.stream_id
+            self.highest = min(event.stream_id, self.last)
         elif isinstance(event, DataReceived):
             self._open[event.stream_id].body += event.data
-            if not self.unread:
-                length = event.flow_controlled_length
-                self.http.acknowledge_received_data(length, event.stream_id)
+            length = event.flow_controlled_length
+            self.http.acknowledge_received_data(length, event.stream_id)
         elif isinstance(event, StreamEnded):
-            self._asked(self._open.pop(event.stream_id))
+            asked = self._open.pop(event.stream_id)
+            if asked.number <= self.last:
+                self._asked(asked)
         elif isinstance(event, PingAckReceived):
             self.pongs.append(event.ping_data)
         elif isinstance(event, StreamReset):
@@ -123,6 +128,7 @@ class Session:
         self.flush()
 
     def go_away(self, last: int, code: int = 0) -> None:
+        self.last = last
         # Past h2, which would answer nothing more after it.
         self._writer.write(GoAwayFrame(0, last, code).serialize())
 
@@ -176,8 +182,6 @@ class Peer:
         self._server: asyncio.Server | None = None
         self._sessions: asyncio.Queue[tuple[Session, asyncio.Queue[Asked]]] = asyncio.Queue()
         self._asked: asyncio.Queue[Asked] = asyncio.Queue()
-        self.session: Session | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Self:
