@@ -3,7 +3,7 @@
 What it is told is in `orders`. Standard output: `ready` once everything is set up, `failed TEXT` if
 that cannot be, `finished` at the end. Everything measured goes into the history file, or for a
 prober on another host to standard output too, as lines that begin with `{`; nobody can hold the
-prober up by not reading. Of the standard library only, as is all that it imports.
+prober up by not reading. Of the standard library, as is all that it imports, but for HTTP/2.
 """
 
 from __future__ import annotations
