@@ -11,15 +11,15 @@ from typing import Any
 from kanae.drills import objects
 from kanae.drills.client import (
     Credentials,
+    Query,
     RequestFailed,
     Response,
     Route,
     StatusFailed,
-    encode,
-    request,
     tls_context,
 )
 from kanae.drills.objects import Json
+from kanae.drills.pipelining import request
 from kanae.drills.records import ENDPOINT
 from kanae.spec import ports
 from kanae.spec.models import Role, Spec
@@ -62,8 +62,8 @@ class Kube:
     ) -> Response:
         way = self.routes[route]
         data = b"" if body is None else json.dumps(body).encode()
-        content = encode(method, path, objects.host_header(way), data, close=True)
-        response = await request(way, self.context, content, deadline=timeout)
+        query = Query(method, path, objects.host_header(way), data)
+        response = await request(way, self.context, query, deadline=timeout)
         if response.status not in wanted:
             raise StatusFailed(response.status, response.body.decode(errors="replace"))
         return response

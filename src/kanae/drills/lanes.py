@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kanae.drills.client import (
-    Connection,
     NotProcessed,
+    Query,
     RequestFailed,
     Response,
     Route,
     classify,
 )
+from kanae.drills.connection import Connection, Link
+from kanae.drills.multiplexing import Multiplexed
+from kanae.drills.pipelining import Pipelined
 from kanae.drills.records import Outcome
 
 _TOO_MANY = 429
@@ -33,6 +36,7 @@ class Attempt:
     body: bytes = b""
     detail: str = ""
     retries: int = 0
+    refusals: int = 0
 
     async def told_to_wait(self, response: Response) -> bool:
         """Whether the server asks to come again later (429 with Retry-After), and the waiting.
@@ -47,6 +51,14 @@ class Attempt:
         self.retries += 1
         await asyncio.sleep(int(seconds))
         return True
+
+    async def turned_away(self, refusal: NotProcessed) -> None:
+        """Wait until it is time to send the request again, as Go's HTTP/2 client does: the first
+        time at once, then after 1 s, 2 s, 4 s.
+        """
+        self.refusals += 1
+        if refusal.spaced and self.refusals > 1:
+            await asyncio.sleep(2 ** (self.refusals - 2))
 
     def answered(self, response: Response, success: int) -> None:
         self.status = response.status
@@ -79,18 +91,18 @@ class NewLane:
         self._context = context
         self._grace = grace
 
-    async def run(self, data: bytes, success: int, deadline: float, late: OnLate) -> Attempt:
+    async def run(self, query: Query, success: int, deadline: float, late: OnLate) -> Attempt:
         """deadline: on the event loop's clock."""
         attempt = Attempt()
-        connection: Connection | None = None
+        connection: Pipelined | None = None
         future: asyncio.Future[Response] | None = None
         try:
             async with asyncio.timeout_at(deadline):
                 while attempt.status == 0:
                     connection = future = None
-                    connection = await Connection.open(self._route, self._context)
+                    connection = await Pipelined.open(self._route, self._context)
                     attempt.port, attempt.handshake = connection.port, connection.handshake
-                    future = connection.send(data)
+                    future = connection.send(query)
                     response = await asyncio.shield(future)
                     if response.status == _TOO_MANY:
                         connection.abort()
@@ -116,9 +128,10 @@ class NewLane:
 class KeptLane:
     """All requests go over one connection until it breaks; the next one then opens another.
 
-    A request that comes while earlier ones are unanswered is sent right behind them (HTTP/1.1
-    pipelining), as a client that multiplexes would. After a timeout the connection is given up for
-    new requests, but late answers on it are still waited for.
+    HTTP/2 where the server speaks it, as Kubernetes' own clients do. Otherwise a request that
+    comes while earlier ones are unanswered is sent right behind them (HTTP/1.1 pipelining). After
+    a timeout the connection is given up for new requests, but late answers on it are still waited
+    for. protocol: the last one that was spoken.
     """
 
     def __init__(self, route: Route, context: ssl.SSLContext, grace: float) -> None:
@@ -127,11 +140,17 @@ class KeptLane:
         self._grace = grace
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
+        self.protocol = ""
+
+    async def _open(self) -> Connection:
+        link = await Link.open(self._route, self._context)
+        self.protocol = link.protocol or "http/1.1"
+        return Multiplexed(link) if link.protocol == "h2" else Pipelined(link)
 
     async def _acquire(self, attempt: Attempt) -> Connection:
         while self._connection is None or not self._connection.usable:
             if self._opening is None:
-                self._opening = asyncio.create_task(Connection.open(self._route, self._context))
+                self._opening = asyncio.create_task(self._open())
             opening = self._opening
             try:
                 connection = await asyncio.shield(opening)
@@ -158,7 +177,7 @@ class KeptLane:
             self._opening.cancel()
             self._opening = None
 
-    async def run(self, data: bytes, success: int, deadline: float, late: OnLate) -> Attempt:
+    async def run(self, query: Query, success: int, deadline: float, late: OnLate) -> Attempt:
         """deadline: on the event loop's clock."""
         attempt = Attempt()
         connection: Connection | None = None
@@ -169,10 +188,11 @@ class KeptLane:
                     connection = future = None
                     connection = await self._acquire(attempt)
                     attempt.port = connection.port
-                    future = connection.send(data)
+                    future = connection.send(query)
                     try:
                         response = await asyncio.shield(future)
-                    except NotProcessed:
+                    except NotProcessed as refusal:
+                        await attempt.turned_away(refusal)
                         continue
                     if not await attempt.told_to_wait(response):
                         attempt.answered(response, success)

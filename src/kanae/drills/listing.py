@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 
 from kanae.drills import objects
-from kanae.drills.client import RequestFailed, Route, StatusFailed, request
+from kanae.drills.client import RequestFailed, Route, StatusFailed
+from kanae.drills.pipelining import request
 
 
 async def list_all(
@@ -19,8 +20,8 @@ async def list_all(
     found: list[tuple[str, int]] = []
     token = ""
     while True:
-        data = objects.list_page(route, namespace, token)
-        page = await request(route, context, data, deadline=deadline)
+        query = objects.list_page(route, namespace, token)
+        page = await request(route, context, query, deadline=deadline)
         if page.status != 200:
             raise StatusFailed(page.status, page.body.decode(errors="replace"))
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from kanae.drills.client import Response, Route, encode
+from kanae.drills.client import Query, Response, Route
 
 TARGET = "target"
 FENCE = "fence"
@@ -28,45 +28,43 @@ def configmap(name: str) -> bytes:
     ).encode()
 
 
-def create_namespace(route: Route, name: str) -> bytes:
+def create_namespace(route: Route, name: str) -> Query:
     body = {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "kanae-drill"}},
     }
-    return encode(
-        "POST", "/api/v1/namespaces", host_header(route), json.dumps(body).encode(), close=True
-    )
+    return Query("POST", "/api/v1/namespaces", host_header(route), json.dumps(body).encode())
 
 
-def delete_namespace(route: Route, name: str) -> bytes:
-    return encode("DELETE", f"/api/v1/namespaces/{name}", host_header(route), close=True)
+def delete_namespace(route: Route, name: str) -> Query:
+    return Query("DELETE", f"/api/v1/namespaces/{name}", host_header(route))
 
 
-def create(route: Route, namespace: str, name: str, *, close: bool = False) -> bytes:
+def create(route: Route, namespace: str, name: str) -> Query:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
-    return encode("POST", path, host_header(route), configmap(name), close=close)
+    return Query("POST", path, host_header(route), configmap(name))
 
 
-def read_target(route: Route, namespace: str, *, close: bool = False) -> bytes:
+def read_target(route: Route, namespace: str) -> Query:
     path = f"/api/v1/namespaces/{namespace}/configmaps/{TARGET}"
-    return encode("GET", path, host_header(route), close=close)
+    return Query("GET", path, host_header(route))
 
 
-def list_page(route: Route, namespace: str, token: str = "") -> bytes:
+def list_page(route: Route, namespace: str, token: str = "") -> Query:
     # Without resourceVersion: the newest state, agreed on by a quorum of etcd.
     path = f"/api/v1/namespaces/{namespace}/configmaps?limit={PAGE}"
     if token:
         path += f"&continue={token}"
-    return encode("GET", path, host_header(route), close=True)
+    return Query("GET", path, host_header(route))
 
 
-def watch(route: Route, namespace: str, revision: int) -> bytes:
+def watch(route: Route, namespace: str, revision: int) -> Query:
     path = (
         f"/api/v1/namespaces/{namespace}/configmaps?watch=1&allowWatchBookmarks=true"
         f"&resourceVersion={revision}&timeoutSeconds=3000"
     )
-    return encode("GET", path, host_header(route), close=True)
+    return Query("GET", path, host_header(route))
 
 
 Json = dict[str, Any]

@@ -3,7 +3,7 @@
 What it is told is in `orders`. Standard output: `ready` once everything is set up, `failed TEXT` if
 that cannot be, `finished` at the end. Everything measured goes into the history file, or for a
 prober on another host to standard output too, as lines that begin with `{`; nobody can hold the
-prober up by not reading. Of the standard library only, as is all that it imports.
+prober up by not reading. Of the standard library, as is all that it imports, but for HTTP/2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import gc
 import os
 import resource
-import ssl
 import time
 from bisect import bisect_left
 from collections.abc import Coroutine
@@ -22,16 +21,18 @@ from typing import Any, Literal
 
 from kanae.drills import objects
 from kanae.drills.client import (
+    HTTP_2,
+    Query,
     RequestFailed,
     Response,
     Route,
     StatusFailed,
-    request,
     tls_context,
 )
 from kanae.drills.lanes import KeptLane, NewLane
 from kanae.drills.listing import list_all
 from kanae.drills.orders import Orders, Output
+from kanae.drills.pipelining import request
 from kanae.drills.records import (
     BOUNDS,
     ENDPOINT,
@@ -60,7 +61,8 @@ class Prober:
 
     def __init__(self, config: ProbeConfig, recorder: Recorder) -> None:
         self._config = config
-        self._context: ssl.SSLContext = tls_context(config.credentials)
+        self._context = tls_context(config.credentials)
+        self._kept_context = tls_context(config.credentials, HTTP_2)
         self._recorder = recorder
         self._routes = {route.name: route for route in config.routes}
         self._front = self._routes.get(ENDPOINT, config.routes[0])
@@ -84,7 +86,7 @@ class Prober:
         """Make the namespace and the object to read. Raises RequestFailed."""
         config = self._config
         await self._insist(objects.create_namespace(self._front, config.namespace), {201, 409})
-        target = objects.create(self._front, config.namespace, objects.TARGET, close=True)
+        target = objects.create(self._front, config.namespace, objects.TARGET)
         await self._insist(target, {201, 409})
         page = await self._insist(objects.list_page(self._front, config.namespace), {200})
         revision = objects.revision_of(page)
@@ -95,13 +97,13 @@ class Prober:
                     Watcher(config, stream, route, self._context, self._recorder, revision)
                 )
 
-    async def _insist(self, data: bytes, wanted: set[int], within: float = _SETUP) -> Response:
+    async def _insist(self, query: Query, wanted: set[int], within: float = _SETUP) -> Response:
         """Send a request through the endpoint until its status is a wanted one."""
         end = time.monotonic() + within
         while True:
             try:
                 response = await request(
-                    self._front, self._context, data, deadline=self._config.deadline
+                    self._front, self._context, query, deadline=self._config.deadline
                 )
                 if response.status in wanted:
                     return response
@@ -132,7 +134,7 @@ class Prober:
     async def _settle(self) -> None:
         """The last write, what the watches have yet to see of it, the read-backs, the clean-up."""
         begun = self.now()
-        fence = objects.create(self._front, self._config.namespace, objects.FENCE, close=True)
+        fence = objects.create(self._front, self._config.namespace, objects.FENCE)
         try:
             # 409: an earlier try was answered with an error but has been kept.
             await self._insist(fence, {201, 409}, _SETTLE)
@@ -160,6 +162,12 @@ class Prober:
             text = f"namespace {self._config.namespace} was not deleted: {failure.detail}"
             self._recorder.write(Note(self.now(), "info", text))
 
+    def _lane(self, stream: Stream) -> NewLane | KeptLane:
+        route, grace = self._routes[stream.route], self._config.grace
+        if stream.connection == "kept":
+            return KeptLane(route, self._kept_context, grace)
+        return NewLane(route, self._context, grace)
+
     def _read_routes(self) -> list[Route]:
         used = {stream.route for stream in self._config.streams}
         return [route for route in self._config.routes if route.name in used]
@@ -171,15 +179,14 @@ class Prober:
     ) -> None:
         began = self.now()
         self._count(began - at)
-        route, close = self._routes[stream.route], stream.connection == "new"
-        namespace = self._config.namespace
+        route, namespace = self._routes[stream.route], self._config.namespace
         if stream.kind == "write":
-            data, success = objects.create(route, namespace, key, close=close), 201
+            query, success = objects.create(route, namespace, key), 201
         else:
-            data, success = objects.read_target(route, namespace, close=close), 200
+            query, success = objects.read_target(route, namespace), 200
         deadline = self._config.zero + at + self._config.deadline
         late = partial(self._late, stream, number, at, key)
-        attempt = await lane.run(data, success, deadline, late)
+        attempt = await lane.run(query, success, deadline, late)
         end = self.now()
         self._recorder.add(
             Request(
@@ -254,8 +261,7 @@ class Prober:
         watches = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         for stream in streams:
             for number in range(stream.lanes):
-                kind = KeptLane if stream.connection == "kept" else NewLane
-                lane = kind(self._routes[stream.route], self._context, config.grace)
+                lane = self._lane(stream)
                 self._lanes.append(lane)
                 # Spread over the period, so that requests do not come in bursts of all lanes.
                 first = begin + stream.period * place / total
@@ -271,6 +277,8 @@ class Prober:
         for table in tables[1:]:
             table.cancel()
         self._report_lag()
+        spoken = {lane.protocol for lane in self._lanes if isinstance(lane, KeptLane)} - {""}
+        self.note(f"kept connections spoke {' and '.join(sorted(spoken)) or 'nothing'}")
         while self._running:
             # No request outlives its deadline.
             await asyncio.wait(set(self._running))

@@ -8,8 +8,9 @@ import time
 from typing import Literal
 
 from kanae.drills import objects
-from kanae.drills.client import Connection, RequestFailed, Route, StatusFailed, classify
+from kanae.drills.client import RequestFailed, Route, StatusFailed, classify
 from kanae.drills.listing import list_all
+from kanae.drills.pipelining import Pipelined
 from kanae.drills.records import Stream, WatchEvent, WatchState
 from kanae.drills.workload import ProbeConfig
 from kanae.drills.writing import Recorder
@@ -76,13 +77,13 @@ class Watcher:
         )
 
     async def _once(self) -> None:
-        connection: Connection | None = None
+        connection: Pipelined | None = None
         try:
             async with asyncio.timeout(self._config.deadline):
-                connection = await Connection.open(self._route, self._context)
+                connection = await Pipelined.open(self._route, self._context)
             self._state("open", "", connection.port)
-            data = objects.watch(self._route, self._config.namespace, self._revision)
-            lines = connection.stream(data)
+            query = objects.watch(self._route, self._config.namespace, self._revision)
+            lines = connection.stream(query)
             while True:
                 # Writes go on all the time, so silence means a dead connection.
                 async with asyncio.timeout(self._config.deadline):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from drill_streams import Answer, serve_streams
+
 
 @dataclass
 class Store:
@@ -40,7 +42,8 @@ class Faults:
     """stalled: answers wait until it is set. lose: acknowledge so many writes without keeping them.
     error_kept, error_dropped: answer so many writes with 500, having kept them or not. last:
     answer with `Connection: close`. expire: answer so many watches with 410. swap: so many pairs
-    of events in the wrong order. busy: answer so many requests with 429 and Retry-After.
+    of events in the wrong order. busy: answer so many requests with 429 and Retry-After. service:
+    seconds that each request takes.
     """
 
     stalled: asyncio.Event | None = None
@@ -51,6 +54,7 @@ class Faults:
     expire: int = 0
     busy: int = 0
     swap: int = 0
+    service: float = 0.0
 
 
 class ApiServer:
@@ -95,7 +99,11 @@ class ApiServer:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections += 1
+        tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         try:
+            if tls.selected_alpn_protocol() == "h2":
+                await serve_streams(reader, writer, self._answer_stream)
+                return
             while await self._answer(reader, writer):
                 continue
         except (OSError, EOFError, asyncio.CancelledError):
@@ -114,9 +122,7 @@ class ApiServer:
             if line.startswith("content-length:"):
                 length = int(line.partition(":")[2])
         body = await reader.readexactly(length)
-        self.requests += 1
-        if self.faults.stalled is not None:
-            await self.faults.stalled.wait()
+        await self._take()
         url = urlsplit(target.decode())
         query = parse_qs(url.query)
         if "watch" in query:
@@ -133,6 +139,19 @@ class ApiServer:
         )
         await writer.drain()
         return not close
+
+    async def _take(self) -> None:
+        self.requests += 1
+        await asyncio.sleep(self.faults.service)
+        if self.faults.stalled is not None:
+            await self.faults.stalled.wait()
+
+    async def _answer_stream(self, method: str, target: str, body: bytes) -> Answer:
+        await self._take()
+        url = urlsplit(target)
+        status, answer = await self._do(method, url.path, parse_qs(url.query), body)
+        headers = {"retry-after": "0"} if status == 429 else {}
+        return Answer(status, headers, json.dumps(answer).encode(), self.faults.last)
 
     async def _do(
         self, method: str, path: str, query: dict[str, list[str]], body: bytes

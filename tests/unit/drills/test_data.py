@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from kanae.drills import credentials, etcd, history, record, thresholds
 from kanae.drills.catalogue import DRILLS
-from kanae.drills.client import encode
+from kanae.drills.client import Query
 from kanae.drills.faults.protocol import FaultPlan
+from kanae.drills.pipelining import encode
 from kanae.drills.power import Direction
 from kanae.drills.proofs import image_of, manifest, standing
 from kanae.drills.records import Note, Record, Request
@@ -186,7 +187,7 @@ def test_the_deployment_takes_an_image_that_the_nodes_have() -> None:
 
 
 def test_requests_are_whole_http() -> None:
-    data = encode("POST", "/x", "h:1", b"{}", close=True)
+    data = encode(Query("POST", "/x", "h:1", b"{}"), last=True)
     assert data.startswith(b"POST /x HTTP/1.1\r\nHost: h:1\r\n")
     assert data.endswith(b"Content-Length: 2\r\nConnection: close\r\n\r\n{}")
 

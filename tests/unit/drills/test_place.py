@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +30,14 @@ from kanae.spec.load import loads
 from kanae.transport.local import LocalTransport
 from kanae.transport.protocol import Completed, Upload
 
+# All modules that are not of the standard library, and any that come from elsewhere.
 LIST = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import kanae.drills.probe
-print("\\n".join(sorted(name for name in sys.modules if name.startswith("kanae"))))
+for name, module in sorted(sys.modules.items()):
+    if name.partition(".")[0] not in sys.stdlib_module_names and name != "__main__":
+        print(name if module.__file__.startswith(sys.argv[1]) else f"{name} elsewhere")
 """
 
 
@@ -57,22 +62,32 @@ def test_the_parcel_is_all_that_the_prober_loads_and_nothing_more(tmp_path: Path
     path = tmp_path / "parcel.zip"
     path.write_bytes(parcel.build())
     listed = subprocess.check_output([sys.executable, "-I", "-S", "-c", LIST, path], text=True)
-    loaded = {name.removeprefix("kanae.drills.") for name in listed.split()}
-    assert loaded == {"kanae", "kanae.drills", *parcel.MODULES}
+    loaded = set(listed.splitlines())
+    ours = {name for name in loaded if name.partition(".")[0] not in parcel.LIBRARIES}
+    modules = {f"kanae.drills.{name}" for name in parcel.MODULES}
+    assert ours == {"kanae", "kanae.drills", *modules}
+    assert set(parcel.LIBRARIES) <= loaded
 
 
-def test_the_prober_imports_the_standard_library_and_itself_only() -> None:
+def test_the_parcel_names_the_licences_of_what_it_carries() -> None:
+    with zipfile.ZipFile(io.BytesIO(parcel.build())) as archive:
+        for library in parcel.LIBRARIES:
+            assert b"MIT License" in archive.read(f"{library}/LICENSE")
+        known = {"kanae", *parcel.LIBRARIES}
+        assert {name.partition("/")[0] for name in archive.namelist()} == known
+
+
+def test_the_prober_imports_the_standard_library_itself_and_its_parcel_only() -> None:
     folder = Path(parcel.__file__).parent
     ours = {f"kanae.drills.{name}" for name in parcel.MODULES} | {"kanae.drills"}
+    allowed = {*sys.stdlib_module_names, *parcel.LIBRARIES}
     for name in parcel.MODULES:
         for node in ast.walk(ast.parse((folder / f"{name}.py").read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [str(node.module)]
             foreign = [
-                each
-                for each in names
-                if each not in ours and each.partition(".")[0] not in sys.stdlib_module_names
+                each for each in names if each not in ours and each.partition(".")[0] not in allowed
             ]
             assert not foreign, f"{name}.py: {foreign}"
 

@@ -39,6 +39,8 @@ async def test_a_calm_run_passes_and_every_acknowledged_write_is_read_back(bench
     assert verdict.writes.acknowledged > 20
     assert [(w.missed, w.disorder, w.reopened) for w in verdict.watches] == [((), (), 0)]
     assert verdict.proofs["final-write"] is not None
+    # This server offers no HTTP/2.
+    assert "kept connections spoke http/1.1" in [note.text for note in run.notes]
 
 
 async def test_new_connections_are_new_and_kept_ones_are_kept(bench: Bench) -> None:
