@@ -106,6 +106,9 @@ class ApiServer:
                 return
             while await self._answer(reader, writer):
                 continue
+            # To close while requests are unread would be a reset, which may overtake the answer.
+            while await reader.read(1 << 16):
+                continue
         except (OSError, EOFError, asyncio.CancelledError):
             return
         finally:
