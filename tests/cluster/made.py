@@ -101,6 +101,22 @@ class Cluster:
         )
         return done.stdout
 
+    def in_time(self, host: str, command: str) -> str:
+        """As `on`, repeated until it succeeds: kube-proxy hears of a ready pod a little later than
+        whoever waited for it.
+        """
+        answers: list[str] = []
+
+        def answered() -> bool:
+            try:
+                answers.append(self.on(host, command))
+            except AssertionError:
+                return False
+            return True
+
+        until(answered, f"{command} on {host}", 30.0)
+        return answers[-1]
+
     @property
     def journals(self) -> list[Path]:
         folder = self.state / "kanae/clusters" / self.name / "journal"

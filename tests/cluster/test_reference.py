@@ -124,7 +124,8 @@ def test_row_7_pods_and_services_reach_each_other_across_nodes_and_dns_answers(
     address = kubectl_json(cluster, "get service web")["spec"]["clusterIP"]
     asker = "exec asker -- /workload"
     assert kubectl(cluster, f"{asker} get http://{web['podIP']}:8080/").strip() == "web"
-    assert kubectl(cluster, f"{asker} get http://{address}/").strip() == "web"
+    by_service = cluster.in_time("server5", f"kubectl {asker} get http://{address}/")
+    assert by_service.strip() == "web"
     assert kubectl(cluster, f"{asker} get http://web.default.svc.cluster.local/").strip() == "web"
     looked_up = kubectl(cluster, f"{asker} lookup web.default.svc.cluster.local")
     assert looked_up.split() == [address]

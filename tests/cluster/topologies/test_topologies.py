@@ -74,7 +74,7 @@ def traffic_flows(cluster: Cluster, master: str, one: str, other: str) -> None:
     cluster.on(master, f"{KUBECTL} apply -f - <<'EOF'\n{objects}\nEOF")
     names = " ".join(f"pod/{name}" for name, _ in pods)
     cluster.on(master, f"{KUBECTL} wait --for=condition=Ready {names} --timeout=120s")
-    asked = cluster.on(
+    asked = cluster.in_time(
         master,
         f"{KUBECTL} exec ask-{other} -- /workload get http://web-{one}.default.svc.cluster.local/",
     )
