@@ -74,7 +74,7 @@ class ApiServer:
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(
-            self._serve, self.address, self.port, ssl=self._context
+            self._connected, self.address, self.port, ssl=self._context
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -93,12 +93,15 @@ class ApiServer:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Known at once, so that a stop in this moment closes it too."""
         self._writers.add(writer)
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self.connections += 1
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         try:
             if tls.selected_alpn_protocol() == "h2":
@@ -113,7 +116,6 @@ class ApiServer:
             return
         finally:
             self._writers.discard(writer)
-            self._tasks.discard(task)
             writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
