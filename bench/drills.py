@@ -27,6 +27,7 @@ from figures import Figure, markdown, table
 from kanae.drills import history, runs
 from kanae.drills.checker import check
 from kanae.drills.series import OUTCOME, Outcome, series
+from kanae.drills.thresholds import COUNTS
 from kanae.drills.verdict import Result, Verdict
 from kanae.errors import DrillFailed, UsageError
 from kanae.report.drill_text import counts_text
@@ -35,7 +36,6 @@ from setting import setting
 
 # Shown for every drill, also where it has no limit of them.
 ALWAYS = ("new.any.gap", "kept.any.gap", "any.any.failed", "any.any.failed-seconds")
-COUNTS = (".failed", "leader-changes")
 
 
 @dataclass(slots=True)

@@ -20,6 +20,13 @@ from kanae.artifacts import oci
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import Store
 
+# All hosts see the disk of the machine around them. When that is nearly full, kubelets would evict
+# pods and remove images that no registry could give them again.
+ROOMY = """kubelet:
+  imageGCHighThresholdPercent: 100
+  evictionHard: {nodefs.available: 1Mi, imagefs.available: 1Mi, memory.available: 50Mi}
+"""
+
 
 @pytest.fixture(scope="session")
 def workload(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -59,7 +66,7 @@ def written_for_test(example: str, folder: Path, third: int, archive: Path) -> t
     text = re.sub(r"(?m)^name: .*$", f"name: {name}", text)
     text = re.sub(r"10\.77\.\d+\.", f"10.78.{third}.", text)
     path = folder / f"{example}.yaml"
-    path.write_text(f"{text}images:\n  - {{source: {archive}}}\n")
+    path.write_text(f"{text}images:\n  - {{source: {archive}}}\n{ROOMY}")
     return name, path
 
 

@@ -15,6 +15,8 @@ _METRIC = re.compile(
     r"(new|kept|any)\.(read|write|any)\.(gap|wait|failed|failed-on-return|failed-seconds)"
     r"|heal\.(host|node|redundancy)|proof\.[a-z-]+|leader-changes"
 )
+# How the metrics end that count and have no unit; all others are seconds.
+COUNTS = (".failed", ".failed-on-return", "leader-changes")
 _VALIDITY = ("min-requests", "min-share", "max-lag-p99", "max-clock-error", "max-failed-before")
 # Came later than files that people have made.
 _OPTIONAL = {"max-clock-error": 0.02}

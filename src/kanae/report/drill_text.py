@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from kanae.drills.records import ENDPOINT
 from kanae.drills.series import Series, Spread, series
+from kanae.drills.thresholds import COUNTS
 from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 
 
@@ -23,7 +24,7 @@ def figure(metric: str, value: float | None) -> str:
     """A metric's value with its unit: counts have none."""
     if value is None:
         return "never"
-    return f"{value:g}" if metric.endswith((".failed", "leader-changes")) else seconds(value)
+    return f"{value:g}" if metric.endswith(COUNTS) else seconds(value)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

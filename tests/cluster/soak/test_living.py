@@ -131,8 +131,8 @@ def test_edits_of_the_spec_are_applied_with_the_endpoint_answering(cluster: Clus
             {"server1", "server2", "server3"},
         ),
         (
-            r"^hosts:",
-            "kubelet: {maxPods: 99}\nhosts:",
+            r"^kubelet:",
+            "kubelet:\n  maxPods: 99",
             {"server1", "server2", "server3", "server4"},
         ),
     ]
