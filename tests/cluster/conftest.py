@@ -20,10 +20,8 @@ from kanae.artifacts import oci
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import Store
 
-# All hosts see the disk of the machine around them. When that is nearly full, kubelets would evict
-# pods and remove images that no registry could give them again.
+# All hosts see the disk of the machine around them: were that nearly full, kubelets would evict pods.
 ROOMY = """kubelet:
-  imageGCHighThresholdPercent: 100
   evictionHard: {nodefs.available: 1Mi, imagefs.available: 1Mi, memory.available: 50Mi}
 """
 

@@ -92,6 +92,12 @@ def test_row_4_cgroup_driver_of_runtime_and_kubelet_agree(cluster: Cluster) -> N
         assert (kubelet.strip() == "systemd") == (runtime.strip() == "true")
 
 
+def test_what_was_delivered_is_not_removed_when_the_disk_fills(cluster: Cluster) -> None:
+    for host in NODES:
+        images = json.loads(cluster.on(host, "crictl images -o json"))["images"]
+        assert [image["repoTags"] for image in images if not image.get("pinned")] == [], host
+
+
 def test_row_5_the_endpoint_is_the_balancer(cluster: Cluster) -> None:
     lb = cluster.on("lb", "hostname -I").split()[0]
     config = kubectl_json(cluster, "-n kube-system get configmap kubeadm-config")

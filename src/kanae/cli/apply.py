@@ -71,7 +71,8 @@ async def _apply(
                 if plan != shown:
                     click.echo("an earlier run went on until now; what is left:", err=True)
                     click.echo(plan_text(plan, verbose=verbose), err=True)
-                    if not yes and not confirmed(f"Apply this to {session.spec.name}?"):
+                    wanted = plan.empty or yes or confirmed(f"Apply this to {session.spec.name}?")
+                    if not wanted:
                         raise click.Abort
             await carry_out(session, fleet, plan, run, artifacts)
             await save(session.spec, fleet)

@@ -17,7 +17,7 @@ class Query:
     never secrets). Hashes of large files are cached on the host by device, inode, size, mtime_ns
     and ctime_ns. certificates: PEM certificates to read (the first one of each file), or
     kubeconfigs whose client certificate is read. units: systemd unit names with suffix.
-    images: ask containerd for its image names and digests.
+    images: ask containerd for the names and digests of pinned images.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes
     and the objects named in `objects`. etcd: ask the etcd member on this host for its members and
     status. disks: paths whose file systems' space is read; one that does not exist yet stands for
@@ -216,7 +216,7 @@ class HostFacts:
     units: Mapping[str, UnitFact | None] = field(default_factory=dict[str, UnitFact | None])
     packages: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     sysctls: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
-    images: Mapping[str, str] | None = None  # reference -> digest; None when not asked or no answer
+    images: Mapping[str, str] | None = None  # pinned ones: reference -> digest; None: not known
     api: ApiFact | None = None  # None when not asked or when it does not answer
     etcd: EtcdFact | None = None
     marks: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -12,17 +12,22 @@ from kanae.facts.http import Response, responses
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, ObjectKey
 
 Json = Mapping[str, object]
+# containerd's CRI plugin tells kubelet of images with this label, and kubelet's image garbage
+# collection leaves them alone, however full the disk is (CRI's Image.pinned).
+PINNED = "io.cri-containerd.pinned=pinned"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def parse_images(answer: Answer) -> dict[str, str] | None:
-    """Reference -> digest from `ctr images ls`, whose columns are REF TYPE DIGEST ..."""
+    """Reference -> digest of the images that are pinned, from `ctr images ls`, whose columns are
+    REF TYPE DIGEST SIZE PLATFORMS LABELS. Of another image nobody knows how long it is there.
+    """
     if "answer images" not in answer.sections:
         return None
     images: dict[str, str] = {}
     for line in answer.decoded("answer images").decode(errors="replace").splitlines()[1:]:
         words = line.split()
-        if len(words) > 2 and _DIGEST.fullmatch(words[2]):
+        if len(words) > 2 and _DIGEST.fullmatch(words[2]) and PINNED in words[-1].split(","):
             images[words[0]] = words[2]
     return images
 

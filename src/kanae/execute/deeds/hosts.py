@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kanae.artifacts.model import Artifact
 from kanae.errors import ArtifactError
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
+from kanae.facts.parse_cluster import PINNED
 from kanae.plan.deeds import Converge, DeliverBinaries, LoadImages
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.model import Content
@@ -88,6 +90,7 @@ class Delivery:
             archives.append(self.archive(ours))
         for archive in archives:
             await self._load(ctx, archive, unpack=deed.unpack)
+        await self._pin(ctx, deed.images)
         return Outcome.CHANGED
 
     def archive(self, images: Sequence[Image]) -> Path:
@@ -99,6 +102,18 @@ class Delivery:
             self._folder.mkdir(parents=True, exist_ok=True)
             oci.write_archive(wanted, path)
         return path
+
+    async def _pin(self, ctx: StepContext, images: Sequence[Image]) -> None:
+        """There may be no registry that could give them again once kubelet has removed them."""
+        names = " ".join(shlex.quote(image.reference) for image in images)
+        await must(
+            ctx.transport(),
+            f"for image in {names}; do "
+            f'ctr -n k8s.io images label "$image" {PINNED} >/dev/null || exit; done',
+            command="ctr -n k8s.io images label",
+            timeout=ctx.left(),
+            remedy="see `journalctl -u containerd` on the host",
+        )
 
     async def _load(self, ctx: StepContext, archive: Path, *, unpack: bool) -> None:
         transport = ctx.transport()
