@@ -20,7 +20,7 @@ from kanae.artifacts import oci
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import Store
 
-# All hosts see the disk of the machine around them: were that nearly full, kubelets would evict pods.
+# All hosts see the disk of the machine around them: were that full, kubelets would evict pods.
 ROOMY = """kubelet:
   evictionHard: {nodefs.available: 1Mi, imagefs.available: 1Mi, memory.available: 50Mi}
 """

@@ -16,7 +16,7 @@ from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.facts.model import Facts, HostBase, HostFacts, Interface
 from kanae.plan.bootstrap import plan
 from kanae.plan.desired import Site
-from kanae.plan.model import Plan
+from kanae.plan.model import Plan, Step
 from kanae.plan.view import View
 from kanae.render import flannel, weave
 from kanae.spec.models import PodNetworkProvider, Spec
@@ -118,3 +118,15 @@ def bare(spec: Spec, kind: HostBase = V2) -> Facts:
         host: HostFacts(host, READ_AT, base_of(spec, host, kind)) for host in spec.hosts
     }
     return Facts(hosts)
+
+
+def ancestors(steps: Mapping[str, Step], id_: str) -> set[str]:
+    """Ids of all steps that have succeeded when this one begins."""
+    found: set[str] = set()
+    todo = [*steps[id_].needs]
+    while todo:
+        need = todo.pop()
+        if need not in found:
+            found.add(need)
+            todo += steps[need].needs
+    return found

@@ -76,12 +76,15 @@ def test_a_real_kill_after_every_record(programs_end: str) -> None:
     assert record > 10
 
 
-@settings(
+SAMPLED = settings(
     max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@SAMPLED
 @given(
     name=st.sampled_from(["reference", "vip", "three-machines", "dedicated-etcd"]),
     kills=st.lists(st.integers(1, 600), min_size=2, max_size=2),
@@ -100,12 +103,7 @@ def test_killed_twice_in_a_row_a_third_run_converges(
     assert unsettled(sim.world) == []
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@SAMPLED
 @given(
     name=st.sampled_from(["single", "reference", "vip", "dedicated-etcd"]),
     kill=st.integers(1, 600),

@@ -10,13 +10,12 @@ import pytest
 
 from kanae.errors import Refused
 from kanae.plan import deeds
-from kanae.plan.model import Step
 from kanae.plan.view import CLUSTER
 from kanae.render import paths as at
 from kanae.resources.unit import MARKS
 from kanae.spec.models import Role
 
-from .fixtures import EXAMPLES, Desk, example
+from .fixtures import EXAMPLES, Desk, ancestors, example
 from .machine import SimUnit
 from .settled import unsettled
 from .simulator import Moments, Simulator
@@ -115,18 +114,6 @@ def test_kept_artifacts_need_not_be_sent_again(built: Callable[[str], Simulator]
     assert unsettled(again.world) == []
 
 
-def before(step: Step, steps: dict[str, Step]) -> set[str]:
-    """All steps that have succeeded when this one begins."""
-    found: set[str] = set()
-    todo = [*step.needs]
-    while todo:
-        need = todo.pop()
-        if need not in found:
-            found.add(need)
-            todo += steps[need].needs
-    return found
-
-
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_data_of_etcd_goes_only_when_every_control_plane_has_stopped(
     built: Callable[[str], Simulator], name: str
@@ -137,10 +124,10 @@ def test_data_of_etcd_goes_only_when_every_control_plane_has_stopped(
     removals = [step for step in steps.values() if isinstance(step.deed, deeds.RemoveEtcd)]
     assert removals
     for step in removals:
-        assert {f"{host}/stop/node" for host in masters} <= before(step, steps)
+        assert {f"{host}/stop/node" for host in masters} <= ancestors(steps, step.id)
     for step in steps.values():
         if isinstance(step.deed, deeds.RemoveCluster) and step.host in masters:
-            assert f"{step.host}/stop/node" in before(step, steps)
+            assert f"{step.host}/stop/node" in ancestors(steps, step.id)
 
 
 def test_a_control_plane_that_does_not_stop_keeps_all_data_of_etcd(

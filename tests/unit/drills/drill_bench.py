@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from drill_api_server import ApiServer
 from drill_certificates import Authority
@@ -60,6 +64,32 @@ class Bench:
         async with asyncio.timeout(within):
             while not condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
+
+    async def spawn(
+        self, *, deadline: float = 10.0, silence: float = 0.0
+    ) -> asyncio.subprocess.Process:
+        """The prober as a process of its own, told what to do."""
+        config = ProbeConfig(
+            history=str(self.path),
+            zero=time.monotonic(),
+            namespace="drill",
+            routes=(self.route,),
+            streams=self.streams(),
+            credentials=self.authority.credentials(),
+            deadline=deadline,
+            silence=silence,
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "kanae.drills.probe",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(config.encode() + b"\n")
+        return process
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What the history has."""
+        return [json.loads(line) for line in self.path.read_bytes().splitlines() if line]
 
     async def served(self, count: int) -> None:
         """Wait until the server has got so many more requests."""

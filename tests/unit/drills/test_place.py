@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import io
-import json
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +22,6 @@ from kanae.drills import parcel
 from kanae.drills.clock import Sample, quickest
 from kanae.drills.orders import Output
 from kanae.drills.place import find_python, leave, mark, way_to
-from kanae.drills.workload import ProbeConfig
 from kanae.errors import CheckFailed
 from kanae.spec.load import loads
 from kanae.transport.local import LocalTransport
@@ -158,26 +155,13 @@ async def test_a_reader_that_does_not_read_holds_nothing_up() -> None:
 
 
 async def test_a_prober_that_hears_nothing_ends_by_itself(bench: Bench) -> None:
-    config = ProbeConfig(
-        history=str(bench.path),
-        zero=time.monotonic(),
-        namespace="drill",
-        routes=(bench.route,),
-        streams=bench.streams(),
-        credentials=bench.authority.credentials(),
-        silence=1.0,
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "kanae.drills.probe",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    process = await bench.spawn(silence=1.0)
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(config.encode() + b"\n")
     async with asyncio.timeout(30):
         assert await process.stdout.read() == b"ready\nfinished\n"
         await process.wait()
-    lines = [json.loads(line) for line in bench.path.read_bytes().splitlines() if line]
+    lines = bench.lines()
     notes = [line["text"] for line in lines if line["k"] == "note" and line["level"] == "wrong"]
     assert notes == ["nothing was heard from the orchestrator for 1 s"]
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 from collections import Counter
 from itertools import pairwise
@@ -19,7 +16,6 @@ from kanae.drills.checker import check
 from kanae.drills.client import Credentials, tls_context
 from kanae.drills.records import History
 from kanae.drills.verdict import Result
-from kanae.drills.workload import ProbeConfig
 
 
 def outcomes(run: History, connection: str = "any") -> Counter[str]:
@@ -186,22 +182,9 @@ async def test_an_expired_watch_lists_anew_and_misses_nothing(bench: Bench) -> N
 async def test_the_process_takes_its_key_from_standard_input_and_ends_with_it(
     bench: Bench, server: ApiServer
 ) -> None:
-    config = ProbeConfig(
-        history=str(bench.path),
-        zero=time.monotonic(),
-        namespace="drill",
-        routes=(bench.route,),
-        streams=bench.streams(),
-        credentials=bench.authority.credentials(),
-        deadline=0.5,
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "kanae.drills.probe",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    process = await bench.spawn(deadline=0.5)
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(config.encode() + b"\n")
     async with asyncio.timeout(30):
         assert await process.stdout.readline() == b"ready\n"
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
@@ -210,7 +193,7 @@ async def test_the_process_takes_its_key_from_standard_input_and_ends_with_it(
         process.stdin.close()  # what the orchestrator's death looks like
         assert await process.stdout.readline() == b"finished\n"
         assert await process.wait() == 0
-    lines = [json.loads(line) for line in bench.path.read_bytes().splitlines() if line]
+    lines = bench.lines()
     assert {"request", "lag", "read-back", "phase"} <= {line["k"] for line in lines}
 
 

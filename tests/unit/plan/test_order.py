@@ -5,23 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kanae.plan.deeds import Converge
-from kanae.plan.model import Plan
 from kanae.plan.view import CLUSTER, MEMBER
 from kanae.resources.unit import MARKS
 
-from ...model.fixtures import EXAMPLES, Desk, bare, example
-
-
-def ancestors(plan: Plan, id_: str) -> set[str]:
-    steps = plan.by_id()
-    found: set[str] = set()
-    todo = [*steps[id_].needs]
-    while todo:
-        need = todo.pop()
-        if need not in found:
-            found.add(need)
-            todo += steps[need].needs
-    return found
+from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, example
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -40,4 +27,4 @@ def test_nothing_is_put_on_a_host_before_it_is_marked_as_the_clusters(name: str)
         ]
         assert mark in (f"{MARKS}/{CLUSTER}", f"{MARKS}/{MEMBER}{spec.name}")
         others = [step.id for step in plan if step.host == host and step.id != first.id]
-        assert [step for step in others if first.id not in ancestors(plan, step)] == []
+        assert [step for step in others if first.id not in ancestors(plan.by_id(), step)] == []
