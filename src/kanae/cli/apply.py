@@ -42,7 +42,7 @@ def command(
 async def _apply(
     session: Session, yes: bool, verbose: bool, ignored: tuple[str, ...], break_lease: bool
 ) -> bool:
-    """Whether anything was to be done."""
+    """Whether anything was to be done, and is done now."""
     run = new_run_id()
     async with Fleet(session.spec, run_id=run, password=ask_password) as fleet:
         facts = await _survey(session, fleet)
@@ -62,7 +62,8 @@ async def _apply(
             artifacts = await asyncio.to_thread(session.obtain, arches(facts))
             plan = session.plan(facts, artifacts)
         click.echo(plan_text(plan, verbose=verbose), err=True)
-        if not yes and not confirmed(f"Apply this to {session.spec.name}?"):
+        question = f"Apply this to {session.spec.name}?"
+        if not yes and not confirmed(question):
             raise click.Abort
         async with hold(session.spec, fleet, run, break_lease=break_lease) as inherited:
             if inherited:
@@ -71,12 +72,11 @@ async def _apply(
                 if plan != shown:
                     click.echo("an earlier run went on until now; what is left:", err=True)
                     click.echo(plan_text(plan, verbose=verbose), err=True)
-                    wanted = plan.empty or yes or confirmed(f"Apply this to {session.spec.name}?")
-                    if not wanted:
+                    if not plan.empty and not yes and not confirmed(question):
                         raise click.Abort
             await carry_out(session, fleet, plan, run, artifacts)
             await save(session.spec, fleet)
-    return True
+    return not plan.empty
 
 
 async def _survey(session: Session, fleet: Fleet) -> Facts:
