@@ -45,7 +45,7 @@ class Etcd(Model):
         description="Absolute path; on a disk that syncs fast.",
     )
     heartbeat_interval: Annotated[int, Field(ge=10, le=5000, description="milliseconds")] = 100
-    election_timeout: Annotated[int, Field(ge=50, le=50000, description="milliseconds")] = 1000
+    election_timeout: Annotated[int, Field(ge=50, le=50000, description="milliseconds")] = 600
     extra_args: dict[str, str] = Field(
         default_factory=dict, description="Arguments of etcd, without leading dashes."
     )

@@ -57,7 +57,7 @@ def test_health_checks_are_as_the_spec_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "in_haproxy", "in_nginx"), [(None, "150ms", "500ms"), ("1.5s", "1500ms", "1500ms")]
+    ("timeout", "in_haproxy", "in_nginx"), [(None, "150ms", "300ms"), ("1.5s", "1500ms", "1500ms")]
 )
 def test_connect_timeout_is_the_specs_or_the_one_measured_best_by_kind(
     timeout: str | None, in_haproxy: str, in_nginx: str
