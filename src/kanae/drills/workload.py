@@ -20,9 +20,10 @@ CONNECTIONS: tuple[Connection, ...] = ("new", "kept")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """period: seconds between requests of one lane through the endpoint, and between requests of
-    one stream directly to an API server (whose kept connections take turns). kept: how many kept
-    connections a stream has. direct: whether API servers are asked directly too.
+    """period: seconds between requests of one lane through the endpoint; and between requests over
+    new connections, and between requests over kept ones, directly to one API server (reads and
+    writes, and the kept connections, take turns). kept: how many kept connections a stream has.
+    direct: whether API servers are asked directly too.
     """
 
     period: float = 0.1
@@ -42,7 +43,7 @@ class Load:
                 continue
             for connection in CONNECTIONS:
                 lanes = self.kept if connection == "kept" else 1
-                turns = lanes if route.name != ENDPOINT else 1
+                turns = 1 if route.name == ENDPOINT else lanes * len(READS_AND_WRITES)
                 for kind in READS_AND_WRITES:
                     yield route.name, connection, kind, lanes, self.period * turns
             yield route.name, "kept", "watch", 1, self.period
