@@ -16,7 +16,7 @@ from kanae.spec import ports
 from kanae.spec.models import Role, Spec
 
 # A connection that the kernel of a host in the same network does not accept in this time is tried
-# elsewhere, and a check that is not accepted has failed: `timeout check` only begins after that.
+# elsewhere.
 _CONNECT_TIMEOUT: Final = "150ms"
 # For etcd a little more patience: its clients rarely connect anew, so only checks gain by haste.
 _ETCD_CONNECT_TIMEOUT: Final = "200ms"
@@ -43,6 +43,9 @@ def front(spec: Spec, host: str, base: HostBase) -> str:
     that is told to stop fails only the check named shutdown and still serves, so it gets no new
     connections but keeps those that it has, until it ends them itself; any other failure, or
     silence, takes the server down and cuts its connections, so that clients go elsewhere at once.
+    A check has `inter` for all of it. A `timeout check` would do harm: with it the TLS handshake
+    must be done within `timeout connect`, and a busy API server's is not (seen: a healthy one was
+    taken down after checks of 151 and 293 ms).
     The check does not verify the certificate: there is none before the first master is up, and a
     forged answer could only draw connections that clients then verify themselves.
     """
@@ -71,7 +74,6 @@ defaults
     timeout client {_IDLE}
     timeout server {_IDLE}
     timeout tunnel {_IDLE}
-    timeout check {milliseconds(check.timeout)}ms
     retries 3
     option redispatch 1
     # Clients that lost power are forgotten after half a minute.

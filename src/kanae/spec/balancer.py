@@ -34,13 +34,14 @@ class Balancer(StrEnum):
 class HealthCheck(Model):
     """haproxy's active check of /readyz."""
 
-    interval: Duration = Field(default="500ms", description="Between checks of a server.")
+    interval: Duration = Field(
+        default="500ms", description="Between checks of a server, and the time a check has."
+    )
     fast_interval: Duration = Field(
         default="200ms", description="Between checks while its state changes."
     )
-    timeout: Duration = Field(default="400ms", description="Of one check.")
     fall: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=2, description="Failed checks after which a server gets no requests."
+        default=3, description="Failed checks after which a server gets no requests."
     )
     rise: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="Passed checks after which it gets them again."

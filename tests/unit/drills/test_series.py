@@ -172,7 +172,7 @@ def test_the_shortest_time_gives_every_stream_enough_requests_wherever_it_begins
         if stream.kind != "watch":
             fewest = stream.lanes * int(seconds / stream.period + 1e-9)
             assert fewest >= 20
-    assert seconds < 20 * period * 1.5 + period * kept
+    assert seconds < 2 * (20 * period * 1.5 + period * kept), "reads and writes take turns"
 
 
 def test_every_drill_has_time_enough_at_the_usual_load() -> None:
@@ -188,7 +188,7 @@ def test_a_part_too_short_is_refused_before_anything_is_asked(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert code("run", "power-cut", "examples/vip.yaml", "--yes", "--after", "1") == 2
-    assert "--after 3" in capsys.readouterr().err
+    assert "--after 5" in capsys.readouterr().err
 
 
 def test_load_average_is_read_back(tmp_path: Path) -> None:
