@@ -63,19 +63,24 @@ class _Successes:
         return end, True
 
 
-def longest_gap(requests: Sequence[Request], begin: float, end: float) -> Gap:
+def longest_gap(
+    requests: Sequence[Request], begin: float, end: float, until: float | None = None
+) -> Gap:
     """Of one lane between two times: gaps that end after `begin`, or begin before `end`.
 
     A success before `begin` opens a gap too, so that an outage that starts right at `begin` is
-    measured whole. With no success at all the gap is the window. One that nothing ended lasts
-    until the window's end, or the last request's if that is later.
+    measured whole. until: when the workload ended, `end` by default; a gap that begins before
+    `end` is measured whole up to then. With no success at all the gap is all of it. One that
+    nothing ended lasts until `until`, or the last request's end if that is later.
     """
-    due = [request for request in requests if request.at < end]
+    until = end if until is None else until
+    due = [request for request in requests if request.at < until]
     successes = _Successes(due)
-    # Answers to requests of the window may come after it.
-    end = max([end, *(request.end for request in due)])
     first = bisect_right(successes.starts, begin) - 1
-    opened = ([begin] if first < 0 else []) + successes.starts[max(first, 0) :]
+    last = bisect_left(successes.starts, end)
+    opened = ([begin] if first < 0 else []) + successes.starts[max(first, 0) : last]
+    # Answers to requests of the window may come after it.
+    end = max([until, *(request.end for request in due)])
     best = Gap(begin, begin)
     for start in opened:
         served, open_ended = successes.served(bisect_right(successes.starts, start), end)
