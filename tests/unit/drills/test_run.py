@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -47,13 +47,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, folder: Path) -> None:
-    limits = {"any.any.gap": 5.0, "heal.node": 20.0}
+    limits = {"any.any.gap": 0.0, "heal.node": 20.0}
     setting = await setting_of(
         cluster.spec(), cluster.power, cluster.transport, folder, limits=limits
     )
+    setting = replace(setting, leader_limits={"any.any.gap": 5.0})
     verdict = await Run(setting).go()
     assert verdict.result is Result.PASSED, verdict.reasons
     assert cluster.boots["m3"] == 2
+    # m3's member led until then.
+    assert verdict.took_leader
+    assert {judgement.metric: judgement.limit for judgement in verdict.judgements} == {
+        "any.any.gap": 5.0,
+        "heal.node": 20.0,
+    }
     assert set(verdict.heals) == {"host", "node", "redundancy"}
     direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
     assert direct.failed > 3
