@@ -4,7 +4,8 @@ Runs `kanae drill run` on the living cluster of --spec, or with --up on an examp
 own, until every drill named has so many runs that are not void. Their histories are what is
 counted, so it can be interrupted and called again: only what is missing is run. Histories of
 another spec, or before --since, do not count. A failed run counts; a drill is given up when too
-many of its runs are void, the whole when the cluster does not become whole again.
+many of its runs are void, the whole when the cluster does not become whole again. All are judged
+by the thresholds that come with kanae now, whatever theirs were when they were made.
 
     bench/drills.py --up reference power-cut return:10 -o markdown
     bench/drills.py --spec cluster.yaml --options="--steady 5 --after 5" kill-etcd-leader
@@ -24,14 +25,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from figures import Figure, markdown, table
-from kanae.drills import history, runs
+from kanae.drills import history, runs, thresholds
+from kanae.drills.catalogue import find
 from kanae.drills.checker import check
-from kanae.drills.series import OUTCOME, Outcome, series
+from kanae.drills.records import History
+from kanae.drills.series import OUTCOME, Outcome, groups, series
 from kanae.drills.thresholds import COUNTS
 from kanae.drills.verdict import Result, Verdict
 from kanae.errors import DrillFailed, UsageError
 from kanae.report.drill_text import counts_text
 from kanae.spec.load import load
+from kanae.spec.models import Spec
 from setting import setting
 
 # Shown for every drill, also where it has no limit of them.
@@ -67,7 +71,18 @@ class Past:
         header = found.header
         if header.drill != drill or header.digest != digest or header.run < self.since:
             return None
-        return check(found, dict.fromkeys(ALWAYS, math.inf) | dict(header.limits))
+        return judged(found, load(self.spec))
+
+
+def judged(found: History, spec: Spec) -> Verdict:
+    """By the thresholds that come with kanae today, so that a change of them needs no new runs."""
+    data, header = thresholds.load(), found.header
+    limits = thresholds.limits(data, header.drill, header.balancer)
+    instead = thresholds.leader_limits(data, header.drill, header.balancer)
+    if find(header.drill).takes_only_way(spec):
+        limits, instead = thresholds.only_healing(limits), thresholds.only_healing(instead)
+    always = dict.fromkeys(ALWAYS, math.inf)
+    return check(found, always | dict(limits), thresholds.validity(data), instead)
 
 
 @contextlib.contextmanager
@@ -130,7 +145,13 @@ def figures(verdicts: Sequence[Verdict]) -> list[Figure]:
 
 
 def shown(verdicts: Sequence[Verdict], form: str) -> str:
-    """One drill: how its runs ended, then its figures; failures with their reasons."""
+    """One drill: how its runs ended, then its figures; failures with their reasons. Runs in which
+    etcd's leader was lost stand apart.
+    """
+    return "\n".join(_shown(group, form) for group in groups(verdicts))
+
+
+def _shown(verdicts: Sequence[Verdict], form: str) -> str:
     found = figures(verdicts)
     head = "\n".join(counts_text(each) for each in series(verdicts))
     if form == "markdown":

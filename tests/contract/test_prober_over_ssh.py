@@ -214,7 +214,7 @@ async def test_a_whole_run_is_probed_from_a_host(
     found = history.read(tmp_path / "run" / "history.jsonl.gz")
     assert found.header.prober == "m2"
     direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
-    assert direct.failed > 3
+    assert direct.failed > 1
 
 
 async def test_a_lost_connection_makes_the_run_void_and_undoes_the_fault(

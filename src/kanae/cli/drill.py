@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from kanae.errors import DrillFailed, HostError, KanaeError, Refused, UsageError
 from kanae.execute.lease import hold
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts, Query
-from kanae.report.drill_text import comparison_text, verdict_text
+from kanae.report.drill_text import LEADER_LOST, comparison_text, verdict_text
 from kanae.report.html import page
 from kanae.spec.load import load
 from kanae.transport.fleet import Fleet
@@ -70,6 +70,9 @@ def list_drills(output: str) -> None:
                 "title": drill.title,
                 "target": str(drill.target),
                 "limits": {kind: thresholds.limits(data, drill.name, kind) for kind in _KINDS},
+                "leaderLimits": {
+                    kind: thresholds.leader_limits(data, drill.name, kind) for kind in _KINDS
+                },
             }
             for drill in DRILLS.values()
         ]
@@ -78,9 +81,15 @@ def list_drills(output: str) -> None:
     for drill in DRILLS.values():
         click.echo(f"{drill.name:17} {drill.title}")
         for kind in _KINDS:
-            limits = thresholds.limits(data, drill.name, kind)
-            shown = ", ".join(f"{metric} <= {limit:g}" for metric, limit in limits.items())
-            click.echo(f"{'':17}   {kind}: {shown}")
+            _show(kind, thresholds.limits(data, drill.name, kind))
+            instead = thresholds.leader_limits(data, drill.name, kind)
+            if instead:
+                _show(f"{kind}, {LEADER_LOST}", instead)
+
+
+def _show(when: str, limits: Mapping[str, float]) -> None:
+    shown = ", ".join(f"{metric} <= {limit:g}" for metric, limit in limits.items())
+    click.echo(f"{'':17}   {when}: {shown}")
 
 
 _KINDS = ("haproxy", "nginx")
@@ -287,6 +296,7 @@ class _Drills:
         power: Power,
     ) -> Setting:
         spec, run = self._spec, _run_id()
+        balancer = str(spec.load_balancer.kind)
         folder = record.drills_dir(spec.name) / f"{run}-{scenario.name}"
         folder.mkdir(parents=True, mode=0o700)
         if self._credentials is None:
@@ -304,7 +314,8 @@ class _Drills:
             folder=folder,
             digest=self._digest,
             versions={"kubernetes": api.version if api else "", "kanae": kanae.__version__},
-            limits=thresholds.limits(self._thresholds, scenario.name, str(spec.load_balancer.kind)),
+            limits=thresholds.limits(self._thresholds, scenario.name, balancer),
+            leader_limits=thresholds.leader_limits(self._thresholds, scenario.name, balancer),
             validity=thresholds.validity(self._thresholds),
             load=self._load,
             routes=routes(spec),
@@ -348,12 +359,13 @@ def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
 def check_file(file: Path, limits_file: Path | None, html: Path | None, output: str) -> None:
     """Judge a history FILE again, by its own limits or by those of a file."""
     found = history.read(file)
-    limits = validity = None
+    limits = validity = leader_limits = None
     if limits_file is not None:
         data = thresholds.load(limits_file)
         limits = thresholds.limits(data, found.header.drill, found.header.balancer)
+        leader_limits = thresholds.leader_limits(data, found.header.drill, found.header.balancer)
         validity = thresholds.validity(data)
-    verdict = check(found, limits, validity)
+    verdict = check(found, limits, validity, leader_limits)
     if html is not None:
         html.write_text(page([(found, verdict)]))
     click.echo(to_json(verdict) if output == "json" else verdict_text(verdict), nl=False)

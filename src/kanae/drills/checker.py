@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 
-from kanae.drills import accounts, figures
+from kanae.drills import accounts, figures, leaders
 from kanae.drills.records import ENDPOINT, History, Request, Stream
 from kanae.drills.verdict import (
     Judgement,
@@ -60,9 +59,17 @@ def check(
     history: History,
     limits: Mapping[str, float] | None = None,
     validity: Mapping[str, float] | None = None,
+    leader_limits: Mapping[str, float] | None = None,
 ) -> Verdict:
-    """Judge a run. limits, validity: as in the history's header unless given."""
-    limits = history.header.limits if limits is None else limits
+    """Judge a run. limits, validity: as in the history's header unless given.
+
+    leader_limits: apply instead when the fault took etcd's leader; the header's go with its limits.
+    """
+    if limits is None:
+        limits, leader_limits = history.header.limits, history.header.leader_limits
+    took_leader = leaders.taken(history)
+    if took_leader and leader_limits:
+        limits = {**limits, **leader_limits}
     validity = history.header.validity if validity is None else validity
     windows = _Windows(history)
     requests: dict[int, list[Request]] = defaultdict(list)
@@ -81,7 +88,7 @@ def check(
     )
     heals: dict[str, float | None] = {heal.what: heal.seconds for heal in history.heals}
     proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
-    changes = _leader_changes(history)
+    changes = leaders.changes(history)
     judgements = _judge(limits, streams, heals, proofs, changes)
     broken = _broken_promises(history, writes, watches)
     void = _void(history, validity, streams, windows)
@@ -124,6 +131,7 @@ def check(
         load=max((machine.load for machine in history.machine), default=None),
         prober=header.prober,
         clock_error=max((clock.error for clock in history.clocks), default=None),
+        took_leader=took_leader,
     )
 
 
@@ -172,11 +180,6 @@ def _stream(
         ),
         late=sum(late.stream == stream.id for late in history.late),
     )
-
-
-def _leader_changes(history: History) -> int:
-    names = [leader.leader for leader in history.leaders if leader.leader]
-    return sum(a != b for a, b in pairwise(names))
 
 
 def _judge(

@@ -19,9 +19,10 @@ _LOCAL = f"--endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One member. leader: hexadecimal id; "" when it has none. address: of its client URL."""
+    """One member. member, leader: hexadecimal ids; no leader is "". address: of its client URL."""
 
     address: str
+    member: str
     leader: str
     revision: int
     errors: tuple[str, ...]
@@ -52,6 +53,7 @@ def parse_status(text: bytes) -> tuple[Status, ...]:
         found.append(
             Status(
                 address=_address(entry.get("Endpoint")),
+                member=f"{int(header.get('member_id') or 0):x}",
                 leader=f"{leader:x}" if leader else "",
                 revision=int(header.get("revision") or 0),
                 errors=tuple(str(error) for error in status.get("errors") or ()),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kanae.drills import parcel
+from kanae.drills.children import kill
 from kanae.errors import CheckFailed
 from kanae.spec.models import Spec
 from kanae.transport.connect import way
@@ -170,6 +171,5 @@ class LocalConversation:
             self._process.stdin.close()
 
     async def close(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
+        kill(self._process)
         await self._process.wait()

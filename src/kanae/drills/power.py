@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Protocol
 
+from kanae.drills.children import kill
 from kanae.errors import HostError, Refused, StepFailed, StepTimedOut
 from kanae.lab import faults, record
 from kanae.lab.lab import Lab
@@ -131,7 +132,7 @@ class BmcPower:
             async with asyncio.timeout(_COMMAND_SECONDS):
                 _, stderr = await process.communicate()
         except TimeoutError:
-            process.kill()
+            kill(process)
             raise StepTimedOut(
                 host, f"{command[0]} did not end within {_COMMAND_SECONDS:g} s"
             ) from None

@@ -46,7 +46,8 @@ class Header:
     """The first record. limits: metric -> threshold, as resolved when the run began.
 
     digest: sha256 of the spec file, hex. prober: the host that it runs on, "" for the operator's
-    machine.
+    machine. fault: its kind, as in its plan. leader_limits: apply instead of those of `limits` when
+    the fault takes the host of etcd's leader. Histories of an older kanae have neither of the two.
     """
 
     run: str
@@ -62,6 +63,8 @@ class Header:
     limits: Mapping[str, float]
     validity: Mapping[str, float]
     prober: str = ""
+    fault: str = ""
+    leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
     format: int = FORMAT
     k: Literal["header"] = "header"
 
@@ -179,10 +182,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """etcd's leader as a member names it: hexadecimal member id."""
+    """etcd's leader as a member names it: hexadecimal member id. host: where that member is, "" in
+    older histories and when it did not answer itself.
+    """
 
     at: float
     leader: str
+    host: str = ""
     k: Literal["leader"] = "leader"
 
 

@@ -37,7 +37,8 @@ from kanae.drills.records import (
     Proof,
     Record,
 )
-from kanae.drills.scenario import HealKind, Scenario, Target
+from kanae.drills.scenario import HealKind, Scenario
+from kanae.drills.thresholds import only_healing
 from kanae.drills.verdict import Verdict, to_json
 from kanae.drills.workload import Load, ProbeConfig
 from kanae.drills.writing import Writer
@@ -55,8 +56,9 @@ class Setting:
 
     accepted: the operator has accepted an outage in words: what was not whole before is then noted
     and the run is judged all the same (it cannot pass, as it is not whole after it either).
-    limits: metric -> threshold; validity: see thresholds.toml. say: shows a line to the operator.
-    place: where the prober runs.
+    limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
+    host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
+    where the prober runs.
     """
 
     run: str
@@ -77,6 +79,7 @@ class Setting:
     say: Callable[[str], None]
     deadline: float = 10.0
     place: Place = field(default_factory=Here)
+    leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def namespace(self) -> str:
@@ -85,8 +88,7 @@ class Setting:
     @property
     def single_balancer(self) -> bool:
         """Whether the fault takes the only way to the endpoint."""
-        alone = self.tools.spec.load_balancer.virtual_address is None
-        return self.scenario.target is Target.BALANCER and alone
+        return self.scenario.takes_only_way(self.tools.spec)
 
 
 class Run:
@@ -121,9 +123,7 @@ class Run:
         self._set.say(f"{self._now():7.1f} s  {name}")
 
     def _header(self) -> Header:
-        limits = dict(self._set.limits)
-        if self._set.single_balancer:
-            limits = {m: v for m, v in limits.items() if m.startswith(("heal.", "proof."))}
+        judged = only_healing if self._set.single_balancer else dict[str, float]
         return Header(
             run=self._set.run,
             drill=self._set.scenario.name,
@@ -135,9 +135,11 @@ class Run:
             zero=time.time() - (time.monotonic() - self._zero),
             streams=self._set.load.streams(self._routes),
             deadline=self._set.deadline,
-            limits=limits,
+            limits=judged(self._set.limits),
             validity=self._set.validity,
             prober=self._set.place.host,
+            fault=self._set.scenario.kind,
+            leader_limits=judged(self._set.leader_limits),
         )
 
     async def go(self) -> Verdict:
@@ -326,7 +328,8 @@ class Run:
             statuses = await self._etcd.statuses(self._away)
             newest = max(statuses.values(), key=lambda status: status.revision, default=None)
             if newest is not None and newest.leader:
-                self._write(Leader(self._now(), newest.leader))
+                leads = (host for host, s in statuses.items() if s.member == newest.leader)
+                self._write(Leader(self._now(), newest.leader, next(leads, "")))
             await asyncio.sleep(_LEADER_EVERY)
 
     async def _last_look(self) -> None:

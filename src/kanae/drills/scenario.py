@@ -12,6 +12,7 @@ from kanae.drills.faults.protocol import FaultPlan, Kind
 from kanae.drills.power import Direction
 from kanae.drills.records import Stream
 from kanae.errors import UsageError
+from kanae.spec.models import Spec
 
 HealKind = Literal["host", "node", "redundancy"]
 
@@ -51,6 +52,10 @@ class Scenario:
     outage: bool = False
     steady: float = 15.0
     after: float = 15.0
+
+    def takes_only_way(self, spec: Spec) -> bool:
+        """Whether the fault takes the only way to the endpoint: only the healing is then judged."""
+        return self.target is Target.BALANCER and spec.load_balancer.virtual_address is None
 
     def plan(self, hosts: tuple[str, ...]) -> FaultPlan:
         return FaultPlan(self.kind, hosts, self.hold, self.process, self.direction)

@@ -34,7 +34,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """All runs of one drill behind one kind of balancer.
+    """All runs of one drill behind one kind of balancer, with etcd's leader lost or without.
 
     spreads: over the runs that are not void. acknowledged, lost: writes, over all runs. load: the
     highest load average that was recorded, None without any.
@@ -42,6 +42,7 @@ class Series:
 
     drill: str
     balancer: str
+    took_leader: bool
     passed: int
     failed: int
     void: int
@@ -68,14 +69,24 @@ OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
 
 def series(verdicts: Iterable[Verdict]) -> tuple[Series, ...]:
-    """By drill and balancer, in alphabetical order."""
-    groups: dict[tuple[str, str], list[Verdict]] = {}
+    """One for each of `groups`."""
+    return tuple(_of(group) for group in groups(verdicts))
+
+
+def groups(verdicts: Iterable[Verdict]) -> tuple[tuple[Verdict, ...], ...]:
+    """Those whose figures can be compared: of a drill behind a balancer, in alphabetical order.
+
+    Runs in which etcd's leader was lost stand apart, after the others: their users had to wait for
+    an election too.
+    """
+    found: dict[tuple[str, str, bool], list[Verdict]] = {}
     for verdict in verdicts:
-        groups.setdefault((verdict.drill, verdict.balancer), []).append(verdict)
-    return tuple(_of(*key, group) for key, group in sorted(groups.items()))
+        key = (verdict.drill, verdict.balancer, verdict.took_leader)
+        found.setdefault(key, []).append(verdict)
+    return tuple(tuple(group) for _, group in sorted(found.items(), key=lambda item: item[0]))
 
 
-def _of(drill: str, balancer: str, verdicts: Sequence[Verdict]) -> Series:
+def _of(verdicts: Sequence[Verdict]) -> Series:
     counts = Counter(verdict.result for verdict in verdicts)
     metrics: dict[str, list[Judgement]] = {}
     for verdict in verdicts:
@@ -84,8 +95,9 @@ def _of(drill: str, balancer: str, verdicts: Sequence[Verdict]) -> Series:
                 metrics.setdefault(judgement.metric, []).append(judgement)
     loads = [verdict.load for verdict in verdicts if verdict.load is not None]
     return Series(
-        drill=drill,
-        balancer=balancer,
+        drill=verdicts[0].drill,
+        balancer=verdicts[0].balancer,
+        took_leader=verdicts[0].took_leader,
         passed=counts[Result.PASSED],
         failed=counts[Result.FAILED],
         void=counts[Result.VOID],

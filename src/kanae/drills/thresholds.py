@@ -18,6 +18,8 @@ _METRIC = re.compile(
 # How the metrics end that count and have no unit; all others are seconds.
 COUNTS = (".failed", ".failed-on-return", "leader-changes")
 _VALIDITY = ("min-requests", "min-share", "max-lag-p99", "max-clock-error", "max-failed-before")
+# In a drill's table: not a metric but a table of them.
+_LEADER = "leader"
 # Came later than files that people have made.
 _OPTIONAL = {"max-clock-error": 0.02}
 
@@ -53,17 +55,31 @@ def validity(data: Mapping[str, object]) -> Mapping[str, float]:
 
 def limits(data: Mapping[str, object], drill: str, balancer: str) -> Mapping[str, float]:
     """metric -> limit for one drill behind one kind of balancer."""
+    own = {k: v for k, v in _table(_table(data, "drill"), drill).items() if k != _LEADER}
+    return _resolved(_table(data, "all"), balancer) | _resolved(own, balancer)
+
+
+def leader_limits(data: Mapping[str, object], drill: str, balancer: str) -> Mapping[str, float]:
+    """Those that apply instead when the fault takes the host of etcd's leader; may be empty."""
+    return _resolved(_table(_table(_table(data, "drill"), drill), _LEADER), balancer)
+
+
+def only_healing(limits: Mapping[str, float]) -> dict[str, float]:
+    """What can be judged when the fault takes the only way to the endpoint."""
+    return {m: limit for m, limit in limits.items() if m.startswith(("heal.", "proof."))}
+
+
+def _resolved(table: Mapping[str, object], balancer: str) -> dict[str, float]:
     found: dict[str, float] = {}
-    for table in (_table(data, "all"), _table(_table(data, "drill"), drill)):
-        for metric, value in table.items():
-            if not is_metric(metric):
-                raise UsageError(f"thresholds: {metric} is no metric")
-            if isinstance(value, dict):
-                by_kind = cast("Mapping[str, object]", value)
-                if balancer in by_kind:
-                    found[metric] = _number(metric, by_kind[balancer])
-            else:
-                found[metric] = _number(metric, value)
+    for metric, value in table.items():
+        if not is_metric(metric):
+            raise UsageError(f"thresholds: {metric} is no metric")
+        if isinstance(value, dict):
+            by_kind = cast("Mapping[str, object]", value)
+            if balancer in by_kind:
+                found[metric] = _number(metric, by_kind[balancer])
+        else:
+            found[metric] = _number(metric, value)
     return found
 
 

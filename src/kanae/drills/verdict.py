@@ -107,6 +107,8 @@ class Verdict:
     average that the operator's machine had during the run; None when none was recorded. prober:
     the host that the prober ran on, "" for the operator's machine; its dates may be wrong by
     `clock_error` seconds at most, None when that was not measured or it needed no other clock.
+    took_leader: the fault silenced the host of etcd's leader, so that every request had to wait for
+    an election, whatever the balancer does; other limits may apply to such a run.
     """
 
     run: str
@@ -130,6 +132,7 @@ class Verdict:
     load: float | None
     prober: str = ""
     clock_error: float | None = None
+    took_leader: bool = False
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)

@@ -27,6 +27,14 @@ def figure(metric: str, value: float | None) -> str:
     return f"{value:g}" if metric.endswith(COUNTS) else seconds(value)
 
 
+LEADER_LOST = "etcd's leader lost"
+
+
+def drill_name(of: Series | Verdict) -> str:
+    """With what sets its figures apart from those of the drill's other runs."""
+    return f"{of.drill}, {LEADER_LOST}" if of.took_leader else of.drill
+
+
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
@@ -53,7 +61,8 @@ def verdict_text(verdict: Verdict) -> str:
         "",
         f"Writes: {writes.acknowledged} acknowledged, {len(writes.lost)} of them lost;"
         f" {writes.unknown} answered with an error, {writes.unknown_kept} of them are there",
-        f"Leader changes: {verdict.leader_changes}",
+        f"Leader changes: {verdict.leader_changes}"
+        + (f"; {LEADER_LOST} by the fault" if verdict.took_leader else ""),
     ]
     lines += [f"Whole again, {what}: {seconds(value)}" for what, value in verdict.heals.items()]
     lines += [f"Proof {name}: {seconds(value)}" for name, value in verdict.proofs.items()]
@@ -123,7 +132,7 @@ COMPARISON = (
 def comparison_rows(found: Iterable[Series]) -> list[list[str]]:
     """The columns of COMPARISON for each drill and metric; void runs are left out."""
     return [
-        [each.drill, each.balancer, spread.metric, str(spread.runs), *_spread(spread)]
+        [drill_name(each), each.balancer, spread.metric, str(spread.runs), *_spread(spread)]
         for each in found
         for spread in each.spreads
     ]
@@ -141,7 +150,7 @@ def counts_text(each: Series) -> str:
     """How its runs ended, what became of acknowledged writes, and how busy the machine was."""
     load = "" if each.load is None else f"; load average up to {each.load:.1f}"
     return (
-        f"{each.drill} ({each.balancer} front): {each.runs} runs, {each.passed} passed,"
+        f"{drill_name(each)} ({each.balancer} front): {each.runs} runs, {each.passed} passed,"
         f" {each.failed} failed, {each.void} void;"
         f" {each.acknowledged} acknowledged writes, {each.lost} lost{load}"
     )
@@ -152,7 +161,7 @@ def comparison_text(verdicts: Sequence[Verdict]) -> str:
     lines: list[str] = []
     for verdict in verdicts:
         why = f": {verdict.reasons[0]}" if verdict.reasons else ""
-        lines.append(f"{verdict.run}  {verdict.drill:17} {verdict.result.value}{why}")
+        lines.append(f"{verdict.run}  {drill_name(verdict):17} {verdict.result.value}{why}")
     found = series(verdicts)
     lines += ["", *(counts_text(each) for each in found)]
     rows = comparison_rows(found)

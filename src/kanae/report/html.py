@@ -9,7 +9,14 @@ from html import escape
 from kanae.drills.records import ENDPOINT, History
 from kanae.drills.series import series
 from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
-from kanae.report.drill_text import COMPARISON, comparison_rows, figure, probed_from, seconds
+from kanae.report.drill_text import (
+    COMPARISON,
+    LEADER_LOST,
+    comparison_rows,
+    figure,
+    probed_from,
+    seconds,
+)
 from kanae.report.svg import around_fault, timeline
 
 _STYLE = """
@@ -95,6 +102,7 @@ def _run(history: History, verdict: Verdict) -> str:
     header, result = history.header, verdict.result.value
     when = datetime.fromtimestamp(header.zero, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     about = [f"on {', '.join(header.targets)}"] if header.targets else []
+    about += [LEADER_LOST] if verdict.took_leader else []
     about += [f"{header.balancer} front", *(f"{k} {v}" for k, v in header.versions.items()), when]
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
     return "\n".join(

@@ -184,8 +184,18 @@ class SimulatedHost:
         alive = [name for name in MEMBERS if not self.cluster.power.is_off(name)]
         addresses = [f"https://127.0.0.{11 + MEMBERS.index(name)}:2379" for name in alive]
         if "endpoint status" in script:
-            status = {"header": {"revision": self.cluster.store.revision}, "leader": 17}
-            return json.dumps([{"Endpoint": a, "Status": status} for a in addresses])
+            # Member ids are 17, 18, 19; the last of those that live leads.
+            ids = [17 + MEMBERS.index(name) for name in alive]
+            head = {"revision": self.cluster.store.revision}
+            return json.dumps(
+                [
+                    {
+                        "Endpoint": a,
+                        "Status": {"header": {**head, "member_id": i}, "leader": ids[-1]},
+                    }
+                    for a, i in zip(addresses, ids, strict=True)
+                ]
+            )
         if "endpoint hashkv" in script:
             answer = {"hash": 5, "compact_revision": 1}
             return json.dumps([{"Endpoint": a, "HashKV": answer} for a in addresses])

@@ -116,6 +116,15 @@ def _good() -> History:
     )  # fmt: skip
 
 
+def taking_leader(history: History, host: str = "m1", fault: str = "cut") -> History:
+    """The run with a fault of m1 while etcd's leader is on a host; then another one is elected."""
+    return replace(
+        history,
+        header=replace(history.header, fault=fault),
+        leaders=(Leader(1.0, "a", host), Leader(FAULT + 1, "a"), Leader(20.0, "b", "m2")),
+    )
+
+
 def with_request(history: History, old: Request, new: Request) -> History:
     return replace(history, requests=tuple(new if r is old else r for r in history.requests))
 

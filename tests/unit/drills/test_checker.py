@@ -16,11 +16,22 @@ from drill_histories import (
     due,
     good,
     outage,
+    taking_leader,
     with_request,
 )
 
 from kanae.drills.checker import check
-from kanae.drills.records import BOUNDS, Clock, Evidence, Hashes, Health, History, Lag, Late
+from kanae.drills.records import (
+    BOUNDS,
+    Clock,
+    Evidence,
+    Hashes,
+    Health,
+    History,
+    Lag,
+    Late,
+    Leader,
+)
 from kanae.drills.verdict import Result
 from kanae.report.drill_text import verdict_text
 from kanae.report.html import page
@@ -261,6 +272,55 @@ def test_other_limits_can_be_applied_later() -> None:
     run = outage(good(), NEW_READ.id, FAULT, FAULT + 0.5)
     assert check(run).result is Result.PASSED
     assert check(run, limits={"new.read.failed": 0}).result is Result.FAILED
+
+
+def felt_for_a_second(leader_limits: dict[str, float]) -> History:
+    run = outage(good(limits={"new.any.gap": 0.4, "heal.node": 60}), NEW_READ.id, FAULT, FAULT + 1)
+    return replace(run, header=replace(run.header, leader_limits=leader_limits))
+
+
+def test_a_fault_that_takes_etcds_leader_is_judged_by_limits_of_its_own() -> None:
+    run = felt_for_a_second({"new.any.gap": 1.5})
+    assert check(run).result is Result.FAILED
+    verdict = check(taking_leader(run))
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert verdict.took_leader
+    assert {j.metric: j.limit for j in verdict.judgements} == {"new.any.gap": 1.5, "heal.node": 60}
+    assert check(taking_leader(felt_for_a_second({"new.any.gap": 0.9}))).result is Result.FAILED
+
+
+def test_limits_given_for_a_run_come_without_those_of_its_header() -> None:
+    run = taking_leader(felt_for_a_second({"new.any.gap": 1.5}))
+    assert check(run, {"new.any.gap": 0.4}).result is Result.FAILED
+    verdict = check(run, {"new.any.gap": 0.4}, leader_limits={"new.any.gap": 1.2})
+    assert verdict.result is Result.PASSED
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken"),
+    [
+        ("cut", True), ("partition", True), ("pause", True),
+        ("off", False), ("return", False), ("kill", False), ("none", False), ("", False),
+    ],
+)  # fmt: skip
+def test_only_a_fault_that_silences_the_leaders_host_takes_the_leader(
+    fault: str, taken: bool
+) -> None:
+    assert check(taking_leader(good(), fault=fault)).took_leader is taken
+    assert not check(taking_leader(good(), host="m2", fault=fault)).took_leader
+
+
+def test_the_leader_that_counts_is_the_one_seen_last_before_the_fault() -> None:
+    run = taking_leader(good())
+    moved = (Leader(1.0, "a", "m1"), Leader(FAULT - 1, "b", "m2"), Leader(FAULT + 1, "a", "m1"))
+    assert not check(replace(run, leaders=moved)).took_leader
+    back = (Leader(1.0, "b", "m2"), Leader(FAULT - 1, "a"), Leader(FAULT + 9, "a", "m1"))
+    assert check(replace(run, leaders=back)).took_leader
+    # Histories of an older kanae do not say where a leader was.
+    older = (Leader(1.0, "a"), Leader(FAULT + 1, "b"))
+    assert not check(replace(run, leaders=older)).took_leader
+    assert not check(replace(run, leaders=())).took_leader
+    assert not check(replace(run, faults=())).took_leader
 
 
 def probed_from_afar(*clocks: Clock) -> History:

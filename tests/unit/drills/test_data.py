@@ -20,7 +20,7 @@ from kanae.drills.faults.protocol import FaultPlan
 from kanae.drills.pipelining import encode
 from kanae.drills.power import Direction
 from kanae.drills.proofs import image_of, manifest, standing
-from kanae.drills.records import Note, Record, Request
+from kanae.drills.records import Leader, Note, Record, Request
 from kanae.drills.writing import Writer
 from kanae.errors import UsageError
 
@@ -125,6 +125,31 @@ def test_limits_differ_by_balancer() -> None:
     assert thresholds.limits(data, "power-cut", "nginx")["new.any.gap"] == 1.1
 
 
+def test_limits_for_a_lost_leader_are_a_table_within_a_drills_own(tmp_path: Path) -> None:
+    data = thresholds.load()
+    assert thresholds.leader_limits(data, "power-cut", "haproxy")["kept.any.gap"] == 1.5
+    assert thresholds.leader_limits(data, "power-cut", "nginx")["kept.any.gap"] == 3.0
+    assert thresholds.leader_limits(data, "kill-etcd-leader", "nginx") == {}
+    assert "leader" not in thresholds.limits(data, "power-cut", "haproxy")
+    path = tmp_path / "t.toml"
+    for wrong in ("[drill.pause]\nleader = 1\n", "[drill.pause.leader]\nmood = 1\n"):
+        path.write_text(wrong)
+        with pytest.raises(UsageError, match="thresholds"):
+            thresholds.leader_limits(thresholds.load(path), "pause", "haproxy")
+
+
+def test_a_history_of_an_older_kanae_is_read_without_what_it_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    write(path, [good().header, Leader(1.0, "a")])
+    lines = [json.loads(line) for line in path.read_bytes().splitlines() if line]
+    for new in ("fault", "leader_limits", "host"):
+        for line in lines:
+            line.pop(new, None)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = history.read(path)
+    assert (found.header, found.leaders) == (good().header, (Leader(1.0, "a"),))
+
+
 @pytest.mark.parametrize(
     "text",
     ['[all]\n"new.any.mood" = 1\n', '[all]\n"heal.host" = "soon"\n', "all = 1\n", "= broken"],
@@ -143,6 +168,7 @@ def test_etcdctl_answers_are_read_also_when_a_member_is_missing() -> None:
     )
     status = etcd.parse_status(b"warning\n" + text)[0]
     assert (status.address, status.leader) == ("10.0.0.10", "8e9e05c52164694d")
+    assert status.member == "1"
     assert (status.revision, status.errors) == (55, ("NOSPACE",))
     hashes = b'[{"Endpoint":"https://10.0.0.10:2379","HashKV":{"hash":7,"compact_revision":3}}]'
     assert etcd.parse_hashes(hashes) == {"10.0.0.10": (7, 3)}

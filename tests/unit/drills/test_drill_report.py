@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from drill_histories import FAULT, KEPT_READ, NEW_READ, good, outage
+from drill_histories import FAULT, KEPT_READ, NEW_READ, good, outage, taking_leader
 
 from kanae.drills.checker import check
 from kanae.drills.records import Note
@@ -57,6 +57,21 @@ def test_runs_are_compared_by_their_spread_and_void_ones_left_out() -> None:
     text = comparison_text([check(run) for run in runs])
     row = next(line for line in text.splitlines() if "new.any.gap" in line and "<=" in line)
     assert re.search(r"\b3\s+205 ms\s+305 ms\s+1\.01 s\s+1\.01 s\s+<= 400 ms", row), row
+
+
+def test_runs_in_which_etcds_leader_was_lost_are_told_apart() -> None:
+    run = good(limits={"new.any.gap": 0.4})
+    both = [(each, check(each)) for each in (run, taking_leader(run))]
+    text = comparison_text([verdict for _, verdict in both])
+    assert "power-cut (haproxy front): 1 runs" in text
+    assert "power-cut, etcd's leader lost (haproxy front): 1 runs" in text
+    rows = [line for line in text.splitlines() if "<=" in line]
+    assert ["etcd's leader lost" in row for row in rows] == [False, True]
+    html = page(both)
+    assert html.count("power-cut, etcd&#x27;s leader lost") == 1  # in the comparison
+    assert html.count("etcd&#x27;s leader lost · ") == 1  # in the run's head
+    shown = [verdict_text(verdict) for _, verdict in both]
+    assert ["etcd's leader lost" in each for each in shown] == [False, True]
 
 
 def test_overlapping_marks_become_one_with_their_count() -> None:

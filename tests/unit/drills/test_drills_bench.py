@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drill_histories import FAULT, NEW_READ, good, outage
+from drill_histories import FAULT, NEW_READ, good, outage, taking_leader
 from test_cli import save
 
 from kanae.drills import history, record
-from kanae.drills.records import History
+from kanae.drills.records import History, Proof
+from kanae.drills.verdict import Result
+from kanae.spec.load import load
 
 ROOT = Path(__file__).parents[3]
 SPEC = ROOT / "examples/vip.yaml"
@@ -36,6 +38,12 @@ def keep(run: History, number: int, *, spec: bytes | None = None) -> None:
     history.compress(save(made, folder / record.HISTORY))
 
 
+def passing(drill: str = "power-cut") -> History:
+    """A run that meets today's limits, though not those of the day when it was made."""
+    run = good(drill, limits={"new.any.gap": 0.0})
+    return replace(run, proofs=(*run.proofs, Proof(FAULT + 5, "deployment", True, 10.0, "")))
+
+
 def kanae(deed: Callable[[int], int]) -> Callable[[Sequence[str]], int]:
     """In place of `kanae drill run`. deed: what becomes of a number of runs; the exit status."""
 
@@ -49,17 +57,16 @@ def kanae(deed: Callable[[int], int]) -> Callable[[Sequence[str]], int]:
 def test_runs_that_are_missing_or_void_are_made_and_others_counted(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passing = good(limits={"new.any.gap": 0.4})
-    keep(passing, 1)
-    keep(replace(passing, evidence=()), 2)  # void
-    keep(passing, 3, spec=b"another")
+    keep(passing(), 1)
+    keep(replace(passing(), evidence=()), 2)  # void
+    keep(passing(), 3, spec=b"another")
     keep(good(drill="return"), 4)
     asked: list[int] = []
 
     def deed(count: int) -> int:
         asked.append(count)
         for n in range(count):
-            keep(outage(passing, NEW_READ.id, FAULT, FAULT + 1), 5 + n)
+            keep(outage(passing(), NEW_READ.id, FAULT, FAULT + 1), 5 + n)
         return 40
 
     monkeypatch.setattr(bench, "run", kanae(deed))
@@ -73,6 +80,32 @@ def test_runs_that_are_missing_or_void_are_made_and_others_counted(
     row = next(line.split() for line in text.splitlines() if "new.any.gap  " in line)
     assert row == ["new.any.gap", "1.11", "s", "0.11", "1.11", "3", "<=", "0.4", "s", "MISSED"]
     assert len(bench.Past(SPEC, "20260105", "vip").of("power-cut")) == 2
+
+
+def test_runs_in_which_etcds_leader_was_lost_stand_apart_and_count_alike(bench: Any) -> None:
+    keep(passing(), 1)
+    for number in (2, 3):
+        keep(taking_leader(outage(passing(), NEW_READ.id, FAULT, FAULT + 1)), number)
+    found = bench.Past(SPEC, "", "vip").of("power-cut")
+    assert [verdict.result for verdict in found] == [Result.PASSED] * 3
+    assert bench.missing(found, 4) == 1
+    for form in ("text", "markdown"):
+        usual, lost = bench.shown(found, form).split("power-cut, etcd's leader lost")
+        assert "1 runs, 1 passed" in usual
+        assert "2 runs, 2 passed" in lost
+        assert ["<= 0.4 s" in part for part in (usual, lost)] == [True, False]
+        assert ["<= 1.5 s" in part for part in (usual, lost)] == [False, True]
+
+
+def test_only_the_healing_is_judged_by_limits_when_the_only_way_in_was_taken(bench: Any) -> None:
+    run = outage(good("balancer-cut"), NEW_READ.id, FAULT, FAULT + 9)
+    spec = load(SPEC)
+    assert bench.judged(run, spec).result is Result.FAILED
+    balancer = spec.load_balancer.model_copy(update={"virtual_address": None})
+    alone = spec.model_copy(update={"load_balancer": balancer})
+    verdict = bench.judged(run, alone)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert {j.metric for j in bench.finite(verdict).judgements} == {"heal.redundancy"}
 
 
 def test_it_ends_when_the_cluster_does_and_gives_a_drill_up_that_is_always_void(

@@ -18,6 +18,7 @@ from drill_histories import (
     due,
     good,
     outage,
+    taking_leader,
 )
 
 from kanae.drills import thresholds
@@ -38,6 +39,12 @@ from kanae.drills.verdict import Result, Verdict
 
 DATA = thresholds.load()
 KINDS = ("haproxy", "nginx")
+LEADER_LIMITS = [
+    (drill, kind, metric)
+    for drill in DRILLS
+    for kind in KINDS
+    for metric in thresholds.leader_limits(DATA, drill, kind)
+]
 LIMITS = [
     (drill, kind, metric)
     for drill in DRILLS
@@ -49,13 +56,14 @@ LIMITS = [
 def run_of(drill: str, kind: str) -> History:
     """A run that meets every limit of a drill."""
     limits = thresholds.limits(DATA, drill, kind)
+    instead = thresholds.leader_limits(DATA, drill, kind)
     run = good(drill, dict(limits))
     proofs = tuple(
         Proof(FAULT + 5, metric.partition(".")[2], True, 1.0, "")
         for metric in limits
         if metric.startswith("proof.")
     )
-    header = replace(run.header, balancer=kind)
+    header = replace(run.header, balancer=kind, leader_limits=instead)
     return replace(run, header=header, proofs=(*run.proofs, *proofs))
 
 
@@ -117,6 +125,22 @@ def test_a_drill_fails_by_each_of_its_limits_alone(drill: str, kind: str, metric
     # What is felt by one stream may be over the limit of a group that has it, too.
     every = ("gap", "failed", "failed-seconds", "failed-on-return")
     assert broken <= {metric, *(f"any.any.{figure}" for figure in every)}
+
+
+@pytest.mark.parametrize(("drill", "kind", "metric"), LEADER_LIMITS)
+def test_a_drill_that_takes_etcds_leader_bears_an_election_and_no_more(
+    drill: str, kind: str, metric: str
+) -> None:
+    limit = thresholds.leader_limits(DATA, drill, kind)[metric]
+    usual = thresholds.limits(DATA, drill, kind)[metric]
+    assert limit >= usual
+    run = taking_leader(run_of(drill, kind), fault=DRILLS[drill].kind)
+    verdict = check(missed(run, metric, limit))
+    over = {judgement.metric for judgement in verdict.judgements if not judgement.met}
+    assert metric in over
+    # 1.1 s without any answer, by one stream.
+    elected = check(outage(run, NEW_READ.id, FAULT, FAULT + 1.1))
+    assert elected.result is Result.PASSED, elected.reasons
 
 
 @pytest.mark.parametrize("drill", DRILLS)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from kanae.drills import parcel
 from kanae.drills.clock import Sample, quickest
 from kanae.drills.orders import Output
-from kanae.drills.place import find_python, leave, mark, way_to
+from kanae.drills.place import LocalConversation, find_python, leave, mark, way_to
 from kanae.errors import CheckFailed
 from kanae.spec.load import loads
 from kanae.transport.local import LocalTransport
@@ -183,6 +183,27 @@ async def test_what_is_left_of_a_prober_is_ended_and_others_are_not() -> None:
     other.kill()
     other.wait()
     await leave(LocalTransport(), "r1")
+
+
+async def test_whoever_closes_a_conversation_leaves_the_exit_status_to_asyncio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def poll(process: subprocess.Popen[bytes]) -> int | None:
+        raise AssertionError(f"the exit status of {process.pid} is taken from asyncio's watcher")
+
+    monkeypatch.setattr(subprocess.Popen, "poll", poll)
+    # One that lives, and one that has closed its output and ends by itself meanwhile.
+    for script, statuses in (("exec cat", {-9}), ("echo; exit 3", {-9, 3})):
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        talk = LocalConversation(process)
+        if script != "exec cat":
+            assert [await talk.line(), await talk.line()] == [b"", b""]
+        async with asyncio.timeout(20):
+            await talk.close()
+            await talk.close()
+        assert process.returncode in statuses
 
 
 def test_jump_hosts_of_the_spec_are_on_the_way(

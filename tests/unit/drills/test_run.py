@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -47,19 +47,39 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, folder: Path) -> None:
-    limits = {"any.any.gap": 5.0, "heal.node": 20.0}
+    limits = {"any.any.gap": 0.0, "heal.node": 20.0}
     setting = await setting_of(
         cluster.spec(), cluster.power, cluster.transport, folder, limits=limits
     )
+    setting = replace(setting, leader_limits={"any.any.gap": 5.0})
     verdict = await Run(setting).go()
     assert verdict.result is Result.PASSED, verdict.reasons
     assert cluster.boots["m3"] == 2
+    # m3's member led until then.
+    assert verdict.took_leader
+    assert {judgement.metric: judgement.limit for judgement in verdict.judgements} == {
+        "any.any.gap": 5.0,
+        "heal.node": 20.0,
+    }
     assert set(verdict.heals) == {"host", "node", "redundancy"}
     direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
-    assert direct.failed > 3
+    assert direct.failed > 1
     assert not (folder / record.RECORD).exists()
     assert (folder / "history.jsonl.gz").exists()
     assert json.loads((folder / record.VERDICT).read_text())["result"] == "passed"
+
+
+async def test_when_the_only_balancer_is_cut_only_the_healing_is_judged(
+    cluster: Cluster, folder: Path
+) -> None:
+    never = {"any.any.gap": 0.0}
+    setting = await setting_of(
+        cluster.spec(), cluster.power, cluster.transport, folder, drill="balancer-cut",
+        limits={**never, "heal.host": 20.0},
+    )  # fmt: skip
+    verdict = await Run(replace(setting, leader_limits=never)).go()
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert [judgement.metric for judgement in verdict.judgements] == ["heal.host"]
 
 
 async def test_a_cut_of_the_only_way_in_fails(cluster: Cluster, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from drill_cluster import Cluster
-from drill_histories import FAULT, NEW_READ, NEW_WRITE, due, good, outage
+from drill_histories import FAULT, NEW_READ, NEW_WRITE, due, good, outage, taking_leader
 from drill_setting import setting_of
 from test_cli import code, save
 
@@ -48,6 +48,19 @@ def test_runs_are_counted_and_void_ones_give_no_figures() -> None:
     assert (gap.metric, gap.runs, gap.limit, gap.met) == ("new.any.gap", 3, 0.4, False)
     assert (gap.least, gap.median) == (pytest.approx(0.105), pytest.approx(0.105))
     assert gap.most == pytest.approx(1.105)
+
+
+def test_runs_in_which_etcds_leader_was_lost_are_a_series_of_their_own() -> None:
+    run = good(limits={"new.any.gap": 0.4})
+    lost = taking_leader(outage(run, NEW_READ.id, FAULT, FAULT + 1))
+    lost = replace(lost, header=replace(lost.header, leader_limits={"new.any.gap": 1.5}))
+    found = series(check(each) for each in (lost, run, lost, good(drill="return")))
+    assert [(s.drill, s.took_leader, s.passed) for s in found] == [
+        ("power-cut", False, 1), ("power-cut", True, 2), ("return", False, 1),
+    ]  # fmt: skip
+    usual, leader = found[0].spreads[0], found[1].spreads[0]
+    assert (usual.most, usual.limit) == (pytest.approx(0.105), 0.4)
+    assert (leader.least, leader.limit) == (pytest.approx(1.105), 1.5)
 
 
 def test_a_metric_that_one_run_never_reached_has_no_figures() -> None:
