@@ -39,7 +39,14 @@ from kanae.spec.models import Spec
 from setting import setting
 
 # Shown for every drill, also where it has no limit of them.
-ALWAYS = ("new.any.gap", "kept.any.gap", "any.any.failed", "any.any.failed-seconds")
+ALWAYS = (
+    "new.any.gap",
+    "kept.any.gap",
+    "any.any.gap-on-return",
+    "any.any.failed",
+    "any.any.failed-on-return",
+    "any.any.failed-seconds",
+)
 
 
 @dataclass(slots=True)

@@ -34,7 +34,10 @@ class _Windows:
         self.steady = _first(history.phase("steady"), history.phase("warm-up"), 0.0)
         self.fault = _first(history.fault("inject"), history.phase("fault"), self.stop)
         self.after = _first(history.phase("after"), self.stop)
-        self.undo = _first(history.fault("undo"), self.fault)
+        undone = history.fault("undo")
+        self.undo = _first(undone, self.fault)
+        # The fault's own part; what is not undone lasts until the end.
+        self.until = _first(undone, self.stop)
 
     def counts_at(self, request: Request) -> float:
         """When it was due; a request that was under way when the fault struck, and failed, is
@@ -154,7 +157,11 @@ def _stream(
     for request in requests:
         lanes[request.lane].append(request)
     gaps = [
-        figures.longest_gap(lanes[lane], windows.fault, windows.stop)
+        figures.longest_gap(lanes[lane], windows.fault, windows.until, windows.stop)
+        for lane in range(stream.lanes)
+    ]
+    on_return = [
+        figures.longest_gap(lanes[lane], windows.until, windows.stop).seconds
         for lane in range(stream.lanes)
     ]
     judged = [
@@ -166,8 +173,9 @@ def _stream(
         stream=stream,
         windows=tuple(parts),
         gap=max(gaps, key=lambda gap: gap.seconds),
+        gap_on_return=max(on_return),
         wait=max(
-            figures.longest_wait(lanes[lane], windows.fault, windows.stop)
+            figures.longest_wait(lanes[lane], windows.fault, windows.until, windows.stop)
             for lane in range(stream.lanes)
         ),
         failed=sum(not request.ok for request in judged),
@@ -219,6 +227,8 @@ def _worst(metric: str, limit: float, streams: Iterable[StreamFigures], figure: 
             return figures.gap.seconds
         if figure == "wait":
             return figures.wait
+        if figure == "gap-on-return":
+            return figures.gap_on_return
         if figure == "failed-on-return":
             return float(figures.failed_on_return)
         return float(figures.failed) if figure == "failed" else figures.failed_seconds

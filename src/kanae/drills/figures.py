@@ -92,15 +92,18 @@ def longest_gap(
     return best
 
 
-def longest_wait(requests: Sequence[Request], begin: float, end: float) -> float:
-    """Of one lane, for requests due between two times. Seconds; 0 without any."""
-    due = [request for request in requests if request.at < end]
+def longest_wait(
+    requests: Sequence[Request], begin: float, end: float, until: float | None = None
+) -> float:
+    """Of one lane, for requests due between two times. Seconds; 0 without any. until: as above."""
+    until = end if until is None else until
+    due = [request for request in requests if request.at < until]
     successes = _Successes(due)
-    end = max([end, *(request.end for request in due)])
+    last = max([until, *(request.end for request in due)])
     waits = [
-        successes.served(bisect_left(successes.starts, request.at), end)[0] - request.at
+        successes.served(bisect_left(successes.starts, request.at), last)[0] - request.at
         for request in due
-        if request.at >= begin
+        if begin <= request.at < end
     ]
     return max(waits, default=0.0)
 

@@ -12,7 +12,7 @@ from typing import cast
 from kanae.errors import UsageError
 
 _METRIC = re.compile(
-    r"(new|kept|any)\.(read|write|any)\.(gap|wait|failed|failed-on-return|failed-seconds)"
+    r"(new|kept|any)\.(read|write|any)\.(gap|gap-on-return|wait|failed|failed-on-return|failed-seconds)"
     r"|heal\.(host|node|redundancy)|proof\.[a-z-]+|leader-changes"
 )
 # How the metrics end that count and have no unit; all others are seconds.

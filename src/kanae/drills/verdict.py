@@ -33,7 +33,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """One stream. gap, wait, failed, failed_seconds: from the fault to the end of the workload.
+    """One stream. failed, failed_seconds: from the fault to the end of the workload. gap, wait:
+    of what began before the undo of the fault (all of it when nothing is undone), gap_on_return:
+    from then on, 0 when nothing is undone. Apart, because a host that boots costs the others
+    processor time only where they share a machine, as in a lab.
 
     failed_on_return: those of the failed that were due after the undo of the fault had begun (a
     host that comes back must disturb nobody); all of them when nothing is undone.
@@ -44,6 +47,7 @@ class StreamFigures:
     stream: Stream
     windows: tuple[Window, ...]
     gap: Gap
+    gap_on_return: float
     wait: float
     failed: int
     failed_on_return: int
