@@ -50,7 +50,8 @@ def verdict_text(verdict: Verdict) -> str:
     lines += [f"  - {reason}" for reason in verdict.reasons]
     if verdict.judgements:
         lines += ["", "Limits", *_table([_judgement(j) for j in verdict.judgements])]
-    head = ["stream", "sent", "failed", "gap", "later", "wait", "failed for", "p50", "p99", "during p99"]
+    head = ["stream", "sent", "failed", "gap", "later", "wait", "failed for"]
+    head += ["p50", "p99", "during p99"]
     rows = [head, *(_stream(s) for s in _ordered(verdict.streams))]
     lines += ["", "Streams, from the fault on (latencies: before it and during it)", *_table(rows)]
     if verdict.watches:
