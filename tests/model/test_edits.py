@@ -156,6 +156,32 @@ def test_members_that_stopped_are_started_together_before_one_that_runs_is_touch
     sim.converge()
 
 
+def _haproxy(document: dict[str, Any]) -> None:
+    document["loadBalancer"]["kind"] = "haproxy"
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["apply", "reset"])
+def test_a_unit_that_the_spec_no_longer_wants_is_stopped_and_removed(
+    built: Callable[[str], Simulator], reset: bool
+) -> None:
+    sim = built("reference")
+    assert all(sim.world.hosts[host].active(at.GATE) for host in MASTERS)
+    sim.world.edit(edited("reference", _haproxy))
+    if reset:
+        result = sim.carry_out(sim.reset_plan())
+        assert result is not None
+        assert result.ok
+    else:
+        expected = {host: {"file", "unit"} for host in MASTERS}
+        assert touched(sim) == expected | {"lb": {"file", "package", "unit"}}
+        sim.converge()
+        assert sim.plan().empty
+    for host in MASTERS:
+        assert not sim.world.hosts[host].active(at.GATE)
+        assert not sim.world.hosts[host].has(at.GATE_UNIT)
+        assert not sim.world.hosts[host].has(at.GATE_SCRIPT)
+
+
 @pytest.mark.parametrize("name", ["vip", "reference"])
 def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], name: str) -> None:
     def add(document: dict[str, Any]) -> None:

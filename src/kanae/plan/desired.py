@@ -31,7 +31,7 @@ from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
-from kanae.resources.unit import MARKS, Unit
+from kanae.resources.unit import MARKS, NoUnit, Unit
 from kanae.spec.models import Balancer, EtcdTopology, Role, Spec, SwapPolicy
 
 NODE_BINARIES = (
@@ -280,8 +280,10 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
             nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
         )
         wishes += [config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,))]
-        if spec.load_balancer.virtual_address is not None:
-            vrrp = at.keepalived_unit(spec.name)
+        vrrp = at.keepalived_unit(spec.name)
+        if spec.load_balancer.virtual_address is None:
+            wishes += [NoUnit(vrrp, f"{at.UNITS}/{vrrp}"), Absent(at.keepalived_config(spec))]
+        else:
             settings = File(at.keepalived_config(spec), keepalived.config(spec, host, base))
             check = File(f"{at.UNITS}/{vrrp}", keepalived.unit(spec))
             wishes += [
@@ -289,10 +291,14 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
                 check,
                 Unit(vrrp, restart_on=(check.key,), reload_on=(settings.key,)),
             ]
-    if Role.CONTROL_PLANE in roles and is_nginx:
-        script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
-        unit = File(at.GATE_UNIT, nginx.gate_unit())
-        wishes += [script, unit, Unit(at.GATE, restart_on=(script.key, unit.key))]
+    if Role.CONTROL_PLANE in roles:
+        if is_nginx:
+            script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
+            unit = File(at.GATE_UNIT, nginx.gate_unit())
+            wishes += [script, unit, Unit(at.GATE, restart_on=(script.key, unit.key))]
+        else:
+            # haproxy would take the gate's resets for a dead server and cut what it still serves.
+            wishes += [NoUnit(at.GATE, at.GATE_UNIT), Absent(at.GATE_SCRIPT)]
     return tuple(wishes)
 
 

@@ -13,8 +13,8 @@ from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.view import CLUSTER, MEMBER, View, shared
 from kanae.render import paths as at
 from kanae.resources.artifact import Binary
-from kanae.resources.file import File
-from kanae.resources.unit import MARKS, Unit
+from kanae.resources.file import Absent, File
+from kanae.resources.unit import MARKS, NoUnit, Unit
 from kanae.spec.models import Role
 
 
@@ -95,6 +95,11 @@ def _remove(
     ours = [resource for resource in wanted.all() if resource.key not in runtime]
     units = [each.unit for each in ours if isinstance(each, Unit)]
     files = [each.path for each in ours if isinstance(each, File)]
+    # What an earlier spec wanted and this one does not, where no apply has removed it yet.
+    gone = [each for each in ours if isinstance(each, NoUnit | Absent)]
+    gone = [each for each in gone if each.difference(facts, frozenset())]
+    units += [each.unit for each in gone if isinstance(each, NoUnit)]
+    files += [each.path for each in gone]
     # Marks say whose the host is: they go last, so that a reset that was interrupted goes on.
     files = [path for path in files if not path.startswith(f"{MARKS}/")]
     if not keep_artifacts:

@@ -82,3 +82,37 @@ class Unit(Resource):
                 f"rm -f {restart} {reload}",
             ]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class NoUnit(Resource):
+    """A unit of ours that the spec no longer wants. path: of its file.
+
+    One that is masked is left alone: whoever masked it has seen to it that it does not run.
+    """
+
+    unit: str
+    path: str
+
+    @property
+    def kind(self) -> str:
+        return "unit"
+
+    @property
+    def name(self) -> str:
+        return self.unit
+
+    def query(self) -> Query:
+        return Query(units=(self.unit,))
+
+    def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
+        fact = facts.units.get(self.unit)
+        if fact is None or fact.load in ("not-found", "masked"):
+            return None
+        return Difference("delete", "stop and disable")
+
+    def apply(self) -> str:
+        unit = quote(self.unit)
+        return (
+            f"systemctl disable -q --now {unit}\nrm -f {quote(self.path)}\nsystemctl daemon-reload"
+        )

@@ -12,7 +12,7 @@ from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, Directory
 from kanae.resources.model import Content, Resource
 from kanae.resources.system import Modules, Packages, Sysctl
-from kanae.resources.unit import MARKS, Unit
+from kanae.resources.unit import MARKS, NoUnit, Unit
 
 from ..machine import SimFile, SimHost
 from ..world import World
@@ -49,6 +49,11 @@ def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Itera
             host.packages |= set(resource.names)
         case Modules():
             pass
+        case NoUnit():
+            host.disable(resource.unit)
+            yield
+            host.remove(resource.path)
+            host.daemon_reload()
         case Unit():
             yield from _unit(world, host, step, resource)
         case _:

@@ -13,7 +13,7 @@ from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Difference, Resource, merge, text_diff
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
-from kanae.resources.unit import MARKS, Unit
+from kanae.resources.unit import MARKS, NoUnit, Unit
 
 from ...model.fixtures import READ_AT, V2
 
@@ -47,12 +47,14 @@ KINDS = [
     SwapOff(),
     Packages(("conntrack",)),
     Unit("x.service"),
+    NoUnit("y.service", "/y"),
 ]
 
 
 def test_keys_are_unique() -> None:
     assert len({each.key for each in KINDS}) == len(KINDS)
     assert File("/a", "text").key == Absent("/a").key, "a path is one thing, wanted or not"
+    assert Unit("a").key == NoUnit("a", "/a").key, "and so is a unit"
 
 
 FILE = File("/etc/x", "new\n", 0o600, "root:adm")
@@ -178,6 +180,28 @@ RUNS = UnitFact("loaded", "active", "enabled")
 def with_unit(fact: UnitFact | None, **marks: str) -> HostFacts:
     named = {f"{act}-x.service": text for act, text in marks.items()}
     return replace(BARE, units={"x.service": fact}, marks=named)
+
+
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (None, None),
+        (UnitFact("not-found", "inactive", ""), None),
+        (UnitFact("masked", "inactive", "masked"), None),
+        (UnitFact("loaded", "active", "enabled"), "delete"),
+        (UnitFact("loaded", "inactive", "disabled"), "delete"),
+    ],
+)
+def test_a_unit_that_is_not_wanted_goes_where_it_is(
+    fact: UnitFact | None, expected: str | None
+) -> None:
+    unwanted = NoUnit("x.service", "/etc/systemd/system/x.service")
+    assert verb(unwanted, with_unit(fact)) == expected
+    assert unwanted.query() == Query(units=("x.service",))
+    stop, remove, reload = unwanted.apply().splitlines()
+    assert stop == "systemctl disable -q --now x.service"
+    assert remove == "rm -f /etc/systemd/system/x.service"
+    assert reload == "systemctl daemon-reload"
 
 
 @pytest.mark.parametrize(
