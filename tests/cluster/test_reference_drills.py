@@ -23,7 +23,7 @@ pytestmark = pytest.mark.lab
 # in the first 2 of the 12 s has no answer within it.
 THRESHOLDS = """
 [validity]
-min-requests = 8
+min-requests = 4
 min-share = 0.2
 max-lag-p99 = 10
 max-clock-error = 1
@@ -46,7 +46,7 @@ max-failed-before = 10000
 "any.any.failed-seconds" = 1.5
 """
 # Half of the usual requests.
-SHORT = ("--steady", "3", "--hold", "12", "--after", "3", "--period", "0.2")
+SHORT = ("--steady", "4", "--hold", "12", "--after", "4", "--period", "0.2")
 
 
 @pytest.fixture(scope="module")
