@@ -16,6 +16,7 @@ from kanae.render import kubeadm
 from kanae.render import paths as at
 from kanae.render.objects import key_of
 from kanae.resources.model import merge
+from kanae.resources.unit import NoUnit
 from kanae.spec.models import Role
 
 
@@ -112,11 +113,16 @@ def _folders(want: Stages) -> int:
 def _balancers(
     view: View, builders: Mapping[str, HostBuilder], want: Mapping[str, Stages]
 ) -> list[str | None]:
-    """Balancers that run change one after another, so that the endpoint is always answered."""
+    """Balancers that run change one after another, so that the endpoint is always answered.
+
+    A host that only loses something (a balancer, a gate) does so when all balancers are as wanted.
+    """
     unit = at.balancer_unit(view.spec.name)
     steps: list[str | None] = []
     previous: str | None = None
-    for host in view.reachable:
+    leaving = [host for host in view.reachable if _only_loses(view, host, want[host])]
+    staying = [host for host in view.reachable if host not in leaving]
+    for host in (*staying, *leaving):
         fact = view.host(host).units.get(unit)
         runs = fact is not None and fact.active == "active"
         step = builders[host].converge(
@@ -124,9 +130,19 @@ def _balancers(
             "load balancer",
             want[host].balancer,
             want[host].units,
-            needs=[previous if runs else None],
+            needs=[previous if runs else None, *(steps[: len(staying)] if host in leaving else ())],
         )
         if step is not None and runs:
             previous = step
         steps.append(step)
     return steps
+
+
+def _only_loses(view: View, host: str, want: Stages) -> bool:
+    if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
+        return False
+    return any(
+        isinstance(resource, NoUnit)
+        and resource.difference(view.host(host), frozenset()) is not None
+        for resource in want.balancer
+    )

@@ -13,15 +13,14 @@ from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact, Kind, artifact_id
 from kanae.artifacts.named import LocalArchive
 from kanae.facts.model import HostBase
+from kanae.plan import front
 from kanae.plan.view import CLUSTER, MEMBER, shared
 from kanae.render import (
     api_server,
     containerd,
     etcd,
     haproxy,
-    keepalived,
     kubelet,
-    nginx,
     shutdown,
     system,
 )
@@ -31,8 +30,8 @@ from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
-from kanae.resources.unit import MARKS, NoUnit, Unit
-from kanae.spec.models import Balancer, EtcdTopology, Role, Spec, SwapPolicy
+from kanae.resources.unit import MARKS, Unit
+from kanae.spec.models import EtcdTopology, Role, Spec, SwapPolicy
 
 NODE_BINARIES = (
     "kubeadm",
@@ -129,7 +128,7 @@ def stages(site: Site, host: str, base: HostBase, joined: bool) -> Stages:
         runtime=_runtime(site, host, base, joined) if node else (),
         images=_images(site, host, base) if node else (),
         etcd=_etcd(spec, host, base) if external else (),
-        balancer=_balancer(spec, host, base),
+        balancer=front.resources(spec, host, base),
         kubernetes=_kubernetes(spec, host, base) if node else (),
     )
 
@@ -151,6 +150,8 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     if sysctls:
         wishes.append(File(_sysctl_file(spec, host), system.sysctls_file(sysctls)))
         wishes += [Sysctl(setting, value) for setting, value in sysctls.items()]
+    else:
+        wishes.append(Absent(_sysctl_file(spec, host)))
     if spec.policies.swap is SwapPolicy.OFF and host in spec.nodes:
         wishes.append(SwapOff())
     if packages:
@@ -255,50 +256,13 @@ def _etcd(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
             Unit(at.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
         ]
     if Role.CONTROL_PLANE in roles:
-        front = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
+        config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
         unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_front_unit(base))
         wishes += [
-            front,
+            config,
             unit,
-            Unit(at.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(front.key,)),
+            Unit(at.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
         ]
-    return tuple(wishes)
-
-
-def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
-    roles = spec.hosts[host].roles
-    wishes: list[Resource] = []
-    is_nginx = spec.load_balancer.kind is Balancer.NGINX
-    if Role.LOAD_BALANCER in roles:
-        name = at.balancer_unit(spec.name)
-        config = File(
-            at.balancer_config(spec),
-            nginx.config(spec) if is_nginx else haproxy.front(spec, host, base),
-        )
-        unit = File(
-            f"{at.UNITS}/{name}",
-            nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
-        )
-        wishes += [config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,))]
-        vrrp = at.keepalived_unit(spec.name)
-        if spec.load_balancer.virtual_address is None:
-            wishes += [NoUnit(vrrp, f"{at.UNITS}/{vrrp}"), Absent(at.keepalived_config(spec))]
-        else:
-            settings = File(at.keepalived_config(spec), keepalived.config(spec, host, base))
-            check = File(f"{at.UNITS}/{vrrp}", keepalived.unit(spec))
-            wishes += [
-                settings,
-                check,
-                Unit(vrrp, restart_on=(check.key,), reload_on=(settings.key,)),
-            ]
-    if Role.CONTROL_PLANE in roles:
-        if is_nginx:
-            script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
-            unit = File(at.GATE_UNIT, nginx.gate_unit())
-            wishes += [script, unit, Unit(at.GATE, restart_on=(script.key, unit.key))]
-        else:
-            # haproxy would take the gate's resets for a dead server and cut what it still serves.
-            wishes += [NoUnit(at.GATE, at.GATE_UNIT), Absent(at.GATE_SCRIPT)]
     return tuple(wishes)
 
 

@@ -88,7 +88,8 @@ class Unit(Resource):
 class NoUnit(Resource):
     """A unit of ours that the spec no longer wants. path: of its file.
 
-    One that is masked is left alone: whoever masked it has seen to it that it does not run.
+    It comes before the `Absent` of other files, which it may need to end as it should. One that is
+    masked is left alone: whoever masked it has seen to it that it does not run.
     """
 
     unit: str
@@ -107,12 +108,20 @@ class NoUnit(Resource):
 
     def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
         fact = facts.units.get(self.unit)
-        if fact is None or fact.load in ("not-found", "masked"):
+        if fact is None or fact.load == "masked":
+            return None
+        if fact.load == "not-found" and fact.active != "active":
             return None
         return Difference("delete", "stop and disable")
 
     def apply(self) -> str:
-        unit = quote(self.unit)
+        """Also right where an interrupted run has done it in part."""
+        unit, path = quote(self.unit), quote(self.path)
+        marks = quote(*(f"{MARKS}/{act}-{self.unit}" for act in ("restart", "reload")))
         return (
-            f"systemctl disable -q --now {unit}\nrm -f {quote(self.path)}\nsystemctl daemon-reload"
+            f"systemctl disable -q {unit} || [ ! -f {path} ]\n"
+            # 5: not known to systemd.
+            f"systemctl stop {unit} || [ $? = 5 ]\n"
+            f"rm -f {path} {marks}\n"
+            "systemctl daemon-reload"
         )

@@ -50,10 +50,7 @@ def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Itera
         case Modules():
             pass
         case NoUnit():
-            host.disable(resource.unit)
-            yield
-            host.remove(resource.path)
-            host.daemon_reload()
+            yield from _no_unit(world, host, resource)
         case Unit():
             yield from _unit(world, host, step, resource)
         case _:
@@ -80,6 +77,17 @@ def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[Non
     yield
     host.remove(restart)
     host.remove(reload)
+
+
+def _no_unit(world: World, host: SimHost, gone: NoUnit) -> Iterator[None]:
+    if host.active(gone.unit) and not host.has(*host.unit(gone.unit).reads):
+        world.violations.append(f"{gone.unit} of {host.name} is stopped when its files have gone")
+    host.disable(gone.unit)
+    yield
+    for path in (gone.path, *(f"{MARKS}/{act}-{gone.unit}" for act in ("restart", "reload"))):
+        host.remove(path)
+    yield
+    host.daemon_reload()
 
 
 def _start_etcd(world: World, host: SimHost, step: Step, verb: str) -> Iterator[None]:

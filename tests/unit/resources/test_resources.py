@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +193,8 @@ def with_unit(fact: UnitFact | None, **marks: str) -> HostFacts:
         (UnitFact("masked", "inactive", "masked"), None),
         (UnitFact("loaded", "active", "enabled"), "delete"),
         (UnitFact("loaded", "inactive", "disabled"), "delete"),
+        (UnitFact("loaded", "activating", "enabled"), "delete"),
+        (UnitFact("not-found", "active", ""), "delete"),
     ],
 )
 def test_a_unit_that_is_not_wanted_goes_where_it_is(
@@ -198,10 +203,40 @@ def test_a_unit_that_is_not_wanted_goes_where_it_is(
     unwanted = NoUnit("x.service", "/etc/systemd/system/x.service")
     assert verb(unwanted, with_unit(fact)) == expected
     assert unwanted.query() == Query(units=("x.service",))
-    stop, remove, reload = unwanted.apply().splitlines()
-    assert stop == "systemctl disable -q --now x.service"
-    assert remove == "rm -f /etc/systemd/system/x.service"
-    assert reload == "systemctl daemon-reload"
+
+
+SYSTEMCTL = """
+systemctl() {
+    echo "$*" >>"$0.log"
+    case "$1" in disable) return "$DISABLE" ;; stop) return "$STOP" ;; esac
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("there", "disable", "stop", "succeeds"),
+    [
+        (True, 0, 0, True),
+        (True, 1, 0, False),
+        (True, 0, 1, False),
+        (False, 1, 0, True),
+        (False, 1, 5, True),
+    ],
+    ids=["whole", "not disabled", "does not stop", "its file has gone", "not known any more"],
+)
+def test_the_file_of_a_unit_goes_only_when_it_has_stopped_and_an_interrupted_run_is_made_good(
+    tmp_path: Path, there: bool, disable: int, stop: int, succeeds: bool
+) -> None:
+    path, script = tmp_path / "x.service", tmp_path / "script"
+    if there:
+        path.write_text("")
+    script.write_text(f"set -e\n{SYSTEMCTL}\n{NoUnit('kanae-test.service', str(path)).apply()}\n")
+    environment = {**os.environ, "DISABLE": str(disable), "STOP": str(stop)}
+    ended = subprocess.run(["sh", str(script)], env=environment, check=False)
+    assert (ended.returncode == 0) is succeeds
+    assert path.exists() is not succeeds
+    called = (tmp_path / "script.log").read_text().splitlines()
+    assert (called[-1] == "daemon-reload") is succeeds
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""What stands before the API servers on a host of each role, and what of it an edit takes away."""
+
+from __future__ import annotations
+
+from kanae.facts.model import HostBase
+from kanae.render import haproxy, keepalived, nginx
+from kanae.render import paths as at
+from kanae.resources.file import Absent, File
+from kanae.resources.model import Resource
+from kanae.resources.unit import NoUnit, Unit
+from kanae.spec.models import Balancer, Role, Spec
+
+
+def resources(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+    """The balancer, keepalived and the gate, each wanted or not.
+
+    The virtual address leaves a host before its balancer does; a gate goes after the balancer that
+    needed it.
+    """
+    holds = Role.LOAD_BALANCER in spec.hosts[host].roles
+    virtual = holds and spec.load_balancer.virtual_address is not None
+    gated = spec.load_balancer.kind is Balancer.NGINX
+    return (
+        *(_balancer(spec, host, base) if holds else ()),
+        *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
+        *(() if holds else _no_balancer(spec)),
+        *(_gate(spec, host, wanted=gated) if Role.CONTROL_PLANE in spec.hosts[host].roles else ()),
+    )
+
+
+def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+    is_nginx = spec.load_balancer.kind is Balancer.NGINX
+    name = at.balancer_unit(spec.name)
+    config = File(
+        at.balancer_config(spec),
+        nginx.config(spec) if is_nginx else haproxy.front(spec, host, base),
+    )
+    unit = File(
+        f"{at.UNITS}/{name}",
+        nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
+    )
+    return (config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,)))
+
+
+def _no_balancer(spec: Spec) -> tuple[Resource, ...]:
+    return _gone(at.balancer_unit(spec.name), at.balancer_config(spec))
+
+
+def _keepalived(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+    name = at.keepalived_unit(spec.name)
+    settings = File(at.keepalived_config(spec), keepalived.config(spec, host, base))
+    unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec))
+    return (settings, unit, Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)))
+
+
+def _no_keepalived(spec: Spec) -> tuple[Resource, ...]:
+    return _gone(at.keepalived_unit(spec.name), at.keepalived_config(spec))
+
+
+def _gate(spec: Spec, host: str, *, wanted: bool) -> tuple[Resource, ...]:
+    """Only for nginx: before haproxy it would cut kept connections at an orderly shutdown."""
+    if not wanted:
+        return _gone(at.GATE, at.GATE_SCRIPT)
+    script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
+    unit = File(at.GATE_UNIT, nginx.gate_unit())
+    return (script, unit, Unit(at.GATE, restart_on=(script.key, unit.key)))
+
+
+def _gone(unit: str, reads: str) -> tuple[Resource, ...]:
+    """A unit of an earlier spec. reads: the file that it reads, which goes when it has stopped."""
+    return (NoUnit(unit, f"{at.UNITS}/{unit}"), Absent(reads))
