@@ -13,9 +13,9 @@ from kanae.plan import deeds
 from kanae.plan.view import CLUSTER
 from kanae.render import paths as at
 from kanae.resources.unit import MARKS
-from kanae.spec.models import Role
+from kanae.spec.models import Role, Spec
 
-from .fixtures import EXAMPLES, Desk, ancestors, example
+from .fixtures import EXAMPLES, Desk, ancestors, document_of, example
 from .machine import SimUnit
 from .settled import unsettled
 from .simulator import Moments, Simulator
@@ -100,6 +100,17 @@ def test_all_that_is_ours_goes_nothing_else_does_and_a_second_apply_builds_it_ag
     again = begin_anew(sim.world)
     again.converge()
     assert unsettled(again.world) == []
+
+
+def test_what_a_spec_that_was_edited_and_not_applied_no_longer_wants_goes_too(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("reference")
+    document = document_of("reference")
+    document["loadBalancer"]["kind"] = "haproxy"
+    sim.world.edit(Spec.model_validate(document))
+    reset(sim)
+    assert list(left(sim.world)) == []
 
 
 def test_kept_artifacts_need_not_be_sent_again(built: Callable[[str], Simulator]) -> None:
