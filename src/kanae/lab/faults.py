@@ -21,6 +21,9 @@ from kanae.lab.waiting import wait_until
 
 # systemd(1): what PID 1 takes as `systemctl poweroff`.
 _POWEROFF = signal.SIGRTMIN + 4
+# Weight of a host that is cut off. It tries in vain and without pause, which on machines of their
+# own no other host would feel.
+_ALONE = 0.1
 
 
 class Oneway(StrEnum):
@@ -109,6 +112,12 @@ def resume(lab: Lab, name: str) -> None:
     Cgroups.here().thaw(lab.group(name))
 
 
+def allow_realtime(lab: Lab, name: str) -> None:
+    """Let processes of this host alone have real-time priority, as on a machine of its own."""
+    lab.record.host(name)
+    Cgroups.here().allow_realtime(lab.group(name))
+
+
 def partition(
     lab: Lab, names: Sequence[str], *, oneway: Oneway | None = None, operator: bool = False
 ) -> None:
@@ -120,6 +129,8 @@ def partition(
     current = lab.refresh().record
     ports = [current.port(current.host(name)) for name in names]
     current.network.nft(partition_rules(ports, oneway=oneway, operator=operator))
+    for name in names:
+        Cgroups.here().weigh(lab.group(name), _ALONE)
 
 
 def partition_rules(ports: Sequence[str], *, oneway: Oneway | None, operator: bool) -> str:
@@ -137,7 +148,10 @@ def partition_rules(ports: Sequence[str], *, oneway: Oneway | None, operator: bo
 
 def heal(lab: Lab) -> None:
     """Undo every partition of the lab."""
-    lab.refresh().record.network.nft(f"{EMPTY_RULES}flush chain {TABLE} forward\n")
+    current = lab.refresh().record
+    current.network.nft(f"{EMPTY_RULES}flush chain {TABLE} forward\n")
+    for of in current.hosts:
+        Cgroups.here().weigh(lab.group(of.name), 1.0)
 
 
 def partitioned(lab: Lab) -> bool:

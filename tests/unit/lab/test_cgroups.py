@@ -134,3 +134,35 @@ def test_pid_that_has_left_the_group_is_not_killed(
 
     monkeypatch.setattr(Cgroups, "members", members)
     v1.kill("kanae/lab/h1")
+
+
+def test_one_host_at_a_time_may_have_real_time_priority(tmp_path: Path) -> None:
+    groups = ("kanae", "kanae/a", "kanae/a/h1", "kanae/a/h2", "kanae/b", "kanae/b/h1", "other")
+    for group in groups:
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "cpu.rt_runtime_us").write_text("0")
+    cgroups = Cgroups({"cpu,cpuacct": tmp_path}, None)
+
+    def allowed() -> set[str]:
+        settings = {group: (tmp_path / group / "cpu.rt_runtime_us").read_text() for group in groups}
+        return {group for group, setting in settings.items() if setting != "0"}
+
+    cgroups.allow_realtime("kanae/a/h2")
+    assert allowed() == {"kanae", "kanae/a", "kanae/a/h2"}
+    cgroups.allow_realtime("kanae/b/h1")
+    assert allowed() == {"kanae", "kanae/b", "kanae/b/h1"}
+
+
+def test_where_real_time_has_no_groups_there_is_nothing_to_do(v2: Cgroups) -> None:
+    v2.allow_realtime("kanae/lab/h1")
+    assert v2.unified is not None
+    assert not list(v2.unified.rglob("cpu.rt_runtime_us"))
+
+
+def test_a_group_weighs_as_much_as_it_is_told(tmp_path: Path, v2: Cgroups) -> None:
+    (tmp_path / "kanae/lab/cpu.shares").write_text("1024")
+    Cgroups({"cpu,cpuacct": tmp_path}, None).weigh("kanae/lab", 0.1)
+    assert (tmp_path / "kanae/lab/cpu.shares").read_text() == "102"
+    (tmp_path / "kanae/lab/cpu.weight").write_text("100")
+    v2.weigh("kanae/lab", 0.1)
+    assert (tmp_path / "kanae/lab/cpu.weight").read_text() == "10"
