@@ -25,13 +25,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from figures import Figure, markdown, table
-from kanae.drills import history, runs, thresholds
-from kanae.drills.catalogue import find
-from kanae.drills.checker import check
+from kanae.drills.judging import history, thresholds
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.series import OUTCOME, Outcome, groups, series
+from kanae.drills.judging.thresholds import COUNTS
+from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.records import History
-from kanae.drills.series import OUTCOME, Outcome, groups, series
-from kanae.drills.thresholds import COUNTS
-from kanae.drills.verdict import Result, Verdict
+from kanae.drills.running import runs
+from kanae.drills.scenarios.catalogue import find
 from kanae.errors import DrillFailed, UsageError
 from kanae.report.drill_text import counts_text
 from kanae.spec.load import load

@@ -11,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from contract_sshd import Sshd
 
-from kanae.drills.place import There, find_python
-from kanae.drills.prober import ProberProcess
-from kanae.drills.workload import ProbeConfig
-from kanae.drills.writing import Writer
+from kanae.drills.launching.place import There, find_python
+from kanae.drills.launching.process import ProberProcess
+from kanae.drills.probing.workload import ProbeConfig
+from kanae.drills.probing.writing import Writer
 
 
 async def main() -> None:

@@ -24,16 +24,17 @@ from drill_certificates import Authority
 from drill_cluster import Cluster, FilePower
 from drill_setting import setting_of
 
-from kanae.drills import history, record
-from kanae.drills.client import Route
 from kanae.drills.faults import power as power_faults
-from kanae.drills.place import There, find_python, mark
-from kanae.drills.prober import ProberLost, ProberProcess
+from kanae.drills.judging import history
+from kanae.drills.judging.verdict import Result
+from kanae.drills.launching.place import There, find_python, mark
+from kanae.drills.launching.process import ProberLost, ProberProcess
+from kanae.drills.probing.client import Route
+from kanae.drills.probing.workload import Load, ProbeConfig
+from kanae.drills.probing.writing import Writer
 from kanae.drills.records import Header, History
-from kanae.drills.run import Run
-from kanae.drills.verdict import Result
-from kanae.drills.workload import Load, ProbeConfig
-from kanae.drills.writing import Writer
+from kanae.drills.running import record
+from kanae.drills.running.run import Run
 from kanae.transport.protocol import Transport
 from kanae.transport.ssh import SshTransport
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pytest
 
-from kanae.drills import parcel
+from kanae.drills.launching import parcel
 from kanae.errors import LabError
 from kanae.lab import faults, host, network, record
 from kanae.lab import lab as labs

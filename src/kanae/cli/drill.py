@@ -16,21 +16,24 @@ import click
 import kanae
 from kanae.cli.confirm import ask_password
 from kanae.cli.session import Session
-from kanae.drills import credentials, history, record, runs, safety, thresholds
-from kanae.drills.catalogue import DRILLS, find
-from kanae.drills.checker import check
-from kanae.drills.client import Credentials
+from kanae.drills.cluster import credentials
+from kanae.drills.cluster.kube import Kube, routes
+from kanae.drills.cluster.power import Power, power_of
 from kanae.drills.faults.protocol import Tools
-from kanae.drills.kube import Kube, routes
-from kanae.drills.place import Here, Place, There, find_python, way_to
-from kanae.drills.power import Power, power_of
-from kanae.drills.proofs import image_of
-from kanae.drills.repeat import repeat, whole_again
-from kanae.drills.run import Setting, recover
-from kanae.drills.scenario import Scenario
-from kanae.drills.series import OUTCOME, Outcome
-from kanae.drills.verdict import Result, Verdict, to_json
-from kanae.drills.workload import Load
+from kanae.drills.judging import history, thresholds
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.series import OUTCOME, Outcome
+from kanae.drills.judging.verdict import Result, Verdict, to_json
+from kanae.drills.launching.place import Here, Place, There, find_python, way_to
+from kanae.drills.probing.client import Credentials
+from kanae.drills.probing.workload import Load
+from kanae.drills.running import record, runs
+from kanae.drills.running.proofs import image_of
+from kanae.drills.running.repeat import repeat, whole_again
+from kanae.drills.running.run import Setting, recover
+from kanae.drills.scenarios import safety
+from kanae.drills.scenarios.catalogue import DRILLS, find
+from kanae.drills.scenarios.scenario import Scenario
 from kanae.errors import DrillFailed, HostError, KanaeError, Refused, UsageError
 from kanae.execute.lease import hold
 from kanae.facts.gather import gather

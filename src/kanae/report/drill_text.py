@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from kanae.drills.judging.series import Series, Spread, series
+from kanae.drills.judging.thresholds import COUNTS
+from kanae.drills.judging.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 from kanae.drills.records import ENDPOINT
-from kanae.drills.series import Series, Spread, series
-from kanae.drills.thresholds import COUNTS
-from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 
 
 def seconds(value: float | None) -> str:

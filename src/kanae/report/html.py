@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from kanae.drills.judging.series import series
+from kanae.drills.judging.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 from kanae.drills.records import ENDPOINT, History
-from kanae.drills.series import series
-from kanae.drills.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 from kanae.report.drill_text import (
     COMPARISON,
     LEADER_LOST,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from kanae.drills.judging.verdict import Verdict
 from kanae.drills.records import ENDPOINT, History, Request, Stream
-from kanae.drills.verdict import Verdict
 
 WIDTH = 1120
 _LEFT = 236

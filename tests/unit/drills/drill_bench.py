@@ -15,9 +15,11 @@ from typing import Any
 from drill_api_server import ApiServer
 from drill_certificates import Authority
 
-from kanae.drills import history
-from kanae.drills.client import Route
-from kanae.drills.probe import Prober
+from kanae.drills.judging import history
+from kanae.drills.probing.client import Route
+from kanae.drills.probing.prober import Prober
+from kanae.drills.probing.workload import Load, ProbeConfig
+from kanae.drills.probing.writing import Writer
 from kanae.drills.records import (
     Evidence,
     FaultEvent,
@@ -29,8 +31,6 @@ from kanae.drills.records import (
     Record,
     Stream,
 )
-from kanae.drills.workload import Load, ProbeConfig
-from kanae.drills.writing import Writer
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Bench:
             silence=silence,
         )
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "kanae.drills.probe",
+            sys.executable, "-m", "kanae.drills.probing.probe",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdin is not None

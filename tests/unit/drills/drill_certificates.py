@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kanae.drills.client import Credentials
+from kanae.drills.probing.client import Credentials
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from pathlib import Path
 from drill_api_server import ApiServer, Store
 from drill_certificates import Authority
 
-from kanae.drills.client import Route
-from kanae.drills.kube import routes
-from kanae.drills.power import Deed, Direction
+from kanae.drills.cluster.kube import routes
+from kanae.drills.cluster.power import Deed, Direction
+from kanae.drills.probing.client import Route
 from kanae.errors import ConnectError, ConnectionLost
 from kanae.spec.models import Endpoint, Host, Role, Spec, Ssh
 from kanae.transport.protocol import Completed, Upload

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from kanae.drills.client import Route
+from kanae.drills.probing.client import Route
+from kanae.drills.probing.workload import Load
 from kanae.drills.records import (
     BOUNDS,
     ENDPOINT,
@@ -26,7 +27,6 @@ from kanae.drills.records import (
     WatchEvent,
     WatchState,
 )
-from kanae.drills.workload import Load
 
 STEADY, FAULT, UNDO, AFTER, STOP = 3.0, 13.0, 23.0, 33.0, 43.0
 VALIDITY = {

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drill_cluster import FilePower, spec_of
 from drill_setting import setting_of
 
-from kanae.drills.run import Run
+from kanae.drills.running.run import Run
 from kanae.transport.protocol import Completed
 
 

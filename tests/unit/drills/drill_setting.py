@@ -8,14 +8,14 @@ from pathlib import Path
 
 from drill_cluster import routes_of
 
-from kanae.drills import credentials
-from kanae.drills.catalogue import find
+from kanae.drills.cluster import credentials
+from kanae.drills.cluster.power import Power
 from kanae.drills.faults.protocol import Tools
-from kanae.drills.place import Here, Place
-from kanae.drills.power import Power
-from kanae.drills.proofs import NGINX
-from kanae.drills.run import Setting
-from kanae.drills.workload import Load
+from kanae.drills.launching.place import Here, Place
+from kanae.drills.probing.workload import Load
+from kanae.drills.running.proofs import NGINX
+from kanae.drills.running.run import Setting
+from kanae.drills.scenarios.catalogue import find
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 

@@ -24,7 +24,7 @@ from h2.events import (
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
-from kanae.drills.client import Route
+from kanae.drills.probing.client import Route
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from drill_histories import (
     with_request,
 )
 
-from kanae.drills.checker import check
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.verdict import Result
 from kanae.drills.records import (
     BOUNDS,
     Clock,
@@ -32,7 +33,6 @@ from kanae.drills.records import (
     Late,
     Leader,
 )
-from kanae.drills.verdict import Result
 from kanae.report.drill_text import verdict_text
 from kanae.report.html import page
 

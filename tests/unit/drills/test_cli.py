@@ -10,11 +10,11 @@ from drill_histories import FAULT, NEW_READ, good, outage
 from test_data import records
 
 from kanae.cli import main
-from kanae.drills import record
 from kanae.drills.faults.protocol import FaultPlan
-from kanae.drills.record import RecoveryRecord
+from kanae.drills.probing.writing import Writer
 from kanae.drills.records import History
-from kanae.drills.writing import Writer
+from kanae.drills.running import record
+from kanae.drills.running.record import RecoveryRecord
 
 SPEC = "examples/vip.yaml"
 ROOT = Path(__file__).parents[3]

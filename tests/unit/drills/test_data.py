@@ -13,15 +13,17 @@ from drill_histories import good
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanae.drills import credentials, etcd, history, record, thresholds
-from kanae.drills.catalogue import DRILLS
-from kanae.drills.client import Query
+from kanae.drills.cluster import credentials, etcd
+from kanae.drills.cluster.power import Direction
 from kanae.drills.faults.protocol import FaultPlan
-from kanae.drills.pipelining import encode
-from kanae.drills.power import Direction
-from kanae.drills.proofs import image_of, manifest, standing
+from kanae.drills.judging import history, thresholds
+from kanae.drills.probing.client import Query
+from kanae.drills.probing.pipelining import encode
+from kanae.drills.probing.writing import Writer
 from kanae.drills.records import Leader, Note, Record, Request
-from kanae.drills.writing import Writer
+from kanae.drills.running import record
+from kanae.drills.running.proofs import image_of, manifest, standing
+from kanae.drills.scenarios.catalogue import DRILLS
 from kanae.errors import UsageError
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from drill_histories import FAULT, KEPT_READ, NEW_READ, good, outage, taking_leader
 
-from kanae.drills.checker import check
+from kanae.drills.judging.checker import check
 from kanae.drills.records import Note
 from kanae.report.drill_text import comparison_text, seconds, verdict_text
 from kanae.report.html import page

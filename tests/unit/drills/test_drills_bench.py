@@ -14,9 +14,10 @@ import pytest
 from drill_histories import FAULT, NEW_READ, good, outage, taking_leader
 from test_cli import save
 
-from kanae.drills import history, record
+from kanae.drills.judging import history
+from kanae.drills.judging.verdict import Result
 from kanae.drills.records import History, Proof
-from kanae.drills.verdict import Result
+from kanae.drills.running import record
 from kanae.spec.load import load
 
 ROOT = Path(__file__).parents[3]

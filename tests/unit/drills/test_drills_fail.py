@@ -21,9 +21,9 @@ from drill_histories import (
     taking_leader,
 )
 
-from kanae.drills import thresholds
-from kanae.drills.catalogue import DRILLS
-from kanae.drills.checker import check
+from kanae.drills.judging import thresholds
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.records import (
     BOUNDS,
     ENDPOINT,
@@ -35,7 +35,7 @@ from kanae.drills.records import (
     Leader,
     Proof,
 )
-from kanae.drills.verdict import Result, Verdict
+from kanae.drills.scenarios.catalogue import DRILLS
 
 DATA = thresholds.load()
 KINDS = ("haproxy", "nginx")

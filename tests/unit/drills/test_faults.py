@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from test_safety import spec_of
 
+from kanae.drills.cluster.power import BmcPower, Deed, Direction
 from kanae.drills.faults.build import build
 from kanae.drills.faults.network import TABLE, rules
 from kanae.drills.faults.protocol import FaultPlan, Tools
-from kanae.drills.power import BmcPower, Deed, Direction
 from kanae.errors import HostError, Refused, StepFailed
 from kanae.spec.host import Power
 from kanae.spec.models import Spec

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanae.drills.figures import failed_seconds, lag_at, longest_gap, longest_wait, percentile
+from kanae.drills.judging.figures import (
+    failed_seconds,
+    lag_at,
+    longest_gap,
+    longest_wait,
+    percentile,
+)
 from kanae.drills.records import BOUNDS, Lag, Request
 
 

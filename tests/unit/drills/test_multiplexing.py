@@ -21,13 +21,13 @@ from hyperframe.frame import DataFrame, Frame, GoAwayFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanae.drills import objects
-from kanae.drills.checker import check
-from kanae.drills.client import HTTP_2, Response, tls_context
-from kanae.drills.lanes import Attempt, KeptLane
-from kanae.drills.multiplexing import Frames, GoAway
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.verdict import Result
+from kanae.drills.probing import objects
+from kanae.drills.probing.client import HTTP_2, Response, tls_context
+from kanae.drills.probing.lanes import Attempt, KeptLane
+from kanae.drills.probing.multiplexing import Frames, GoAway
 from kanae.drills.records import History
-from kanae.drills.verdict import Result
 
 DEADLINE = 10.0
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from drill_bench import Bench
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanae.drills import parcel
-from kanae.drills.clock import Sample, quickest
-from kanae.drills.orders import Output
-from kanae.drills.place import LocalConversation, find_python, leave, mark, way_to
+from kanae.drills.launching import parcel
+from kanae.drills.launching.clock import Sample, quickest
+from kanae.drills.launching.place import LocalConversation, find_python, leave, mark, way_to
+from kanae.drills.probing.orders import Output
 from kanae.errors import CheckFailed
 from kanae.spec.load import loads
 from kanae.transport.local import LocalTransport
@@ -31,7 +31,7 @@ from kanae.transport.protocol import Completed, Upload
 LIST = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import kanae.drills.probe
+import kanae.drills.probing.probe
 for name, module in sorted(sys.modules.items()):
     if name.partition(".")[0] not in sys.stdlib_module_names and name != "__main__":
         print(name if module.__file__.startswith(sys.argv[1]) else f"{name} elsewhere")
@@ -55,14 +55,19 @@ class Says:
         """Nothing is open."""
 
 
+def names(paths: Iterable[str]) -> set[str]:
+    """Of the modules and packages at these paths of an archive."""
+    dotted = (path.removesuffix(".py").replace("/", ".") for path in paths)
+    return {name.removesuffix(".__init__") for name in dotted}
+
+
 def test_the_parcel_is_all_that_the_prober_loads_and_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "parcel.zip"
     path.write_bytes(parcel.build())
     listed = subprocess.check_output([sys.executable, "-I", "-S", "-c", LIST, path], text=True)
     loaded = set(listed.splitlines())
     ours = {name for name in loaded if name.partition(".")[0] not in parcel.LIBRARIES}
-    modules = {f"kanae.drills.{name}" for name in parcel.MODULES}
-    assert ours == {"kanae", "kanae.drills", *modules}
+    assert ours == names(parcel.modules())
     assert set(parcel.LIBRARIES) <= loaded
 
 
@@ -75,18 +80,19 @@ def test_the_parcel_names_the_licences_of_what_it_carries() -> None:
 
 
 def test_the_prober_imports_the_standard_library_itself_and_its_parcel_only() -> None:
-    folder = Path(parcel.__file__).parent
-    ours = {f"kanae.drills.{name}" for name in parcel.MODULES} | {"kanae.drills"}
+    ours = names(parcel.modules())
     allowed = {*sys.stdlib_module_names, *parcel.LIBRARIES}
-    for name in parcel.MODULES:
-        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    for path, text in parcel.modules().items():
+        for node in ast.walk(ast.parse(text)):
+            wanted = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
-                names = [str(node.module)]
+                wanted = [str(node.module)]
             foreign = [
-                each for each in names if each not in ours and each.partition(".")[0] not in allowed
+                each
+                for each in wanted
+                if each not in ours and each.partition(".")[0] not in allowed
             ]
-            assert not foreign, f"{name}.py: {foreign}"
+            assert not foreign, f"{path}: {foreign}"
 
 
 def test_the_parcel_is_the_same_every_time() -> None:

@@ -12,10 +12,10 @@ import pytest
 from drill_api_server import ApiServer
 from drill_bench import Bench
 
-from kanae.drills.checker import check
-from kanae.drills.client import Credentials, tls_context
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.verdict import Result
+from kanae.drills.probing.client import Credentials, tls_context
 from kanae.drills.records import History
-from kanae.drills.verdict import Result
 
 
 def outcomes(run: History, connection: str = "any") -> Counter[str]:

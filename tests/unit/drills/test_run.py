@@ -16,13 +16,13 @@ import pytest
 from drill_cluster import Cluster, routes_of
 from drill_setting import setting_of
 
-from kanae.drills import record
+from kanae.drills.cluster.kube import Kube
 from kanae.drills.faults import power as power_faults
 from kanae.drills.faults.protocol import Tools
-from kanae.drills.kube import Kube
-from kanae.drills.place import Here
-from kanae.drills.run import Run, recover
-from kanae.drills.verdict import Result
+from kanae.drills.judging.verdict import Result
+from kanae.drills.launching.place import Here
+from kanae.drills.running import record
+from kanae.drills.running.run import Run, recover
 from kanae.transport.conversation import Conversation
 
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kanae.drills import safety
-from kanae.drills.catalogue import DRILLS, find
+from kanae.drills.cluster.etcd import etcd_hosts
+from kanae.drills.scenarios import safety
+from kanae.drills.scenarios.catalogue import DRILLS, find
 from kanae.errors import ConnectError, Refused, UsageError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, Interface
 from kanae.spec.load import loads
@@ -42,7 +43,7 @@ def base(address: str) -> HostBase:
 
 def facts_of(spec: Spec, *, leader: str = "", dead: tuple[str, ...] = ()) -> Facts:
     """A whole cluster, but for `dead` hosts. The first balancer holds a virtual address."""
-    members = safety.etcd_hosts(spec)
+    members = etcd_hosts(spec)
     leader = leader or members[0]
     listed = tuple(EtcdMember(host, host, (), (), False) for host in members)
     nodes = {

@@ -13,18 +13,19 @@ from drill_histories import FAULT, NEW_READ, NEW_WRITE, due, good, outage, takin
 from drill_setting import setting_of
 from test_cli import code, save
 
-from kanae.drills import history, record
-from kanae.drills.catalogue import DRILLS, find
-from kanae.drills.checker import check
-from kanae.drills.client import Route
+from kanae.drills.judging import history
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.series import OUTCOME, Outcome, series
+from kanae.drills.judging.verdict import Result, Verdict
+from kanae.drills.probing.client import Route
+from kanae.drills.probing.workload import Load
+from kanae.drills.probing.writing import Writer
 from kanae.drills.records import ENDPOINT, History, Machine, Note
-from kanae.drills.repeat import repeat, whole_again
-from kanae.drills.run import Setting
-from kanae.drills.scenario import shortest
-from kanae.drills.series import OUTCOME, Outcome, series
-from kanae.drills.verdict import Result, Verdict
-from kanae.drills.workload import Load
-from kanae.drills.writing import Writer
+from kanae.drills.running import record
+from kanae.drills.running.repeat import repeat, whole_again
+from kanae.drills.running.run import Setting
+from kanae.drills.scenarios.catalogue import DRILLS, find
+from kanae.drills.scenarios.scenario import shortest
 from kanae.errors import ConnectError, ConnectionLost, Refused, UsageError
 from kanae.facts.model import Facts
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kanae.drills import reach
+from kanae.drills.cluster import reach
+from kanae.drills.cluster.power import Deed, Direction
+from kanae.drills.cluster.reach import Answer
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
-from kanae.drills.power import Deed, Direction
-from kanae.drills.reach import Answer
 from kanae.transport.protocol import must
 
 TABLE = "kanae_drill"

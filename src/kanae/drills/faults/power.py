@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kanae.drills import reach
+from kanae.drills.cluster import reach
+from kanae.drills.cluster.power import Deed
+from kanae.drills.cluster.reach import Answer
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
-from kanae.drills.power import Deed
-from kanae.drills.reach import Answer
 from kanae.errors import ConnectionLost, HostError, Refused
 from kanae.transport.protocol import must
 

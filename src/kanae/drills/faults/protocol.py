@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from pydantic import TypeAdapter
 
-from kanae.drills.power import Direction, Power
+from kanae.drills.cluster.power import Direction, Power
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 

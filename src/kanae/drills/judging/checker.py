@@ -1,0 +1,359 @@
+"""From a history to a verdict. Pure: the same history always gives the same verdict.
+
+Order of seriousness: what must never happen (an acknowledged write lost, a watch out of order or
+with a gap, members that differ) fails a run even when it would be void; then reasons to call it
+void; then limits that were not met.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from kanae.drills.judging import accounts, figures, leaders
+from kanae.drills.judging.verdict import (
+    Judgement,
+    Result,
+    StreamFigures,
+    Verdict,
+    WatchFigures,
+    Window,
+    Writes,
+)
+from kanae.drills.records import ENDPOINT, History, Request, Stream
+
+_SHOWN = 3  # how many examples a reason names
+
+
+class _Windows:
+    """The parts of a run. Missing phases collapse to the last known time."""
+
+    def __init__(self, history: History) -> None:
+        last = max((r.end for r in history.requests), default=0.0)
+        self.stop = _first(history.phase("stop"), last)
+        self.steady = _first(history.phase("steady"), history.phase("warm-up"), 0.0)
+        self.fault = _first(history.fault("inject"), history.phase("fault"), self.stop)
+        self.after = _first(history.phase("after"), self.stop)
+        undone = history.fault("undo")
+        self.undo = _first(undone, self.fault)
+        # The fault's own part; what is not undone lasts until the end.
+        self.until = _first(undone, self.stop)
+
+    def counts_at(self, request: Request) -> float:
+        """When it was due; a request that was under way when the fault struck, and failed, is
+        the fault's.
+        """
+        struck = not request.ok and request.at < self.fault <= request.end
+        return self.fault if struck else request.at
+
+    def named(self) -> tuple[tuple[str, float, float], ...]:
+        return (
+            ("before", self.steady, self.fault),
+            ("during", self.fault, self.after),
+            ("after", self.after, self.stop),
+        )
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def check(
+    history: History,
+    limits: Mapping[str, float] | None = None,
+    validity: Mapping[str, float] | None = None,
+    leader_limits: Mapping[str, float] | None = None,
+) -> Verdict:
+    """Judge a run. limits, validity: as in the history's header unless given.
+
+    leader_limits: apply instead when the fault took etcd's leader; the header's go with its limits.
+    """
+    if limits is None:
+        limits, leader_limits = history.header.limits, history.header.leader_limits
+    took_leader = leaders.taken(history)
+    if took_leader and leader_limits:
+        limits = {**limits, **leader_limits}
+    validity = history.header.validity if validity is None else validity
+    windows = _Windows(history)
+    requests: dict[int, list[Request]] = defaultdict(list)
+    for request in history.requests:
+        requests[request.stream].append(request)
+    streams = tuple(
+        _stream(stream, requests[stream.id], windows, history)
+        for stream in history.header.streams
+        if stream.kind != "watch"
+    )
+    writes = accounts.writes(history)
+    watches = tuple(
+        accounts.watch(history, stream)
+        for stream in history.header.streams
+        if stream.kind == "watch"
+    )
+    heals: dict[str, float | None] = {heal.what: heal.seconds for heal in history.heals}
+    proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
+    changes = leaders.changes(history)
+    judgements = _judge(limits, streams, heals, proofs, changes)
+    broken = _broken_promises(history, writes, watches)
+    void = _void(history, validity, streams, windows)
+    missed = [_shortfall(judgement) for judgement in judgements if not judgement.met]
+    missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
+    missed += [
+        f"unhealthy at the end: {problem}"
+        for health in history.health
+        if health.when == "after"
+        for problem in health.problems
+    ]
+    if broken:
+        result = Result.FAILED
+    elif void:
+        result = Result.VOID
+    else:
+        result = Result.FAILED if missed else Result.PASSED
+    steady_lags = [lag for lag in history.lags if lag.at >= windows.steady]
+    spans = [lag.cpu for lag in steady_lags]
+    header = history.header
+    return Verdict(
+        run=header.run,
+        drill=header.drill,
+        balancer=header.balancer,
+        targets=header.targets,
+        result=result,
+        reasons=tuple(broken + void + missed),
+        judgements=judgements,
+        streams=streams,
+        writes=writes,
+        watches=watches,
+        leader_changes=changes,
+        heals=heals,
+        proofs=proofs,
+        evidence=history.evidence,
+        lag_p50=figures.lag_at(steady_lags, 0.5),
+        lag_p99=figures.lag_at(steady_lags, 0.99),
+        lag_worst=max((lag.worst for lag in steady_lags), default=0.0),
+        cpu=sum(spans) / len(spans) if spans else 0.0,
+        load=max((machine.load for machine in history.machine), default=None),
+        prober=header.prober,
+        clock_error=max((clock.error for clock in history.clocks), default=None),
+        took_leader=took_leader,
+    )
+
+
+def _stream(
+    stream: Stream, requests: Sequence[Request], windows: _Windows, history: History
+) -> StreamFigures:
+    parts: list[Window] = []
+    for name, begin, end in windows.named():
+        here = [request for request in requests if begin <= windows.counts_at(request) < end]
+        parts.append(
+            Window(
+                name=name,
+                due=int(max(0.0, end - begin) / stream.period) * stream.lanes,
+                sent=sum(begin <= request.at < end for request in requests),
+                failed=sum(not request.ok for request in here),
+                latency=figures.latency(here),
+            )
+        )
+    lanes: dict[int, list[Request]] = defaultdict(list)
+    for request in requests:
+        lanes[request.lane].append(request)
+    gaps = [
+        figures.longest_gap(lanes[lane], windows.fault, windows.until, windows.stop)
+        for lane in range(stream.lanes)
+    ]
+    on_return = [
+        figures.longest_gap(lanes[lane], windows.until, windows.stop).seconds
+        for lane in range(stream.lanes)
+    ]
+    judged = [
+        request
+        for request in requests
+        if windows.fault <= windows.counts_at(request) < windows.stop
+    ]
+    return StreamFigures(
+        stream=stream,
+        windows=tuple(parts),
+        gap=max(gaps, key=lambda gap: gap.seconds),
+        gap_on_return=max(on_return),
+        wait=max(
+            figures.longest_wait(lanes[lane], windows.fault, windows.until, windows.stop)
+            for lane in range(stream.lanes)
+        ),
+        failed=sum(not request.ok for request in judged),
+        failed_on_return=sum(not r.ok and r.at >= windows.undo for r in judged),
+        failed_seconds=figures.failed_seconds(judged, stream.period),
+        errors=Counter(
+            f"http {request.status}" if request.outcome == "http" else request.outcome
+            for request in judged
+            if not request.ok
+        ),
+        late=sum(late.stream == stream.id for late in history.late),
+    )
+
+
+def _judge(
+    limits: Mapping[str, float],
+    streams: Iterable[StreamFigures],
+    heals: Mapping[str, float | None],
+    proofs: Mapping[str, float | None],
+    leader_changes: int,
+) -> tuple[Judgement, ...]:
+    front = [figures for figures in streams if figures.stream.route == ENDPOINT]
+    found: list[Judgement] = []
+    for metric, limit in sorted(limits.items()):
+        group, _, name = metric.partition(".")
+        if metric == "leader-changes":
+            found.append(Judgement(metric, float(leader_changes), limit))
+        elif group in ("heal", "proof"):
+            found.append(Judgement(metric, (heals if group == "heal" else proofs).get(name), limit))
+        else:
+            kind, _, figure = name.partition(".")
+            found.append(_worst(metric, limit, _matching(front, group, kind), figure))
+    return tuple(found)
+
+
+def _matching(
+    streams: Iterable[StreamFigures], connection: str, kind: str
+) -> Iterable[StreamFigures]:
+    return [
+        figures
+        for figures in streams
+        if connection in ("any", figures.stream.connection) and kind in ("any", figures.stream.kind)
+    ]
+
+
+def _worst(metric: str, limit: float, streams: Iterable[StreamFigures], figure: str) -> Judgement:
+    def value(figures: StreamFigures) -> float:
+        if figure == "gap":
+            return figures.gap.seconds
+        if figure == "wait":
+            return figures.wait
+        if figure == "gap-on-return":
+            return figures.gap_on_return
+        if figure == "failed-on-return":
+            return float(figures.failed_on_return)
+        return float(figures.failed) if figure == "failed" else figures.failed_seconds
+
+    worst = max(streams, key=value, default=None)
+    if worst is None:
+        return Judgement(metric, None, limit)
+    return Judgement(metric, value(worst), limit, worst.stream.name)
+
+
+def _examples(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
+
+
+def _shortfall(judgement: Judgement) -> str:
+    where = f" ({judgement.where})" if judgement.where else ""
+    if judgement.value is None:
+        return f"{judgement.metric} was not reached; the limit is {judgement.limit:g}"
+    return f"{judgement.metric} is {judgement.value:.3g}, over its limit {judgement.limit:g}{where}"
+
+
+def _broken_promises(
+    history: History, writes: Writes, watches: Iterable[WatchFigures]
+) -> list[str]:
+    found: list[str] = []
+    if writes.lost:
+        found.append(f"{len(writes.lost)} acknowledged writes lost: {_examples(writes.lost)}")
+    if writes.differing:
+        found.append(f"read-backs differ by {len(writes.differing)}: {_examples(writes.differing)}")
+    for watch in watches:
+        for name, items in (
+            ("out of order or twice", watch.disorder),
+            ("events missing", watch.missed),
+            ("another revision than acknowledged", watch.wrong_revision),
+        ):
+            if items:
+                found.append(f"watch through {watch.route}: {name}: {_examples(items)}")
+    for hashes in history.hashes:
+        values = {value for value in hashes.hashes.values() if value is not None}
+        if len(values) > 1:
+            found.append(f"etcd members differ at revision {hashes.revision}: {hashes.hashes}")
+    return found
+
+
+def _void(
+    history: History,
+    validity: Mapping[str, float],
+    streams: Iterable[StreamFigures],
+    windows: _Windows,
+) -> list[str]:
+    found: list[str] = []
+    found += [note.text for note in history.notes if note.level == "wrong"]
+    if history.broken:
+        found.append(f"{history.broken} records of the history are unreadable")
+    if history.torn or history.phase("stop") is None:
+        found.append("the history has no end: the run was cut short")
+    before = [health for health in history.health if health.when == "before"]
+    if not before:
+        found.append("no health check before the fault")
+    found += [f"unhealthy before: {p}" for health in before for p in health.problems]
+    if history.fault("injected") is None:
+        found.append("the fault was not injected")
+    elif not history.evidence:
+        found.append("no evidence that the fault took effect")
+    found += [
+        f"the fault did not take effect: {e.name} on {e.host}: {e.detail}"
+        for e in history.evidence
+        if not e.took
+    ]
+    if not [back for back in history.read_backs if not back.error]:
+        found.append("no complete read-back: lost writes cannot be excluded")
+    elif history.read_backs and any(back.error for back in history.read_backs):
+        found += [f"read-back by {b.route}: {b.error}" for b in history.read_backs if b.error]
+    if not history.hashes:
+        found.append("etcd's members were not compared")
+    for hashes in history.hashes:
+        silent = [host for host, value in hashes.hashes.items() if value is None]
+        if silent:
+            found.append(f"etcd's members were not compared: no hash from {', '.join(silent)}")
+    lags = [lag for lag in history.lags if lag.at >= windows.steady]
+    lag = figures.lag_at(lags, 0.99)
+    if not lags:
+        found.append("the prober did not report its own lag")
+    elif lag > validity["max-lag-p99"]:
+        found.append(f"the prober itself was late: p99 {lag:.3f} s")
+    found += _unsure_of_time(history, validity)
+    for stream in streams:
+        found += _thin(stream, validity)
+    failed = sum(
+        window.failed
+        for stream in streams
+        if stream.stream.route == ENDPOINT
+        for window in stream.windows
+        if window.name == "before"
+    )
+    if failed > validity["max-failed-before"]:
+        found.append(f"unhealthy before: {failed} requests through the endpoint failed")
+    return found
+
+
+def _unsure_of_time(history: History, validity: Mapping[str, float]) -> list[str]:
+    """A prober on another host dates by its own clock."""
+    if not history.header.prober:
+        return []
+    found = [
+        f"the clock of {clock.host} is not known well enough {clock.when} the workload:"
+        f" dates may be wrong by {clock.error:.3f} s"
+        for clock in history.clocks
+        if clock.error > validity["max-clock-error"]
+    ]
+    unmeasured = {"before", "after"} - {clock.when for clock in history.clocks}
+    return found + [
+        f"the clock of {history.header.prober} was not measured {when} the workload"
+        for when in sorted(unmeasured)
+    ]
+
+
+def _thin(stream: StreamFigures, validity: Mapping[str, float]) -> list[str]:
+    found: list[str] = []
+    for window in stream.windows:
+        wanted = max(validity["min-requests"], validity["min-share"] * window.due)
+        if window.sent < wanted:
+            found.append(
+                f"workload too thin: {stream.stream.name}: {window.sent} requests"
+                f" {window.name}, wanted {wanted:.0f}"
+            )
+    return found

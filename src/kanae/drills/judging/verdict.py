@@ -1,0 +1,147 @@
+"""What a checker says of a history. Values only, and their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import TypeAdapter
+
+from kanae.drills.judging.figures import Gap, Latency
+from kanae.drills.records import Evidence, Stream
+
+
+class Result(StrEnum):
+    """VOID: the run proves nothing, whatever its figures."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Requests due in one part of the run (before, during or after the fault)."""
+
+    name: str
+    due: int
+    sent: int
+    failed: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """One stream. failed, failed_seconds: from the fault to the end of the workload. gap, wait:
+    of what began before the undo of the fault (all of it when nothing is undone), gap_on_return:
+    from then on, 0 when nothing is undone. Apart, because a host that boots costs the others
+    processor time only where they share a machine, as in a lab.
+
+    failed_on_return: those of the failed that were due after the undo of the fault had begun (a
+    host that comes back must disturb nobody); all of them when nothing is undone.
+
+    errors: kind of error -> how many. late: answers that came after their deadline.
+    """
+
+    stream: Stream
+    windows: tuple[Window, ...]
+    gap: Gap
+    gap_on_return: float
+    wait: float
+    failed: int
+    failed_on_return: int
+    failed_seconds: float
+    errors: Mapping[str, int]
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """acknowledged: writes that were answered with 201, also late. unknown: errored ones, of which
+    `unknown_kept` are there. lost: acknowledged, and absent from every complete read-back.
+    differing: keys that some complete read-backs list and others do not, though they must. A write
+    that was acknowledged only while the read-backs were made need not be in an older one.
+    """
+
+    acknowledged: int
+    unknown: int
+    unknown_kept: int
+    lost: tuple[str, ...]
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFigures:
+    """One route's watch. disorder: places where a resourceVersion did not rise (a duplicate or an
+    event out of order). missed: acknowledged keys that never came. wrong_revision: keys that came
+    with another resourceVersion than their write was answered with. gap: longest time from an
+    acknowledgement to its event.
+    """
+
+    route: str
+    events: int
+    reopened: int
+    expired: int
+    disorder: tuple[str, ...]
+    missed: tuple[str, ...]
+    wrong_revision: tuple[str, ...]
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A metric against its limit. where: the worst stream, or "". value None: never reached."""
+
+    metric: str
+    value: float | None
+    limit: float
+    where: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.value is not None and self.value <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """run, drill, balancer, targets: of which run, as in its history's header.
+
+    reasons: why it is void or failed, most serious first; empty when passed. load: the highest load
+    average that the operator's machine had during the run; None when none was recorded. prober:
+    the host that the prober ran on, "" for the operator's machine; its dates may be wrong by
+    `clock_error` seconds at most, None when that was not measured or it needed no other clock.
+    took_leader: the fault silenced the host of etcd's leader, so that every request had to wait for
+    an election, whatever the balancer does; other limits may apply to such a run.
+    """
+
+    run: str
+    drill: str
+    balancer: str
+    targets: tuple[str, ...]
+    result: Result
+    reasons: tuple[str, ...]
+    judgements: tuple[Judgement, ...]
+    streams: tuple[StreamFigures, ...]
+    writes: Writes
+    watches: tuple[WatchFigures, ...]
+    leader_changes: int
+    heals: Mapping[str, float | None]
+    proofs: Mapping[str, float | None]
+    evidence: tuple[Evidence, ...]
+    lag_p50: float
+    lag_p99: float
+    lag_worst: float
+    cpu: float
+    load: float | None
+    prober: str = ""
+    clock_error: float | None = None
+    took_leader: bool = False
+
+
+_ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)
+
+
+def to_json(verdict: Verdict) -> str:
+    """One JSON document; a figure that could not be had is null."""
+    return _ADAPTER.dump_json(verdict, indent=1).decode() + "\n"

@@ -1,0 +1,1 @@
+"""Runs: from a whole cluster through a fault back to a whole cluster, and what they leave."""

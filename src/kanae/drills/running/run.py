@@ -1,0 +1,388 @@
+"""The orchestrator of one run: from a whole cluster through a fault back to a whole cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kanae.drills.cluster.etcd import NOBODY, Etcd
+from kanae.drills.cluster.kube import Kube
+from kanae.drills.faults.build import build
+from kanae.drills.faults.protocol import Fault, Sign, Tools
+from kanae.drills.judging import history
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.thresholds import only_healing
+from kanae.drills.judging.verdict import Verdict, to_json
+from kanae.drills.launching.place import Here, Place, leave
+from kanae.drills.launching.process import ProberLost, ProberProcess
+from kanae.drills.probing.client import Credentials, RequestFailed, Route
+from kanae.drills.probing.workload import Load, ProbeConfig
+from kanae.drills.probing.writing import Writer
+from kanae.drills.records import (
+    Evidence,
+    FaultEvent,
+    Hashes,
+    Header,
+    Heal,
+    Health,
+    Leader,
+    Machine,
+    Note,
+    Phase,
+    PhaseName,
+    Proof,
+    Record,
+)
+from kanae.drills.running import record
+from kanae.drills.running.healing import Healing
+from kanae.drills.running.proofs import Deployments, Image
+from kanae.drills.running.record import RecoveryRecord
+from kanae.drills.scenarios.scenario import HealKind, Scenario
+from kanae.errors import CheckFailed, KanaeError
+
+_WARM_UP = 3.0
+_LEADER_EVERY = 1.0
+_HASH_TRIES = 10
+_LONGEST = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that a run needs to know. folder: made for this run alone. problems: `safety.problems`.
+
+    accepted: the operator has accepted an outage in words: what was not whole before is then noted
+    and the run is judged all the same (it cannot pass, as it is not whole after it either).
+    limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
+    host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
+    where the prober runs.
+    """
+
+    run: str
+    scenario: Scenario
+    hosts: tuple[str, ...]
+    folder: Path
+    digest: str
+    versions: Mapping[str, str]
+    limits: Mapping[str, float]
+    validity: Mapping[str, float]
+    load: Load
+    routes: tuple[Route, ...]
+    credentials: Credentials
+    image: Image
+    tools: Tools
+    problems: tuple[str, ...]
+    accepted: bool
+    say: Callable[[str], None]
+    deadline: float = 10.0
+    place: Place = field(default_factory=Here)
+    leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def namespace(self) -> str:
+        return f"kanae-drill-{self.run}"
+
+    @property
+    def single_balancer(self) -> bool:
+        """Whether the fault takes the only way to the endpoint."""
+        return self.scenario.takes_only_way(self.tools.spec)
+
+
+class Run:
+    """One run. `await Run(setting).go()` is the whole of it."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._set = setting
+        self._zero = time.monotonic()
+        self._path = setting.folder / record.HISTORY
+        self._writer = Writer(self._path)
+        self._fault: Fault = build(setting.scenario.plan(setting.hosts), setting.tools)
+        spec = setting.tools.spec
+        self._routes = setting.routes
+        self._kube = Kube.of(setting.routes, setting.credentials)
+        self._etcd = Etcd(spec, setting.tools.transport)
+        self._healing = Healing(setting.tools, self._kube, self._etcd, setting.hosts)
+        self._deployments = Deployments(
+            spec, self._kube, setting.tools.transport, setting.namespace, setting.image
+        )
+        self._away = NOBODY
+        self._disturbed = False
+
+    def _now(self) -> float:
+        return round(time.monotonic() - self._zero, 6)
+
+    def _write(self, entry: Record) -> None:
+        self._writer.write(entry)
+
+    def _phase(self, name: PhaseName) -> None:
+        self._write(Phase(self._now(), name))
+        self._write(Machine(self._now(), os.cpu_count() or 1, round(os.getloadavg()[0], 2)))
+        self._set.say(f"{self._now():7.1f} s  {name}")
+
+    def _header(self) -> Header:
+        judged = only_healing if self._set.single_balancer else dict[str, float]
+        return Header(
+            run=self._set.run,
+            drill=self._set.scenario.name,
+            cluster=self._set.tools.spec.name,
+            digest=self._set.digest,
+            versions=self._set.versions,
+            balancer=str(self._set.tools.spec.load_balancer.kind),
+            targets=self._set.hosts,
+            zero=time.time() - (time.monotonic() - self._zero),
+            streams=self._set.load.streams(self._routes),
+            deadline=self._set.deadline,
+            limits=judged(self._set.limits),
+            validity=self._set.validity,
+            prober=self._set.place.host,
+            fault=self._set.scenario.kind,
+            leader_limits=judged(self._set.leader_limits),
+        )
+
+    async def go(self) -> Verdict:
+        """Run it, put everything back, check. The verdict is also kept beside the history.
+
+        A run whose prober was lost is void. Whatever else ends it before its time is raised.
+        """
+        self._fault.check_safe()
+        self._write(self._header())
+        problems = () if self._set.accepted else self._set.problems
+        self._write(Health(self._now(), "before", problems))
+        for problem in self._set.problems:
+            self._write(Note(self._now(), "info", f"not whole before the drill: {problem}"))
+        if self._set.single_balancer:
+            text = "the balancer is a single point of failure: its loss takes the endpoint away"
+            self._write(Note(self._now(), "info", text))
+        self._keep_record()
+        config = ProbeConfig(
+            history=str(self._path),
+            zero=self._zero,
+            namespace=self._set.namespace,
+            routes=self._routes,
+            streams=self._set.load.streams(self._routes),
+            credentials=self._set.credentials,
+            deadline=self._set.deadline,
+            longest=_LONGEST,
+        )
+        try:
+            async with AsyncExitStack() as stack:
+                process = ProberProcess(config, self._set.place, self._writer)
+                prober = await stack.enter_async_context(process)
+                leaders = asyncio.create_task(self._follow_leader())
+                stack.callback(leaders.cancel)
+                await self._watched(prober)
+                await prober.finish()
+            await self._last_look()
+        except BaseException as error:
+            why = error.message if isinstance(error, KanaeError) else str(error)
+            text = f"cut short: {why or type(error).__name__}"
+            self._write(Note(self._now(), "wrong", text))
+            await self._put_back()
+            if not isinstance(error, ProberLost) or record.kept(self._set.folder):
+                raise
+        finally:
+            self._writer.close()
+        record.settle(self._set.folder)
+        return conclude(self._set.folder)
+
+    async def _watched(self, prober: ProberProcess) -> None:
+        """Break and mend while the prober lives; without it what was broken is put back at once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(prober.watch())
+                await self._break_and_mend()
+                watching.cancel()
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    async def _put_back(self) -> None:
+        """After an interruption. What cannot be put back now stays in the record."""
+        try:
+            await recover(self._set.folder, self._set.tools, self._kube)
+        except KanaeError as error:
+            self._set.say(f"not everything is back yet: {error}")
+
+    def _keep_record(self) -> None:
+        pid = os.getpid()
+        record.write(
+            self._set.folder,
+            RecoveryRecord(
+                run=self._set.run,
+                drill=self._set.scenario.name,
+                cluster=self._set.tools.spec.name,
+                plan=self._set.scenario.plan(self._set.hosts),
+                namespaces=(self._set.namespace,),
+                pid=pid,
+                started=record.process_start(pid),
+                prober=self._set.place.host,
+            ),
+        )
+
+    async def _break_and_mend(self) -> None:
+        scenario = self._set.scenario
+        self._phase("warm-up")
+        await asyncio.sleep(_WARM_UP)
+        try:
+            if scenario.proof == "moved":
+                await self._place()
+            self._write(FaultEvent(self._now(), "prepare"))
+            self._disturbed = True
+            await self._fault.prepare()
+            if scenario.kind == "return":
+                self._away = frozenset(self._set.hosts)
+                await asyncio.sleep(scenario.hold)
+            self._phase("steady")
+            await asyncio.sleep(scenario.steady)
+            origin = await self._break()
+            await self._mend(origin)
+        finally:
+            if self._disturbed:
+                # Ctrl-C comes here too: what was broken is put back before anything else.
+                self._set.say("putting everything back")
+                await self._fault.undo()
+        self._phase("after")
+        await asyncio.sleep(scenario.after)
+
+    async def _break(self) -> float:
+        """Inject, hold, look for signs, prove. Returns when it was injected."""
+        scenario = self._set.scenario
+        self._phase("fault")
+        await self._healing.remember_heartbeats()
+        begun = self._now()
+        self._write(FaultEvent(begun, "inject", str(scenario.plan(self._set.hosts))))
+        if scenario.kind in ("cut", "off", "partition", "pause"):
+            self._away = frozenset(self._set.hosts)
+        await self._fault.inject()
+        self._write(FaultEvent(self._now(), "injected"))
+        self._signs(await self._fault.signs())
+        if scenario.proof:
+            await self._prove(begun)
+        if not scenario.heals_itself or scenario.kind == "none":
+            await asyncio.sleep(max(0.0, begun + scenario.hold - self._now()))
+        return begun
+
+    def _signs(self, signs: tuple[Sign, ...]) -> None:
+        for sign in signs:
+            self._write(Evidence(self._now(), sign.name, sign.host, sign.took, sign.detail))
+            mark = "seen" if sign.took else "NOT SEEN"
+            self._set.say(f"{self._now():7.1f} s  {mark}: {sign.name} {sign.host} ({sign.detail})")
+
+    async def _place(self) -> None:
+        """A pod on the host that is about to die. Raises CheckFailed when it does not get there."""
+        target = self._set.hosts[0]
+        await self._deployments.create((), prefer=target)
+        others = tuple(host for host in self._set.tools.spec.nodes if host != target)
+        if await self._deployments.wait(others, 180.0) is None:
+            raise CheckFailed(
+                f"no pod became available on {target}",
+                remedy="name an image that its nodes can have: --image",
+            )
+
+    async def _prove(self, begun: float) -> None:
+        if self._set.scenario.proof == "deployment":
+            shown = await self._deployments.show(self._set.hosts)
+            proof = Proof(self._now(), "deployment", shown.ok, shown.seconds, shown.detail)
+        else:
+            pod = await self._deployments.wait(self._set.hosts, 400.0)
+            seconds = self._now() - begun
+            detail = "the pod runs on another node" if pod else "the pod has not moved"
+            proof = Proof(self._now(), "moved", pod is not None, seconds, detail)
+        self._write(proof)
+        self._set.say(f"{self._now():7.1f} s  {proof.name}: {proof.detail}")
+
+    async def _mend(self, injected: float) -> None:
+        scenario = self._set.scenario
+        self._phase("recovery")
+        if scenario.heals_itself:
+            origin = injected
+        else:
+            await self._healing.remember_heartbeats()
+            origin = self._now()
+            self._write(FaultEvent(origin, "undo"))
+            await self._fault.undo()
+            self._write(FaultEvent(self._now(), "undone"))
+        self._disturbed = False
+        end = asyncio.get_running_loop().time() + scenario.deadline
+        looks = {
+            "host": self._healing.hosts_missing,
+            "node": self._healing.nodes_missing,
+            "redundancy": self._healing.redundancy_missing,
+        }
+        for what in scenario.heals:
+            missing = await self._healing.until(looks[what], end)
+            self._away = NOBODY
+            self._healed(what, None if missing else self._now() - origin, missing)
+        self._signs(await self._fault.signs_after())
+        await asyncio.sleep(max(0.0, injected + scenario.hold - self._now()))
+
+    def _healed(self, what: HealKind, seconds: float | None, missing: list[str]) -> None:
+        self._write(Heal(self._now(), what, seconds, "; ".join(missing)))
+        shown = f"after {seconds:.1f} s" if seconds is not None else f"NOT: {'; '.join(missing)}"
+        self._set.say(f"{self._now():7.1f} s  {what} whole again {shown}")
+
+    async def _follow_leader(self) -> None:
+        while True:
+            statuses = await self._etcd.statuses(self._away)
+            newest = max(statuses.values(), key=lambda status: status.revision, default=None)
+            if newest is not None and newest.leader:
+                leads = (host for host, s in statuses.items() if s.member == newest.leader)
+                self._write(Leader(self._now(), newest.leader, next(leads, "")))
+            await asyncio.sleep(_LEADER_EVERY)
+
+    async def _last_look(self) -> None:
+        try:
+            missing = await self._healing.redundancy_missing()
+        except RequestFailed as error:
+            missing = [f"the API does not answer: {error.detail}"]
+        self._write(Health(self._now(), "after", tuple(missing)))
+        revision, hashes = await self._etcd.hashes()
+        for _ in range(_HASH_TRIES):
+            if None not in hashes.values():
+                break
+            await asyncio.sleep(1.0)
+            revision, hashes = await self._etcd.hashes()
+        self._write(Hashes(self._now(), revision, hashes))
+
+
+def conclude(folder: Path) -> Verdict:
+    """Compress a finished run's history, check it, and keep the verdict beside it."""
+    plain = folder / record.HISTORY
+    path = history.compress(plain) if plain.exists() else plain.with_name(f"{plain.name}.gz")
+    verdict = check(history.read(path))
+    (folder / record.VERDICT).write_text(to_json(verdict))
+    return verdict
+
+
+async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
+    """Undo what a run left behind, from its record. Raises KanaeError kinds; may be repeated.
+
+    kube: None when the API cannot be asked; the run's namespace then stays, and so does the
+    record.
+    """
+    left = record.read(folder)
+    await build(left.plan, tools).undo()
+    if left.prober in tools.spec.hosts:
+        await leave(tools.transport(left.prober), left.run)
+    if kube is None:
+        raise CheckFailed(
+            f"the fault of {left.run} is undone, its namespace {', '.join(left.namespaces)} is not",
+            remedy="once the API answers: kanae drill recover SPEC",
+        )
+    for namespace in left.namespaces:
+        try:
+            await kube.ask(
+                "DELETE",
+                f"/api/v1/namespaces/{namespace}",
+                wanted=frozenset({200, 202, 404, 409}),
+                timeout=15.0,
+            )
+        except RequestFailed as error:
+            raise KanaeError(
+                f"namespace {namespace} was not deleted: {error.detail}",
+                remedy="once the API answers: kanae drill recover SPEC",
+            ) from None
+    record.settle(folder)

@@ -1,0 +1,36 @@
+"""The runs of a cluster so far, from their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kanae.drills.judging import history
+from kanae.drills.judging.checker import check
+from kanae.drills.judging.verdict import Verdict
+from kanae.drills.records import History
+from kanae.drills.running import record
+from kanae.errors import UsageError
+
+
+def files(cluster: str, drill: str | None = None) -> list[Path]:
+    """Histories of a cluster's runs, oldest first; also of runs that were cut short."""
+    folders = record.drills_dir(cluster).glob(f"*-{drill}/" if drill else "*/")
+    found = (
+        next((folder / name for name in _NAMES if (folder / name).exists()), None)
+        for folder in sorted(folders)
+    )
+    return [path for path in found if path is not None]
+
+
+_NAMES = (f"{record.HISTORY}.gz", record.HISTORY)
+
+
+def judged(paths: list[Path]) -> Iterator[tuple[History, Verdict]]:
+    """Each history with its verdict by its own limits; files that are none are left out."""
+    for path in paths:
+        try:
+            past = history.read(path)
+        except UsageError:
+            continue  # the run ended before its header was written
+        yield past, check(past)
