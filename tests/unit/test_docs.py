@@ -15,8 +15,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def test_the_architecture_names_every_folder_of_the_package() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
-    table = set(re.findall(r"^\| `([a-z_]+)/`", text, re.MULTILINE))
-    folders = {path.parent.name for path in (ROOT / "src/kanae").glob("*/__init__.py")}
+    table = set(re.findall(r"^\| `([a-z_/]+)/`", text, re.MULTILINE))
+    package = ROOT / "src/kanae"
+    found = [*package.glob("*/__init__.py"), *package.glob("drills/*/__init__.py")]
+    folders = {str(path.parent.relative_to(package)) for path in found}
     assert table == folders
 
 

@@ -27,6 +27,23 @@ ORDER = (
     "report",
     "cli",
 )
+# Within drills/, likewise.
+DRILLS = (
+    "children",
+    "records",
+    "probing",
+    "judging",
+    "cluster",
+    "faults",
+    "scenarios",
+    "launching",
+    "running",
+)
+# The prober is shipped alone, and a verdict follows from a history alone.
+ALONE = {
+    "probing": {"kanae.drills.records"},
+    "judging": {"kanae.drills.records", "kanae.errors"},
+}
 # Planning does no I/O: nothing of these may be imported by it, directly or by name.
 PURE = ("spec/models.py", "resources", "render", "plan")
 IMPURE = {
@@ -74,6 +91,34 @@ def test_imports_only_point_left() -> None:
                 and ORDER.index(parts[1]) > ORDER.index(here)
             ):
                 wrong.append(f"{path.relative_to(SOURCE)} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_imports_within_drills_only_point_left() -> None:
+    root = SOURCE / "drills"
+    wrong: list[str] = []
+    for path in root.rglob("*.py"):
+        here = path.relative_to(root).parts[0].removesuffix(".py")
+        if here == "__init__":
+            continue
+        for name in _imports(path):
+            if name.startswith("kanae.drills."):
+                there = name.split(".")[2]
+                if DRILLS.index(there) > DRILLS.index(here):
+                    wrong.append(f"{path.relative_to(SOURCE)} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_prober_and_the_judge_depend_on_nothing_else() -> None:
+    wrong = [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for package, allowed in ALONE.items()
+        for path in (SOURCE / "drills" / package).rglob("*.py")
+        for name in _imports(path)
+        if name.startswith("kanae.")
+        and name.split(".")[:3] != ["kanae", "drills", package]
+        and name not in allowed
+    ]
     assert not wrong, "\n".join(wrong)
 
 

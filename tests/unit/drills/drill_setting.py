@@ -14,7 +14,7 @@ from kanae.drills.faults.protocol import Tools
 from kanae.drills.launching.place import Here, Place
 from kanae.drills.probing.workload import Load
 from kanae.drills.running.proofs import NGINX
-from kanae.drills.running.run import Setting
+from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios.catalogue import find
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport

@@ -22,7 +22,8 @@ from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging.verdict import Result
 from kanae.drills.launching.place import Here
 from kanae.drills.running import record
-from kanae.drills.running.run import Run, recover
+from kanae.drills.running.recovery import recover
+from kanae.drills.running.run import Run
 from kanae.transport.conversation import Conversation
 
 

@@ -23,7 +23,7 @@ from kanae.drills.probing.writing import Writer
 from kanae.drills.records import ENDPOINT, History, Machine, Note
 from kanae.drills.running import record
 from kanae.drills.running.repeat import repeat, whole_again
-from kanae.drills.running.run import Setting
+from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios.catalogue import DRILLS, find
 from kanae.drills.scenarios.scenario import shortest
 from kanae.errors import ConnectError, ConnectionLost, Refused, UsageError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from kanae.drills.judging import accounts, figures, leaders
+from kanae.drills.judging import accounts, figures, leaders, validity
 from kanae.drills.judging.verdict import (
     Judgement,
     Result,
@@ -61,10 +61,10 @@ def _first(*values: float | None) -> float:
 def check(
     history: History,
     limits: Mapping[str, float] | None = None,
-    validity: Mapping[str, float] | None = None,
+    bounds: Mapping[str, float] | None = None,
     leader_limits: Mapping[str, float] | None = None,
 ) -> Verdict:
-    """Judge a run. limits, validity: as in the history's header unless given.
+    """Judge a run. limits, bounds (of validity): as in the history's header unless given.
 
     leader_limits: apply instead when the fault took etcd's leader; the header's go with its limits.
     """
@@ -73,7 +73,7 @@ def check(
     took_leader = leaders.taken(history)
     if took_leader and leader_limits:
         limits = {**limits, **leader_limits}
-    validity = history.header.validity if validity is None else validity
+    bounds = history.header.validity if bounds is None else bounds
     windows = _Windows(history)
     requests: dict[int, list[Request]] = defaultdict(list)
     for request in history.requests:
@@ -94,7 +94,7 @@ def check(
     changes = leaders.changes(history)
     judgements = _judge(limits, streams, heals, proofs, changes)
     broken = _broken_promises(history, writes, watches)
-    void = _void(history, validity, streams, windows)
+    void = validity.doubts(history, bounds, streams, windows.steady)
     missed = [_shortfall(judgement) for judgement in judgements if not judgement.met]
     missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
     missed += [
@@ -271,89 +271,4 @@ def _broken_promises(
         values = {value for value in hashes.hashes.values() if value is not None}
         if len(values) > 1:
             found.append(f"etcd members differ at revision {hashes.revision}: {hashes.hashes}")
-    return found
-
-
-def _void(
-    history: History,
-    validity: Mapping[str, float],
-    streams: Iterable[StreamFigures],
-    windows: _Windows,
-) -> list[str]:
-    found: list[str] = []
-    found += [note.text for note in history.notes if note.level == "wrong"]
-    if history.broken:
-        found.append(f"{history.broken} records of the history are unreadable")
-    if history.torn or history.phase("stop") is None:
-        found.append("the history has no end: the run was cut short")
-    before = [health for health in history.health if health.when == "before"]
-    if not before:
-        found.append("no health check before the fault")
-    found += [f"unhealthy before: {p}" for health in before for p in health.problems]
-    if history.fault("injected") is None:
-        found.append("the fault was not injected")
-    elif not history.evidence:
-        found.append("no evidence that the fault took effect")
-    found += [
-        f"the fault did not take effect: {e.name} on {e.host}: {e.detail}"
-        for e in history.evidence
-        if not e.took
-    ]
-    if not [back for back in history.read_backs if not back.error]:
-        found.append("no complete read-back: lost writes cannot be excluded")
-    elif history.read_backs and any(back.error for back in history.read_backs):
-        found += [f"read-back by {b.route}: {b.error}" for b in history.read_backs if b.error]
-    if not history.hashes:
-        found.append("etcd's members were not compared")
-    for hashes in history.hashes:
-        silent = [host for host, value in hashes.hashes.items() if value is None]
-        if silent:
-            found.append(f"etcd's members were not compared: no hash from {', '.join(silent)}")
-    lags = [lag for lag in history.lags if lag.at >= windows.steady]
-    lag = figures.lag_at(lags, 0.99)
-    if not lags:
-        found.append("the prober did not report its own lag")
-    elif lag > validity["max-lag-p99"]:
-        found.append(f"the prober itself was late: p99 {lag:.3f} s")
-    found += _unsure_of_time(history, validity)
-    for stream in streams:
-        found += _thin(stream, validity)
-    failed = sum(
-        window.failed
-        for stream in streams
-        if stream.stream.route == ENDPOINT
-        for window in stream.windows
-        if window.name == "before"
-    )
-    if failed > validity["max-failed-before"]:
-        found.append(f"unhealthy before: {failed} requests through the endpoint failed")
-    return found
-
-
-def _unsure_of_time(history: History, validity: Mapping[str, float]) -> list[str]:
-    """A prober on another host dates by its own clock."""
-    if not history.header.prober:
-        return []
-    found = [
-        f"the clock of {clock.host} is not known well enough {clock.when} the workload:"
-        f" dates may be wrong by {clock.error:.3f} s"
-        for clock in history.clocks
-        if clock.error > validity["max-clock-error"]
-    ]
-    unmeasured = {"before", "after"} - {clock.when for clock in history.clocks}
-    return found + [
-        f"the clock of {history.header.prober} was not measured {when} the workload"
-        for when in sorted(unmeasured)
-    ]
-
-
-def _thin(stream: StreamFigures, validity: Mapping[str, float]) -> list[str]:
-    found: list[str] = []
-    for window in stream.windows:
-        wanted = max(validity["min-requests"], validity["min-share"] * window.due)
-        if window.sent < wanted:
-            found.append(
-                f"workload too thin: {stream.stream.name}: {window.sent} requests"
-                f" {window.name}, wanted {wanted:.0f}"
-            )
     return found

@@ -12,7 +12,8 @@ from kanae.drills.judging.series import Outcome, series
 from kanae.drills.judging.verdict import Verdict
 from kanae.drills.probing import objects
 from kanae.drills.probing.client import RequestFailed
-from kanae.drills.running.run import Run, Setting, conclude
+from kanae.drills.running.run import Run, conclude
+from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios import safety
 from kanae.errors import HostError, KanaeError, Refused
 from kanae.facts.model import Facts

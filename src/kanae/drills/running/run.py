@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from kanae.drills.cluster.etcd import NOBODY, Etcd
 from kanae.drills.cluster.kube import Kube
 from kanae.drills.faults.build import build
-from kanae.drills.faults.protocol import Fault, Sign, Tools
+from kanae.drills.faults.protocol import Fault, Sign
 from kanae.drills.judging import history
 from kanae.drills.judging.checker import check
 from kanae.drills.judging.thresholds import only_healing
 from kanae.drills.judging.verdict import Verdict, to_json
-from kanae.drills.launching.place import Here, Place, leave
 from kanae.drills.launching.process import ProberLost, ProberProcess
-from kanae.drills.probing.client import Credentials, RequestFailed, Route
-from kanae.drills.probing.workload import Load, ProbeConfig
+from kanae.drills.probing.client import RequestFailed
+from kanae.drills.probing.workload import ProbeConfig
 from kanae.drills.probing.writing import Writer
 from kanae.drills.records import (
     Evidence,
@@ -40,56 +37,17 @@ from kanae.drills.records import (
 )
 from kanae.drills.running import record
 from kanae.drills.running.healing import Healing
-from kanae.drills.running.proofs import Deployments, Image
+from kanae.drills.running.proofs import Deployments
 from kanae.drills.running.record import RecoveryRecord
-from kanae.drills.scenarios.scenario import HealKind, Scenario
+from kanae.drills.running.recovery import recover
+from kanae.drills.running.setting import Setting
+from kanae.drills.scenarios.scenario import HealKind
 from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0
 _LEADER_EVERY = 1.0
 _HASH_TRIES = 10
 _LONGEST = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """All that a run needs to know. folder: made for this run alone. problems: `safety.problems`.
-
-    accepted: the operator has accepted an outage in words: what was not whole before is then noted
-    and the run is judged all the same (it cannot pass, as it is not whole after it either).
-    limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
-    host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
-    where the prober runs.
-    """
-
-    run: str
-    scenario: Scenario
-    hosts: tuple[str, ...]
-    folder: Path
-    digest: str
-    versions: Mapping[str, str]
-    limits: Mapping[str, float]
-    validity: Mapping[str, float]
-    load: Load
-    routes: tuple[Route, ...]
-    credentials: Credentials
-    image: Image
-    tools: Tools
-    problems: tuple[str, ...]
-    accepted: bool
-    say: Callable[[str], None]
-    deadline: float = 10.0
-    place: Place = field(default_factory=Here)
-    leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    @property
-    def namespace(self) -> str:
-        return f"kanae-drill-{self.run}"
-
-    @property
-    def single_balancer(self) -> bool:
-        """Whether the fault takes the only way to the endpoint."""
-        return self.scenario.takes_only_way(self.tools.spec)
 
 
 class Run:
@@ -355,34 +313,3 @@ def conclude(folder: Path) -> Verdict:
     verdict = check(history.read(path))
     (folder / record.VERDICT).write_text(to_json(verdict))
     return verdict
-
-
-async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
-    """Undo what a run left behind, from its record. Raises KanaeError kinds; may be repeated.
-
-    kube: None when the API cannot be asked; the run's namespace then stays, and so does the
-    record.
-    """
-    left = record.read(folder)
-    await build(left.plan, tools).undo()
-    if left.prober in tools.spec.hosts:
-        await leave(tools.transport(left.prober), left.run)
-    if kube is None:
-        raise CheckFailed(
-            f"the fault of {left.run} is undone, its namespace {', '.join(left.namespaces)} is not",
-            remedy="once the API answers: kanae drill recover SPEC",
-        )
-    for namespace in left.namespaces:
-        try:
-            await kube.ask(
-                "DELETE",
-                f"/api/v1/namespaces/{namespace}",
-                wanted=frozenset({200, 202, 404, 409}),
-                timeout=15.0,
-            )
-        except RequestFailed as error:
-            raise KanaeError(
-                f"namespace {namespace} was not deleted: {error.detail}",
-                remedy="once the API answers: kanae drill recover SPEC",
-            ) from None
-    record.settle(folder)

@@ -1,0 +1,44 @@
+"""Putting back what a run has left broken, also one that died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kanae.drills.cluster.kube import Kube
+from kanae.drills.faults.build import build
+from kanae.drills.faults.protocol import Tools
+from kanae.drills.launching.place import leave
+from kanae.drills.probing.client import RequestFailed
+from kanae.drills.running import record
+from kanae.errors import CheckFailed, KanaeError
+
+
+async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
+    """Undo what a run left behind, from its record. Raises KanaeError kinds; may be repeated.
+
+    kube: None when the API cannot be asked; the run's namespace then stays, and so does the
+    record.
+    """
+    left = record.read(folder)
+    await build(left.plan, tools).undo()
+    if left.prober in tools.spec.hosts:
+        await leave(tools.transport(left.prober), left.run)
+    if kube is None:
+        raise CheckFailed(
+            f"the fault of {left.run} is undone, its namespace {', '.join(left.namespaces)} is not",
+            remedy="once the API answers: kanae drill recover SPEC",
+        )
+    for namespace in left.namespaces:
+        try:
+            await kube.ask(
+                "DELETE",
+                f"/api/v1/namespaces/{namespace}",
+                wanted=frozenset({200, 202, 404, 409}),
+                timeout=15.0,
+            )
+        except RequestFailed as error:
+            raise KanaeError(
+                f"namespace {namespace} was not deleted: {error.detail}",
+                remedy="once the API answers: kanae drill recover SPEC",
+            ) from None
+    record.settle(folder)

@@ -1,0 +1,55 @@
+"""What a run needs to know before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kanae.drills.faults.protocol import Tools
+from kanae.drills.launching.place import Here, Place
+from kanae.drills.probing.client import Credentials, Route
+from kanae.drills.probing.workload import Load
+from kanae.drills.running.proofs import Image
+from kanae.drills.scenarios.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that a run needs to know. folder: made for this run alone. problems: `safety.problems`.
+
+    accepted: the operator has accepted an outage in words: what was not whole before is then noted
+    and the run is judged all the same (it cannot pass, as it is not whole after it either).
+    limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
+    host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
+    where the prober runs.
+    """
+
+    run: str
+    scenario: Scenario
+    hosts: tuple[str, ...]
+    folder: Path
+    digest: str
+    versions: Mapping[str, str]
+    limits: Mapping[str, float]
+    validity: Mapping[str, float]
+    load: Load
+    routes: tuple[Route, ...]
+    credentials: Credentials
+    image: Image
+    tools: Tools
+    problems: tuple[str, ...]
+    accepted: bool
+    say: Callable[[str], None]
+    deadline: float = 10.0
+    place: Place = field(default_factory=Here)
+    leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def namespace(self) -> str:
+        return f"kanae-drill-{self.run}"
+
+    @property
+    def single_balancer(self) -> bool:
+        """Whether the fault takes the only way to the endpoint."""
+        return self.scenario.takes_only_way(self.tools.spec)
