@@ -12,10 +12,6 @@ from functools import cache
 from importlib.metadata import distribution
 from importlib.resources import files
 
-# The whole folder, so that no module can be forgotten; tests compare it with what is loaded.
-_PROBER = "kanae/drills/probing"
-_RECORDS = "kanae/drills/records.py"
-_EMPTY = ("kanae/__init__.py", "kanae/drills/__init__.py")
 # Distributions and packages alike, under the MIT licence; each with its text.
 LIBRARIES = ("h2", "hpack", "hyperframe")
 # asyncio.timeout and ssl_shutdown_timeout are of 3.11.
@@ -59,13 +55,16 @@ asyncio.run(main())
 
 
 def modules() -> dict[str, str]:
-    """kanae's own part of the archive: path -> text."""
+    """kanae's own part of the archive: path -> text.
+
+    The prober's whole folder, so that no module is forgotten; tests compare it with what is loaded.
+    """
     source = files("kanae.drills")
-    texts = dict.fromkeys(_EMPTY, "")
-    texts[_RECORDS] = (source / "records.py").read_text()
+    texts = {"kanae/__init__.py": "", "kanae/drills/__init__.py": ""}
+    texts["kanae/drills/records.py"] = (source / "records.py").read_text()
     for module in (source / "probing").iterdir():
         if module.name.endswith(".py"):
-            texts[f"{_PROBER}/{module.name}"] = module.read_text()
+            texts[f"kanae/drills/probing/{module.name}"] = module.read_text()
     return texts
 
 
