@@ -198,6 +198,7 @@ class _Drills:
                 known = first.hosts.get(self._prober)
                 os_id = known.base.os_id if known else ""
                 self._python = await find_python(fleet[self._prober], os_id)
+                await power.allow_realtime(self._prober)
             if not self._yes:
                 self._confirm(scenario, hosts, times)
             async with hold(spec, fleet, run, break_lease=break_lease) as inherited:

@@ -20,6 +20,14 @@ from kanae.spec.models import Spec
 # etcd's default of 2 GiB is reached by clusters of some hundred nodes; 8 GiB is the most that its
 # authors suggest (etcd.io/docs/v3.6/op-guide/maintenance, storage quota).
 _QUOTA_BYTES: Final = 8 * 2**30
+# `destroy` is not known to nft before 1.0.6; adding first makes deleting safe to repeat.
+_OPEN: Final = "add table inet kanae_etcd; delete table inet kanae_etcd"
+_CLOSED: Final = (
+    f"{_OPEN}; add table inet kanae_etcd; add chain inet kanae_etcd input"
+    " { type filter hook input priority -10; policy accept; };"
+    f" add rule inet kanae_etcd input tcp dport {ports.ETCD_CLIENT}"
+    " tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset"
+)
 # In the file these are nanoseconds, as Go's time.Duration is in JSON (server/embed/config.go).
 _NANOSECONDS: Final = frozenset(
     {
@@ -84,7 +92,12 @@ def config(
 def unit(spec: Spec) -> str:
     """etcd.service. It says that it is ready when it has joined its cluster.
 
-    A killed member is back within a second. Files: etcd needs some hundred; 65536 is what its
+    A killed member is started again within a second, but listens for clients long before it serves
+    them: it first reads its log (seen: 1 to 4 s). Whoever connects meanwhile hangs, and a balancer
+    that checks by TCP takes it for alive. So its client port is reset until it says that it is
+    ready. Where there is no nft it only lacks this.
+
+    Files: etcd needs some hundred; 65536 is what its
     authors' unit asks for, and the system's own limit may be lower, so none is asked for.
     """
     return f"""{banner()}[Unit]
@@ -96,7 +109,10 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+ExecStartPre=-/usr/sbin/nft "{_CLOSED}"
 ExecStart={paths.BIN}/etcd --config-file={paths.ETCD_CONFIG}
+ExecStartPost=-/usr/sbin/nft "{_OPEN}"
+ExecStopPost=-/usr/sbin/nft "{_OPEN}"
 Restart=always
 RestartSec=500ms
 TimeoutStartSec=infinity

@@ -66,6 +66,8 @@ def packages(spec: Spec, host: str) -> tuple[list[str], list[str]]:
     if master and is_nginx and spec.having(Role.LOAD_BALANCER):
         names.append("curl")
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
+    if Role.ETCD in roles and "nftables" not in names:
+        names.append("nftables")
     if (front and not is_nginx) or (master and external):
         names.append("haproxy")
         quiet.append("haproxy.service")

@@ -85,6 +85,9 @@ class FilePower:
         for path in self.folder.glob("*.off"):
             path.unlink()
 
+    async def allow_realtime(self, host: str) -> None:
+        """Its prober runs here."""
+
 
 @dataclass
 class Cluster:
@@ -97,6 +100,8 @@ class Cluster:
     store: Store = field(default_factory=Store)
     servers: dict[str, ApiServer] = field(default_factory=dict[str, ApiServer])
     boots: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEMBERS, 1))
+    # Host -> what its balancers have logged.
+    logs: dict[str, str] = field(default_factory=dict[str, str])
     api_port: int = 0
     ssh_port: int = 0
     _greeters: dict[str, asyncio.Server] = field(default_factory=dict[str, asyncio.Server])
@@ -179,6 +184,8 @@ class SimulatedHost:
     def _answer(self, script: str) -> str:
         if "admin.conf" in script and script.startswith("cat"):
             return self.cluster.admin_conf()
+        if script.startswith("journalctl"):
+            return self.cluster.logs.get(self.host, "")
         if "boot_id" in script:
             return f"boot\n{self.cluster.boots[self.host]}\n"
         alive = [name for name in MEMBERS if not self.cluster.power.is_off(name)]

@@ -24,6 +24,7 @@ from kanae.drills.launching.place import Here
 from kanae.drills.running import record
 from kanae.drills.running.recovery import recover
 from kanae.drills.running.run import Run
+from kanae.spec.models import Role
 from kanae.transport.conversation import Conversation
 
 
@@ -91,6 +92,25 @@ async def test_a_cut_of_the_only_way_in_fails(cluster: Cluster, folder: Path) ->
     verdict = await Run(setting).go()
     assert verdict.result is Result.FAILED
     assert verdict.writes.lost == ()
+
+
+@pytest.mark.parametrize("logged", ["", "Server api/m1 is DOWN, reason: Layer4 timeout"])
+async def test_a_calm_run_fails_when_a_balancer_took_a_server_out_of_use(
+    cluster: Cluster, folder: Path, logged: str
+) -> None:
+    cluster.logs["m2"] = f"{logged}\n" if logged else ""
+    spec = cluster.spec()
+    both = spec.hosts["m2"].model_copy(update={"roles": [Role.CONTROL_PLANE, Role.LOAD_BALANCER]})
+    spec = spec.model_copy(update={"hosts": {**spec.hosts, "m2": both}})
+    setting = await setting_of(spec, cluster.power, cluster.transport, folder, drill="calm")
+    calm = replace(setting.scenario, proof="all-in-use")
+    verdict = await Run(replace(setting, scenario=calm, hosts=())).go()
+    if logged:
+        assert verdict.result is Result.FAILED
+        assert verdict.reasons == (f"proof all-in-use failed: m2: {logged}",)
+    else:
+        assert verdict.result is Result.PASSED, verdict.reasons
+        assert verdict.proofs["all-in-use"] is not None
 
 
 async def test_a_fault_that_does_nothing_is_void(cluster: Cluster, folder: Path) -> None:

@@ -61,6 +61,10 @@ class Power(Protocol):
         """Undo every partition."""
         ...
 
+    async def allow_realtime(self, host: str) -> None:
+        """Let a prober on this host run before everything else there, where that takes a word."""
+        ...
+
 
 class LabPower:
     """Hosts of a lab on this machine."""
@@ -95,6 +99,9 @@ class LabPower:
 
     async def heal(self) -> None:
         await asyncio.to_thread(lambda: faults.heal(self._lab()))
+
+    async def allow_realtime(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.allow_realtime(self._lab(), host))
 
 
 class BmcPower:
@@ -161,6 +168,9 @@ class BmcPower:
 
     async def heal(self) -> None:
         """There is no partition to undo."""
+
+    async def allow_realtime(self, host: str) -> None:
+        """A machine of its own does so for root."""
 
 
 def power_of(spec: Spec) -> Power:

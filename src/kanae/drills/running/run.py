@@ -36,6 +36,7 @@ from kanae.drills.records import (
     Record,
 )
 from kanae.drills.running import record
+from kanae.drills.running.ejections import ejections
 from kanae.drills.running.healing import Healing
 from kanae.drills.running.proofs import Deployments
 from kanae.drills.running.record import RecoveryRecord
@@ -244,6 +245,12 @@ class Run:
         if self._set.scenario.proof == "deployment":
             shown = await self._deployments.show(self._set.hosts)
             proof = Proof(self._now(), "deployment", shown.ok, shown.seconds, shown.detail)
+        elif self._set.scenario.proof == "all-in-use":
+            await asyncio.sleep(max(0.0, begun + self._set.scenario.hold - self._now()))
+            seconds = self._now() - begun
+            found = await ejections(self._set.tools, seconds)
+            detail = "; ".join(found) or "no balancer took a server out of use"
+            proof = Proof(self._now(), "all-in-use", not found, seconds, detail)
         else:
             pod = await self._deployments.wait(self._set.hosts, 400.0)
             seconds = self._now() - begun

@@ -79,7 +79,7 @@ _ALL = (
     ),
     Scenario(
         "calm", "No fault: nothing may be ejected and nothing may fail.",
-        "none", Target.NONE, 60, _WHOLE,
+        "none", Target.NONE, 120, _WHOLE, proof="all-in-use",
     ),
 )  # fmt: skip
 

@@ -48,7 +48,7 @@ class Scenario:
     deadline: float = 300.0
     process: str = ""
     direction: Direction = Direction.BOTH
-    proof: Literal["", "deployment", "moved"] = ""
+    proof: Literal["", "deployment", "moved", "all-in-use"] = ""
     outage: bool = False
     steady: float = 15.0
     after: float = 15.0

@@ -22,6 +22,7 @@ TABLES = (
     "ip flannel-ipv4",
     "ip6 flannel-ipv6",
     "inet kanae_gate",
+    "inet kanae_etcd",
 )
 
 

@@ -1,0 +1,40 @@
+"""What balancers say in their logs of servers that they took out of use."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from kanae.drills.faults.protocol import Tools
+from kanae.render import paths as at
+from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.transport.protocol import must
+
+# haproxy 2.x (src/server.c) and nginx (ngx_stream_upstream_round_robin.c), in their words.
+_EJECTED = "is DOWN|upstream server temporarily disabled"
+
+
+async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
+    """`host: what its balancer logged`, of the last so many seconds, each once.
+
+    Asks the balancers before the API servers and those before external etcd. Raises HostError.
+    """
+    units = _units(tools.spec)
+    found = await asyncio.gather(*(_of(tools, host, unit, seconds) for host, unit in units))
+    return tuple(line for lines in found for line in lines)
+
+
+def _units(spec: Spec) -> list[tuple[str, str]]:
+    units = [(host, at.balancer_unit(spec.name)) for host in spec.having(Role.LOAD_BALANCER)]
+    if spec.etcd_topology is EtcdTopology.EXTERNAL:
+        units += [(host, at.ETCD_BALANCER) for host in spec.having(Role.CONTROL_PLANE)]
+    return units
+
+
+async def _of(tools: Tools, host: str, unit: str, seconds: float) -> list[str]:
+    script = (
+        f"journalctl -q --no-pager -o cat -u {unit} --since=-{math.ceil(seconds)}s"
+        f" | grep -E '{_EJECTED}' | sort -u || true"
+    )
+    log = await must(tools.transport(host), script, command=f"journalctl -u {unit}")
+    return [f"{host}: {line}" for line in log.decode(errors="replace").splitlines()]
