@@ -40,6 +40,19 @@ def test_a_gap_runs_from_the_last_success_start_to_the_first_answer_after() -> N
     assert longest_wait(requests, 4.0, 10.0) == pytest.approx(0.51)
 
 
+@pytest.mark.parametrize(("first_failed", "of_the_fault"), [(50, False), (49, True)])
+def test_a_gap_belongs_to_the_part_in_which_its_first_request_was_due(
+    first_failed: int, of_the_fault: bool
+) -> None:
+    requests = every(0.1, 100)
+    for i in range(first_failed, 55):
+        requests[i] = request(requests[i].at, requests[i].end, ok=False)
+    # The fault is undone at 4.95; the last success before the gap began at 4.8 or 4.9.
+    gap = longest_gap(requests, 2.0, 4.95, 10.0).seconds
+    assert gap == pytest.approx(0.71 if of_the_fault else 0.11)
+    assert longest_gap(requests, 4.95, 10.0).seconds >= 0.6
+
+
 def test_a_late_success_is_a_gap_too() -> None:
     requests = every(0.1, 100)
     for i in range(50, 60):

@@ -66,19 +66,22 @@ class _Successes:
 def longest_gap(
     requests: Sequence[Request], begin: float, end: float, until: float | None = None
 ) -> Gap:
-    """Of one lane between two times: gaps that end after `begin`, or begin before `end`.
+    """Of one lane between two times: gaps that end after `begin`, and whose first request that was
+    not served at once was due before `end`.
 
     A success before `begin` opens a gap too, so that an outage that starts right at `begin` is
-    measured whole. until: when the workload ended, `end` by default; a gap that begins before
-    `end` is measured whole up to then. With no success at all the gap is all of it. One that
-    nothing ended lasts until `until`, or the last request's end if that is later.
+    measured whole. until: when the workload ended, `end` by default; a gap is measured whole up
+    to then. With no success at all the gap is all of it. One that nothing ended lasts until
+    `until`, or the last request's end if that is later.
     """
     until = end if until is None else until
     due = [request for request in requests if request.at < until]
     successes = _Successes(due)
     first = bisect_right(successes.starts, begin) - 1
-    last = bisect_left(successes.starts, end)
-    opened = ([begin] if first < 0 else []) + successes.starts[max(first, 0) : last]
+    # What was due right before `end` is the last success that can open a gap of this window.
+    last = max((request.at for request in due if request.at < end), default=begin)
+    starts = successes.starts[max(first, 0) : bisect_left(successes.starts, last)]
+    opened = ([begin] if first < 0 else []) + starts
     # Answers to requests of the window may come after it.
     end = max([until, *(request.end for request in due)])
     best = Gap(begin, begin)
