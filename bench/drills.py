@@ -45,7 +45,6 @@ ALWAYS = (
     "kept.any.gap",
     "any.any.gap-on-return",
     "any.any.failed",
-    "any.any.failed-on-return",
     "any.any.failed-seconds",
 )
 
