@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,13 @@ from test_safety import spec_of
 from kanae.drills.cluster.power import BmcPower, Deed, Direction
 from kanae.drills.faults.build import build
 from kanae.drills.faults.network import TABLE, rules
+from kanae.drills.faults.power import boot_id
 from kanae.drills.faults.protocol import FaultPlan, Tools
-from kanae.errors import HostError, Refused, StepFailed
+from kanae.errors import ConnectionLost, HostError, Refused, StepFailed
 from kanae.spec.host import Power
 from kanae.spec.models import Spec
 from kanae.transport.local import LocalTransport
+from kanae.transport.protocol import Completed, Upload
 
 NAME = "kanae-victim"
 
@@ -99,3 +101,36 @@ def test_a_host_that_nothing_can_power_on_cannot_return() -> None:
     fault = build(FaultPlan("return", ("m2",), 1), tools(spec_of()))
     with pytest.raises(Refused, match="power m2 on"):
         fault.check_safe()
+
+
+class Renewed:
+    """A host whose connection of the boot before ends with the first command."""
+
+    host = "m1"
+
+    def __init__(self, losses: int) -> None:
+        self.losses = losses
+
+    async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+        if self.losses:
+            self.losses -= 1
+            raise ConnectionLost(self.host, "the connection was lost while a command ran")
+        return Completed(0, b"boot\n42\n", "")
+
+    async def upload(self, uploads: Sequence[Upload], *, timeout: float = 600.0) -> None:
+        raise AssertionError(f"nothing is uploaded here: {uploads}")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_boot_is_read_again_over_a_new_connection() -> None:
+    spec = spec_of()
+
+    async def read(losses: int) -> str:
+        host = Renewed(losses)
+        return await boot_id(Tools(spec, BmcPower(spec), lambda _: host), "m1")
+
+    assert await read(1) == "boot 42"
+    with pytest.raises(ConnectionLost):
+        await read(2)

@@ -34,7 +34,15 @@ async def boot_id(tools: Tools, host: str) -> str:
     """Names one boot of a kernel, or of a lab host (whose kernel is this machine's own)."""
     # A container's boot is told by when its PID 1 began, field 22 of its stat (proc(5)).
     script = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d' ' -f20\n"
-    text = await must(tools.transport(host), script, command="read boot id", timeout=10)
+
+    async def read() -> bytes:
+        return await must(tools.transport(host), script, command="read boot id", timeout=10)
+
+    try:
+        text = await read()
+    except ConnectionLost:
+        # A connection of the boot before, which only ends now. Reading may be done again.
+        text = await read()
     return " ".join(text.decode().split())
 
 
