@@ -258,7 +258,7 @@ class _Drills:
         folder.mkdir(parents=True, mode=0o700)
         if self._credentials is None:
             self._credentials = await credentials.fetch(spec, fleet.__getitem__)
-        if scenario.proof and self._image is None and self._images is None:
+        if scenario.wants_image and self._image is None and self._images is None:
             there = [host for host in spec.nodes if host in fleet]
             queries = {host: Query(images=True) for host in there}
             nodes = await gather({host: fleet[host] for host in there}, queries)

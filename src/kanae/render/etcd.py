@@ -20,7 +20,7 @@ from kanae.spec.models import Spec
 # etcd's default of 2 GiB is reached by clusters of some hundred nodes; 8 GiB is the most that its
 # authors suggest (etcd.io/docs/v3.6/op-guide/maintenance, storage quota).
 _QUOTA_BYTES: Final = 8 * 2**30
-# `destroy` is not known to nft before 1.0.6; adding first makes deleting safe to repeat.
+# nft 1.0.6 (Debian 12) and older know no `destroy`; adding first makes deleting safe to repeat.
 _OPEN: Final = "add table inet kanae_etcd; delete table inet kanae_etcd"
 _CLOSED: Final = (
     f"{_OPEN}; add table inet kanae_etcd; add chain inet kanae_etcd input"
@@ -97,8 +97,8 @@ def unit(spec: Spec) -> str:
     that checks by TCP takes it for alive. So its client port is reset until it says that it is
     ready. Where there is no nft it only lacks this.
 
-    Files: etcd needs some hundred; 65536 is what its
-    authors' unit asks for, and the system's own limit may be lower, so none is asked for.
+    Files: etcd needs some hundred; 65536 is what its authors' unit asks for, and the system's own
+    limit may be lower, so none is asked for.
     """
     return f"""{banner()}[Unit]
 Description=etcd, the store of the Kubernetes cluster {spec.name}

@@ -11,19 +11,10 @@ MARKS = "/var/lib/kanae/marks"
 
 
 @dataclass(frozen=True, slots=True)
-class Unit(Resource):
-    """A unit that is enabled and running, and restarted when what it reads has changed.
-
-    restart_on, reload_on: keys of resources. running False: only enabled; somebody else starts it
-    (kubeadm: kubelet). A due restart or reload is marked on the host before the files change and
-    unmarked when done, so that an interrupted run is made good by the next one.
-    """
+class _OfUnit(Resource):
+    """A unit is one thing, wanted or not."""
 
     unit: str
-    restart_on: tuple[str, ...] = ()
-    reload_on: tuple[str, ...] = ()
-    running: bool = True
-    enabled: bool = True
 
     @property
     def kind(self) -> str:
@@ -35,6 +26,21 @@ class Unit(Resource):
 
     def query(self) -> Query:
         return Query(units=(self.unit,))
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(_OfUnit):
+    """A unit that is enabled and running, and restarted when what it reads has changed.
+
+    restart_on, reload_on: keys of resources. running False: only enabled; somebody else starts it
+    (kubeadm: kubelet). A due restart or reload is marked on the host before the files change and
+    unmarked when done, so that an interrupted run is made good by the next one.
+    """
+
+    restart_on: tuple[str, ...] = ()
+    reload_on: tuple[str, ...] = ()
+    running: bool = True
+    enabled: bool = True
 
     def _due(self, changed: frozenset[str]) -> tuple[str, list[str]]:
         for act, keys in (("restart", self.restart_on), ("reload", self.reload_on)):
@@ -85,26 +91,14 @@ class Unit(Resource):
 
 
 @dataclass(frozen=True, slots=True)
-class NoUnit(Resource):
+class NoUnit(_OfUnit):
     """A unit of ours that the spec no longer wants. path: of its file.
 
     It comes before the `Absent` of other files, which it may need to end as it should. One that is
     masked is left alone: whoever masked it has seen to it that it does not run.
     """
 
-    unit: str
     path: str
-
-    @property
-    def kind(self) -> str:
-        return "unit"
-
-    @property
-    def name(self) -> str:
-        return self.unit
-
-    def query(self) -> Query:
-        return Query(units=(self.unit,))
 
     def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
         fact = facts.units.get(self.unit)

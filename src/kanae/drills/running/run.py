@@ -262,7 +262,9 @@ class Run:
     async def _mend(self, injected: float) -> None:
         scenario = self._set.scenario
         self._phase("recovery")
-        if scenario.heals_itself:
+        if scenario.kind == "none":
+            origin = self._now()
+        elif scenario.heals_itself:
             origin = injected
         else:
             await self._healing.remember_heartbeats()

@@ -74,6 +74,11 @@ class Scenario:
                 )
 
     @property
+    def wants_image(self) -> bool:
+        """Whether its proof makes a Deployment."""
+        return self.proof in ("deployment", "moved")
+
+    @property
     def heals_itself(self) -> bool:
         """Nobody undoes it: the time to heal counts from the fault itself."""
         return self.kind in ("kill", "return", "none")

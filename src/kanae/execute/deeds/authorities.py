@@ -104,7 +104,7 @@ def authority_hash(public: str) -> str:
 def make_authority(name: str) -> tuple[str, str]:
     """(public, private) as PEM: a certificate and its key, for `sa` a public key and its key."""
     if name == "sa":
-        # Tokens signed with RSA are understood by every client; kubeadm makes the same.
+        # Tokens signed with RSA are understood by every client; it is kubeadm's default too.
         account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = account.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
