@@ -70,7 +70,7 @@ def written_for_test(example: str, folder: Path, third: int, archive: Path) -> t
 
 @pytest.fixture(scope="session")
 def made_clusters(
-    tmp_path_factory: pytest.TempPathFactory, workload: Path
+    tmp_path_factory: pytest.TempPathFactory, workload: Path, alone: None
 ) -> Iterator[Callable[[tuple[str, ...], int], list[Cluster]]]:
     """Makes one lab for all of these examples; takes down every lab that it made."""
     state = tmp_path_factory.mktemp("state")

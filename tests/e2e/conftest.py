@@ -123,7 +123,7 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def new_case(
-    tmp_path_factory: pytest.TempPathFactory, state_home: Path
+    tmp_path_factory: pytest.TempPathFactory, state_home: Path, alone: None
 ) -> Iterator[Callable[[], LabCase]]:
     """Makes cases; whatever lab a test leaves is taken down after the module."""
     made: list[LabCase] = []
