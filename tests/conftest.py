@@ -16,7 +16,7 @@ _LOCK = record.RUN.parent / "tests.lock"
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    print(line, file=sys.stderr, flush=True)
 
 
 def _of_tests(pointer: Path) -> bool:
