@@ -3,7 +3,7 @@
 KANAE := .venv/bin/kanae
 SPEC ?= examples/reference.yaml
 
-.PHONY: demo demo-down test setup programs lint types unit e2e topologies soak
+.PHONY: demo demo-down test setup programs lint types unit e2e topologies soak machines
 
 demo: setup
 	tools/demo $(SPEC)
@@ -33,7 +33,7 @@ unit: setup
 # On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
 e2e: setup
 	.venv/bin/python -m pytest -v tests/e2e tests/cluster --ignore=tests/cluster/topologies \
-		--ignore=tests/cluster/soak
+		--ignore=tests/cluster/soak --ignore=tests/cluster/machines
 
 # All topologies of examples/, one after the other; about 20 minutes. Not part of `make test`.
 topologies: setup
@@ -43,3 +43,9 @@ topologies: setup
 # cluster under load; about 15 minutes. Not part of `make test`.
 soak: setup
 	.venv/bin/python -m pytest -v tests/cluster/soak
+
+# Drills on hosts that are no lab's, one of them a machine of its own (QEMU); about 20 minutes.
+# Not part of `make test`.
+machines: setup
+	@tools/test-programs qemu-system-x86_64:qemu-system-x86 mke2fs:e2fsprogs
+	.venv/bin/python -m pytest -v tests/cluster/machines

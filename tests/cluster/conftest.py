@@ -14,16 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from made import BUILD_TIMEOUT, EXAMPLES, WORKLOAD, Cluster
+from drilled import THRESHOLDS
+from made import BUILD_TIMEOUT, EXAMPLES, ROOMY, WORKLOAD, Cluster
 
 from kanae.artifacts import oci
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import Store
-
-# All hosts see the disk of the machine around them: were that full, kubelets would evict pods.
-ROOMY = """kubelet:
-  evictionHard: {nodefs.available: 1Mi, imagefs.available: 1Mi, memory.available: 50Mi}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +103,10 @@ def cluster(made_cluster: Callable[[str, int], Cluster]) -> Cluster:
     cluster.kill_apply_when("step-ended", "server4/workers/join")
     cluster.apply()
     return cluster
+
+
+@pytest.fixture(scope="session")
+def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("thresholds") / "any-machine.toml"
+    path.write_text(THRESHOLDS)
+    return path

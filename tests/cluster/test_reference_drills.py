@@ -5,97 +5,20 @@ They run on the cluster of test_reference.py while it is whole, one after the ot
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from drilled import assert_nothing_broken, assert_proven, drill
 from made import MASTERS, Cluster, kubectl_json, whole
 
 pytestmark = pytest.mark.lab
-
-# What drills promise in seconds is measured by bench/drills.py on a machine that has time for it.
-# Here others may keep both cores busy, which makes the prober late and every answer slow (at a load
-# average of 20 an API server took 10 s for what it was asked over kept connections), so the limits
-# of the drills that pass are wide and nothing of what others do makes them void. What must hold on
-# any machine is asserted below, one by one. The drill that has to fail does so on any machine:
-# kept connections that nobody cuts hang for the prober's whole deadline of 10 s, and what was due
-# in the first 2 of the 12 s has no answer within it.
-THRESHOLDS = """
-[validity]
-min-requests = 4
-min-share = 0.2
-max-lag-p99 = 10
-max-clock-error = 1
-max-failed-before = 10000
-
-[all]
-"heal.redundancy" = 300
-
-[drill.power-cut]
-"new.any.gap" = 9
-"kept.any.gap" = 40
-"proof.deployment" = 180
-
-[drill.return]
-"new.any.gap" = 9
-"kept.any.gap" = 40
-
-[drill.partition]
-"kept.any.gap" = 9
-"any.any.failed-seconds" = 1.5
-"""
-# Half of the usual requests.
-SHORT = ("--steady", "4", "--hold", "12", "--after", "4", "--period", "0.2")
-
-
-@pytest.fixture(scope="module")
-def thresholds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("thresholds") / "any-machine.toml"
-    path.write_text(THRESHOLDS)
-    return path
 
 
 @pytest.fixture(scope="module", autouse=True)
 def whole_before(cluster: Cluster) -> None:
     """Alone, this module finds a cluster whose nodes have joined just now."""
     whole(cluster)
-
-
-def drill(cluster: Cluster, name: str, target: str, thresholds: Path, status: int) -> Any:
-    """The run's verdict as JSON; kanae has to end with a status."""
-    done = cluster.kanae(
-        "drill", "run", name, str(cluster.spec), "--yes", "--target", target, *SHORT,
-        "--thresholds", str(thresholds), "-o", "json", status=None,
-    )  # fmt: skip
-    if done.returncode != status:
-        pods = cluster.on("server5", "kubectl get pods -A -o wide", status=None)
-        raise AssertionError(f"ended with {done.returncode}: {done.stderr}\n{pods}")
-    outcome = json.loads(done.stdout)
-    assert (outcome["stopped"], len(outcome["runs"])) == ("", 1)
-    return outcome["runs"][0]
-
-
-def assert_nothing_broken(run: Any) -> None:
-    """What no fault and no busy machine excuses."""
-    writes = run["writes"]
-    assert writes["acknowledged"] > 100
-    assert (writes["lost"], writes["differing"]) == ([], [])
-    assert {watch["route"] for watch in run["watches"]} == {"endpoint", *MASTERS}
-    for watch in run["watches"]:
-        assert watch["events"] > 0
-        assert (watch["disorder"], watch["missed"], watch["wrong_revision"]) == ([], [], [])
-
-
-def assert_proven(run: Any, target: str, *signs: str) -> None:
-    """The fault was seen, and what it broke is whole again."""
-    assert run["targets"] == [target]
-    assert {(sign["name"], sign["host"]) for sign in run["evidence"]} == {
-        (sign, target) for sign in signs
-    }
-    assert all(sign["took"] for sign in run["evidence"])
-    assert set(run["heals"]) == {"host", "node", "redundancy"}
-    assert all(seconds is not None for seconds in run["heals"].values()), run["heals"]
 
 
 def assert_measured(run: Any) -> None:

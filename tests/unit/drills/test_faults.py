@@ -103,15 +103,17 @@ def test_a_host_that_nothing_can_power_on_cannot_return() -> None:
         fault.check_safe()
 
 
-class Renewed:
-    """A host whose connection of the boot before ends with the first command."""
+class Answering:
+    """A host on which every command succeeds, but that the first ones lose the connection."""
 
     host = "m1"
 
-    def __init__(self, losses: int) -> None:
+    def __init__(self, losses: int = 0) -> None:
         self.losses = losses
+        self.scripts: list[str] = []
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+        self.scripts.append(script)
         if self.losses:
             self.losses -= 1
             raise ConnectionLost(self.host, "the connection was lost while a command ran")
@@ -124,11 +126,29 @@ class Renewed:
         """Nothing is open."""
 
 
+async def test_the_kernel_of_a_container_is_not_reset() -> None:
+    spec = spec_of()
+    host = Answering()
+    fault = build(FaultPlan("cut", ("m1",), 1), Tools(spec, BmcPower(spec), lambda _: host))
+    with pytest.raises(Refused, match="m1 is a container"):
+        await fault.prepare()
+    assert not any("sysrq" in script for script in host.scripts)
+
+
+async def test_a_container_with_power_of_its_own_is_cut_by_that() -> None:
+    spec = with_power("true", "true")
+    host = Answering()
+    fault = build(FaultPlan("cut", ("m1",), 1), Tools(spec, BmcPower(spec), lambda _: host))
+    await fault.prepare()
+    await fault.inject()
+    assert not any("sysrq" in script for script in host.scripts)
+
+
 async def test_a_boot_is_read_again_over_a_new_connection() -> None:
     spec = spec_of()
 
     async def read(losses: int) -> str:
-        host = Renewed(losses)
+        host = Answering(losses)
         return await boot_id(Tools(spec, BmcPower(spec), lambda _: host), "m1")
 
     assert await read(1) == "boot 42"

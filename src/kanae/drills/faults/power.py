@@ -21,7 +21,9 @@ SILENT = frozenset({Answer.SILENT})
 
 # sysrq needs no working user space beyond this shell and flushes nothing: as near to a pulled cord
 # as a host can do to itself. `b` resets, so that a host without a BMC comes back by itself.
-# Detached, so that the answer gets out before the end.
+# Detached, so that the answer gets out before the end. In a container it would reset the machine
+# around it, and all else that runs there.
+_IN_CONTAINER = "systemd-detect-virt --quiet --container\n"
 _RESET = """\
 echo 1 >/proc/sys/kernel/sysrq
 ( sleep 1; echo b >/proc/sysrq-trigger ) >/dev/null 2>&1 </dev/null &
@@ -97,7 +99,18 @@ class PowerCut(_Each):
         """Every host can: one that nothing can power on again is reset instead of cut."""
 
     async def prepare(self) -> None:
+        await self.each(self._refuse_container)
         await self.remember()
+
+    async def _refuse_container(self, host: str) -> None:
+        if self.can(host, Deed.CUT):
+            return
+        found = await self.tools.transport(host).run(_IN_CONTAINER, timeout=10)
+        if found.status == 0:
+            raise Refused(
+                f"{host} is a container: to reset its kernel would reset the machine around it",
+                remedy=f"name the commands of its power in the spec (hosts.{host}.power)",
+            )
 
     async def inject(self) -> None:
         await self.each(self._cut)
@@ -128,6 +141,9 @@ class PowerCut(_Each):
 class PowerOff(PowerCut):
     """An orderly shutdown; a host that nothing can power on again reboots instead."""
 
+    async def prepare(self) -> None:
+        await self.remember()
+
     async def _cut(self, host: str) -> None:
         if self.can(host, Deed.OFF):
             await self.tools.power.off(host)
@@ -151,7 +167,7 @@ class Return(PowerCut):
             )
 
     async def prepare(self) -> None:
-        await self.remember()
+        await super().prepare()
         await self.each(self._cut)
         for sign in await self.silences(SILENT_SECONDS):
             if not sign.took:
