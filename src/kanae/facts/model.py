@@ -127,7 +127,8 @@ class HostBase:
     clock_offset: host minus operator, corrected by half the round trip; clock_error: that half.
     cgroup: 1 (v1 or hybrid) or 2. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
-    oom_score_adj can be lowered (CAP_SYS_RESOURCE).
+    oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
+    as a module; those of them that are modules and not loaded yet are unloaded_modules too.
     """
 
     hostname: str
@@ -155,6 +156,7 @@ class HostBase:
     listeners: tuple[Listener, ...] = ()
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     kernel_features: frozenset[str] = frozenset()
+    unloaded_modules: frozenset[str] = frozenset()
     missing_programs: tuple[str, ...] = ()
     selinux: str = "disabled"
 

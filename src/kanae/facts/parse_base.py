@@ -42,6 +42,7 @@ def parse_base(
     hostname = _first(read, "/proc/sys/kernel/hostname")
     if not hostname or "MemTotal" not in memory:
         raise answer.wrong("it lacks the host's name or memory")
+    features = dict(_pair(line, " ") for line in answer.lines("kernel") if line)
     return HostBase(
         hostname=hostname,
         machine_id=_first(read, "/etc/machine-id"),
@@ -67,7 +68,8 @@ def parse_base(
         resolvers=_resolvers(read),
         listeners=_listeners(answer.lines("listeners")),
         disks=_disks(answer),
-        kernel_features=frozenset(filter(None, answer.lines("kernel"))),
+        kernel_features=frozenset(features),
+        unloaded_modules=frozenset(name for name, state in features.items() if state),
         missing_programs=tuple(filter(None, answer.lines("missing"))),
         selinux={"1": "enforcing", "0": "permissive"}.get(
             _first(read, "/sys/fs/selinux/enforce"), "disabled"

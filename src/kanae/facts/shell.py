@@ -116,8 +116,9 @@ config=
 for pair in {features}; do
 feature=${{pair%%:*}}
 if [ -d "/sys/module/$feature" ]; then echo "$feature"; continue; fi
-if [ -d "/lib/modules/$release" ] && modprobe -nq "$feature" 2>/dev/null; then
-echo "$feature"; continue
+if [ -d "/lib/modules/$release" ] && how=$(modprobe -q --show-depends "$feature" 2>/dev/null); then
+case $how in *insmod*) echo "$feature" unloaded ;; *) echo "$feature" ;; esac
+continue
 fi
 if [ -z "$config" ]; then
 config=none

@@ -38,7 +38,11 @@ class Sysctl(Resource):
 
 @dataclass(frozen=True, slots=True)
 class Modules(Resource):
-    """Kernel modules or the same built in. features: names as HostBase.kernel_features has them."""
+    """Kernel modules or the same built in. names: as HostBase.kernel_features has them.
+
+    They are loaded at once: settings such as net.bridge.* exist only from then on. What the kernel
+    lacks cannot be loaded; checks tell of it.
+    """
 
     names: tuple[str, ...]
 
@@ -54,11 +58,15 @@ class Modules(Resource):
         return Query()
 
     def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
-        missing = [name for name in self.names if name not in facts.base.kernel_features]
-        return Difference("run", f"load {', '.join(missing)}") if missing else None
+        unloaded = [name for name in self.names if name in facts.base.unloaded_modules]
+        return Difference("run", f"load {', '.join(unloaded)}") if unloaded else None
 
     def apply(self) -> str:
-        return f"modprobe -a {quote(*self.names)}"
+        return (
+            f"for module in {quote(*self.names)}; do\n"
+            'if modprobe -q --show-depends "$module" >/dev/null; then modprobe "$module"; fi\n'
+            "done"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,13 @@ def test_base_of_the_recorded_host() -> None:
     assert ("default", "host0") in {(r.destination, r.interface) for r in base.routes}
 
 
+def test_a_module_may_be_there_and_not_loaded() -> None:
+    assert _parse(RECORDED).base.unloaded_modules == frozenset()
+    base = _parse(RECORDED.replace(b"\nbr_netfilter\n", b"\nbr_netfilter unloaded\n")).base
+    assert base.unloaded_modules == {"br_netfilter"}
+    assert {"br_netfilter", "overlay"} <= base.kernel_features
+
+
 def test_the_hosts_own_work_does_not_count_as_distance() -> None:
     base = _parse(RECORDED).base
     assert base.clock_error == pytest.approx(0.2, abs=1e-3)
