@@ -56,7 +56,9 @@ class Metal:
         for host in powered:
             power = json.dumps(self.bmc(host))
             text = re.sub(rf"(?m)^(  {host}: .*)\}}$", rf"\1, power: {power}}}", text)
-        text += f"ssh: {{config: {json.dumps(str(self.ssh_config))}}}\n{ROOMY}"
+        config = json.dumps(str(self.ssh_config))
+        # While hosts beside it boot, an emulated one may take over 10 s to answer.
+        text += f"ssh: {{config: {config}, connectTimeout: 45}}\n{ROOMY}"
         self.cluster.spec.write_text(text)
 
     @property
