@@ -83,6 +83,8 @@ _KINDS = ("haproxy", "nginx")
 def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
     """Runs so far, compared; with --html as a page that needs nothing else."""
     name = load(spec).name
+    for folder in runs.in_progress(name):
+        say(f"left out: {folder.name} is still being made")
     found = list(runs.judged(runs.files(name, only)[-last:]))
     if not found:
         raise UsageError(f"no runs of {name} so far", remedy="kanae drill run NAME SPEC")

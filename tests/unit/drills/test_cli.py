@@ -94,6 +94,19 @@ def test_runs_are_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert code("report", SPEC, "--drill", "return") == 2
 
 
+def test_a_run_that_is_being_made_is_not_reported_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    save(good(limits={"new.any.gap": 0.4}), record.drills_dir("vip") / "a" / record.HISTORY)
+    going = leave_behind(1, record.process_start(1))
+    save(good(), going / record.HISTORY)
+    assert code("report", SPEC) == 0
+    shown = capsys.readouterr()
+    assert "1 runs, 1 passed" in shown.out
+    assert f"left out: {going.name} is still being made" in shown.err
+    record.settle(going)
+    assert code("report", SPEC) == 0
+    assert "2 runs" in capsys.readouterr().out
+
+
 def test_no_drill_runs_while_an_earlier_one_has_left_something(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -14,16 +14,24 @@ from kanae.errors import UsageError
 
 
 def files(cluster: str, drill: str | None = None) -> list[Path]:
-    """Histories of a cluster's runs, oldest first; also of runs that were cut short."""
+    """Histories of a cluster's runs that have ended, oldest first; also of those cut short."""
+    going = in_progress(cluster)
     folders = record.drills_dir(cluster).glob(f"*-{drill}/" if drill else "*/")
     found = (
         next((folder / name for name in _NAMES if (folder / name).exists()), None)
         for folder in sorted(folders)
+        if folder not in going
     )
     return [path for path in found if path is not None]
 
 
 _NAMES = (f"{record.HISTORY}.gz", record.HISTORY)
+
+
+def in_progress(cluster: str) -> tuple[Path, ...]:
+    """Folders of the runs that are being made: their histories so far would be judged as void."""
+    unsettled = record.unsettled(cluster)
+    return tuple(folder for folder in unsettled if record.running(record.read(folder)))
 
 
 def judged(paths: list[Path]) -> Iterator[tuple[History, Verdict]]:
