@@ -47,7 +47,8 @@ class Header:
 
     digest: sha256 of the spec file, hex. prober: the host that it runs on, "" for the operator's
     machine. fault: its kind, as in its plan. leader_limits: apply instead of those of `limits` when
-    the fault takes the host of etcd's leader. Histories of an older kanae have neither of the two.
+    the fault takes the host of etcd's leader. single_balancer: the fault takes the only way to the
+    endpoint. Histories of an older kanae have none of the three.
     """
 
     run: str
@@ -65,6 +66,7 @@ class Header:
     prober: str = ""
     fault: str = ""
     leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    single_balancer: bool = False
     format: int = FORMAT
     k: Literal["header"] = "header"
 

@@ -9,6 +9,7 @@ from kanae.drills.judging.series import Series, Spread, series
 from kanae.drills.judging.thresholds import COUNTS
 from kanae.drills.judging.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 from kanae.drills.records import ENDPOINT
+from kanae.drills.scenarios.scenario import SINGLE_POINT
 
 
 def seconds(value: float | None) -> str:
@@ -47,7 +48,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 def verdict_text(verdict: Verdict) -> str:
     """The verdict first, then why, then all figures."""
     lines = [f"{verdict.result.value.upper()}"]
-    lines += [f"  - {reason}" for reason in verdict.reasons]
+    lines += [f"  - {reason}" for reason in said(verdict)]
     if verdict.judgements:
         lines += ["", "Limits", *_table([_judgement(j) for j in verdict.judgements])]
     head = ["stream", "sent", "failed", "gap", "later", "wait", "failed for"]
@@ -74,6 +75,15 @@ def verdict_text(verdict: Verdict) -> str:
     if verdict.prober:
         lines.append(probed_from(verdict))
     return "\n".join(lines) + "\n"
+
+
+def said(verdict: Verdict) -> tuple[str, ...]:
+    """What must be read with the result: why it is not passed, and what passed does not mean."""
+    if not verdict.single_balancer:
+        return verdict.reasons
+    down = max(s.failed_seconds for s in verdict.streams if s.stream.route == ENDPOINT)
+    alone = f"{SINGLE_POINT}: without it the API could not be reached, for {seconds(down)}"
+    return (*verdict.reasons, alone)
 
 
 def probed_from(verdict: Verdict) -> str:
@@ -162,7 +172,7 @@ def comparison_text(verdicts: Sequence[Verdict]) -> str:
     """Every run with its verdict, then the spread of each metric over the runs of a drill."""
     lines: list[str] = []
     for verdict in verdicts:
-        why = f": {verdict.reasons[0]}" if verdict.reasons else ""
+        why = "".join(f": {reason}" for reason in said(verdict)[:1])
         lines.append(f"{verdict.run}  {drill_name(verdict):17} {verdict.result.value}{why}")
     found = series(verdicts)
     lines += ["", *(counts_text(each) for each in found)]

@@ -15,6 +15,7 @@ from kanae.report.drill_text import (
     comparison_rows,
     figure,
     probed_from,
+    said,
     seconds,
 )
 from kanae.report.svg import around_fault, timeline
@@ -104,7 +105,7 @@ def _run(history: History, verdict: Verdict) -> str:
     about = [f"on {', '.join(header.targets)}"] if header.targets else []
     about += [LEADER_LOST] if verdict.took_leader else []
     about += [f"{header.balancer} front", *(f"{k} {v}" for k, v in header.versions.items()), when]
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in said(verdict))
     return "\n".join(
         [
             f'<section id="{escape(header.run)}"><div class="head"><h2>{escape(header.drill)}</h2>'

@@ -50,6 +50,18 @@ def test_the_text_begins_with_the_verdict_and_its_reasons() -> None:
     assert "new.any.failed is 10" in lines[1]
 
 
+def test_a_run_that_took_the_only_balancer_says_so_with_what_it_cost_also_when_it_passed() -> None:
+    run = outage(good("balancer-cut"), NEW_READ.id, FAULT, FAULT + 8)
+    run = replace(run, header=replace(run.header, single_balancer=True))
+    verdict = check(run)
+    told = "single point of failure: without it the API could not be reached, for 8.00 s"
+    lines = verdict_text(verdict).splitlines()
+    assert lines[0] == "PASSED"
+    assert told in lines[1]
+    assert told in page([(run, verdict)])
+    assert told in comparison_text([verdict])
+
+
 def test_runs_are_compared_by_their_spread_and_void_ones_left_out() -> None:
     limits = {"new.any.gap": 0.4}
     runs = [outage(good(limits=limits), NEW_READ.id, FAULT, FAULT + n / 10) for n in (1, 2, 9)]

@@ -135,6 +135,7 @@ def check(
         prober=header.prober,
         clock_error=max((clock.error for clock in history.clocks), default=None),
         took_leader=took_leader,
+        single_balancer=header.single_balancer,
     )
 
 

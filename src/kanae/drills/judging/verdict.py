@@ -112,7 +112,8 @@ class Verdict:
     the host that the prober ran on, "" for the operator's machine; its dates may be wrong by
     `clock_error` seconds at most, None when that was not measured or it needed no other clock.
     took_leader: the fault silenced the host of etcd's leader, so that every request had to wait for
-    an election, whatever the balancer does; other limits may apply to such a run.
+    an election, whatever the balancer does; other limits may apply to such a run. single_balancer:
+    the fault took the only way to the endpoint, and only the healing was judged.
     """
 
     run: str
@@ -137,6 +138,7 @@ class Verdict:
     prober: str = ""
     clock_error: float | None = None
     took_leader: bool = False
+    single_balancer: bool = False
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)

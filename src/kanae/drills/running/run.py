@@ -42,7 +42,7 @@ from kanae.drills.running.proofs import Deployments
 from kanae.drills.running.record import RecoveryRecord
 from kanae.drills.running.recovery import recover
 from kanae.drills.running.setting import Setting
-from kanae.drills.scenarios.scenario import HealKind
+from kanae.drills.scenarios.scenario import SINGLE_POINT, HealKind
 from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0
@@ -100,6 +100,7 @@ class Run:
             prober=self._set.place.host,
             fault=self._set.scenario.kind,
             leader_limits=judged(self._set.leader_limits),
+            single_balancer=self._set.single_balancer,
         )
 
     async def go(self) -> Verdict:
@@ -114,8 +115,7 @@ class Run:
         for problem in self._set.problems:
             self._write(Note(self._now(), "info", f"not whole before the drill: {problem}"))
         if self._set.single_balancer:
-            text = "the balancer is a single point of failure: its loss takes the endpoint away"
-            self._write(Note(self._now(), "info", text))
+            self._set.say(f"{SINGLE_POINT}: its loss takes the endpoint away")
         self._keep_record()
         config = ProbeConfig(
             history=str(self._path),

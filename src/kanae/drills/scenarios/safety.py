@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from kanae.drills.cluster.etcd import etcd_hosts
-from kanae.drills.scenarios.scenario import Scenario, Target
+from kanae.drills.scenarios.scenario import SINGLE_POINT, Scenario, Target
 from kanae.errors import Refused
 from kanae.facts.model import EtcdFact, Facts
 from kanae.spec.models import Role, Spec
@@ -161,7 +161,7 @@ def refusals(
     balancers = set(spec.having(Role.LOAD_BALANCER))
     if lost & balancers and (not balancers - lost or spec.load_balancer.virtual_address is None):
         found.append(
-            "the balancer is a single point of failure: the endpoint would be gone"
+            f"{SINGLE_POINT}: the endpoint would be gone"
             " (a second balancer host and loadBalancer.virtualAddress cure that)"
         )
     return tuple(found)

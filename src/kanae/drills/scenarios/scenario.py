@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from kanae.drills.cluster.power import Direction
 from kanae.drills.faults.protocol import FaultPlan, Kind
@@ -15,6 +15,8 @@ from kanae.errors import UsageError
 from kanae.spec.models import Spec
 
 HealKind = Literal["host", "node", "redundancy"]
+
+SINGLE_POINT: Final = "the balancer is a single point of failure"
 
 
 class Target(StrEnum):
