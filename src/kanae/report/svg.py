@@ -190,7 +190,7 @@ def _axis(scale: _Scale, bottom: float) -> Iterable[str]:
 
 
 def _events(history: History, scale: _Scale, bottom: float) -> Iterable[str]:
-    """What happened once: new leaders, things whole again, proofs. Labels in two rows on top."""
+    """What happened once: new leaders, things whole again, proofs. Labels in three rows on top."""
     leaders = [leader for leader in history.leaders if leader.leader]
     found = [
         (now.at, "new etcd leader", f"{before.leader} -> {now.leader}")
@@ -207,12 +207,14 @@ def _events(history: History, scale: _Scale, bottom: float) -> Iterable[str]:
         for proof in history.proofs
         if proof.name != "final-write"
     ]
-    free = [0.0, 0.0]
+    free = [0.0, 0.0, 0.0]
     for at, label, detail in sorted(event for event in found if scale.shows(event[0], event[0])):
         x = scale(at)
-        row = 0 if free[0] <= x else 1
         anchor = "end" if x > WIDTH - 130 else "start"
-        free[row] = x + 7.0 * len(label) + 10
+        width = 7.0 * len(label) + 10
+        left = x - width if anchor == "end" else x
+        row = next((n for n, end in enumerate(free) if end <= left), free.index(min(free)))
+        free[row] = left + width
         yield (
             f'<g class="event"><title>{at:.2f} s: {escape(label)}, {escape(detail)}</title>'
             f'<line x1="{x}" y1="{14 + 13 * row}" x2="{x}" y2="{bottom}"/>'

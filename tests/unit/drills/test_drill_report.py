@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
-from drill_histories import FAULT, KEPT_READ, NEW_READ, good, outage, taking_leader
+from drill_histories import FAULT, KEPT_READ, NEW_READ, STOP, good, outage, taking_leader
 
 from kanae.drills.judging.checker import check
 from kanae.drills.records import Note
@@ -27,6 +28,20 @@ def test_a_timeline_is_well_formed_and_has_a_lane_for_each_kept_connection() -> 
     marked = [lane.label for lane in lanes(run, verdict) if lane.marks]
     assert marked == ["kept read 3"]
     assert {band.get("class") for band in root.iter("rect")} >= {"band fault", "band recovery"}
+
+
+def test_labels_of_events_do_not_lie_upon_each_other() -> None:
+    late = tuple(replace(heal, at=STOP - 3 + n) for n, heal in enumerate(good().heals))
+    run = replace(good(), heals=late)
+    root = ElementTree.fromstring(timeline(run, check(run)))
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for label in root.iterfind(".//g[@class='event']/text"):
+        x, width = float(label.get("x", "")), 6.0 * len(label.text or "")
+        left = x - width if label.get("text-anchor") == "end" else x
+        spans.setdefault(label.get("y", ""), []).append((left, left + width))
+    assert sum(map(len, spans.values())) >= 2
+    for row in spans.values():
+        assert all(before[1] <= after[0] for before, after in pairwise(sorted(row)))
 
 
 def test_a_page_needs_nothing_else_and_escapes_what_it_shows() -> None:
