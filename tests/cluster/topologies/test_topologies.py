@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from drilled import assert_nothing_broken, assert_proven, drill
 from made import WORKLOAD, Cluster
 
 pytestmark = pytest.mark.lab
@@ -128,10 +130,25 @@ def test_etcd_on_hosts_of_its_own(made_cluster: Make) -> None:
         traffic_flows(cluster, "master1", "worker1", "master2")
 
 
-def test_a_single_host_is_control_plane_and_worker(made_cluster: Make) -> None:
+def test_a_single_host_is_control_plane_and_worker_and_drills_say_that_it_is_too_few(
+    made_cluster: Make, thresholds: Path
+) -> None:
     with built(made_cluster, "single", 4) as cluster:
         assert ready_nodes(cluster, "only") == {"only"}
         traffic_flows(cluster, "only", "only", "only")
+        for name, felt, signs in (
+            ("power-cut", "new.any.gap", ("silence", "boot")),
+            ("partition", "any.any.failed-seconds", ("silence",)),
+        ):
+            refused = ("drill", "run", name, str(cluster.spec), "--yes")
+            assert "no API server would be left" in cluster.kanae(*refused, status=5).stderr
+            run = drill(cluster, name, "only", thresholds, 40, "--accept-outage")
+            assert run["result"] == "failed"
+            reasons = " ".join(run["reasons"])
+            assert f"{felt} is " in reasons, reasons
+            assert_nothing_broken(run, {"only"})
+            assert_proven(run, "only", *signs)
+        assert cluster.plan() == []
 
 
 def test_three_machines_that_are_everything_survive_the_loss_of_one(made_cluster: Make) -> None:

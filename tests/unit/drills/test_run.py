@@ -82,6 +82,7 @@ async def test_when_the_only_balancer_is_cut_only_the_healing_is_judged(
     verdict = await Run(replace(setting, leader_limits=never)).go()
     assert verdict.result is Result.PASSED, verdict.reasons
     assert [judgement.metric for judgement in verdict.judgements] == ["heal.host"]
+    assert verdict.single_balancer
 
 
 async def test_a_cut_of_the_only_way_in_fails(cluster: Cluster, folder: Path) -> None:

@@ -14,7 +14,7 @@ from kanae.drills.cluster.kube import Kube
 from kanae.drills.probing import objects
 from kanae.drills.probing.client import RequestFailed
 from kanae.drills.probing.objects import Json
-from kanae.errors import HostError
+from kanae.errors import CheckFailed, HostError
 from kanae.execute.deeds.commands import KUBECTL
 from kanae.plan.client import kubeconfig_path
 from kanae.spec.models import Role, Spec
@@ -167,10 +167,14 @@ class Deployments:
         self._image = image
 
     async def create(self, dead: tuple[str, ...], *, prefer: str = "") -> str:
-        """kubectl apply, from a client host if there is one; where it ran. Raises HostError."""
+        """kubectl apply, from a client host if there is one; where it ran. Raises HostError, and
+        CheckFailed when there is no host to make it from.
+        """
         clients = self._spec.having(Role.CLIENT)
         masters = [host for host in self._spec.having(Role.CONTROL_PLANE) if host not in dead]
-        host = clients[0] if clients else masters[0]
+        host = next(iter((*clients, *masters)), None)
+        if host is None:
+            raise CheckFailed("no host is left from which a Deployment could be made")
         kubectl = KUBECTL
         if clients:
             # The context that kanae merged there; it names the endpoint.
@@ -231,7 +235,7 @@ class Deployments:
         begun = time.monotonic()
         try:
             client = await self.create(dead)
-        except HostError as error:
+        except (HostError, CheckFailed) as error:
             return Shown(False, time.monotonic() - begun, error.message)
         pod = await self.wait(dead, within)
         seconds = time.monotonic() - begun
