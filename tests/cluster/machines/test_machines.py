@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from drilled import assert_nothing_broken, assert_proven, drill
+from drilled import THRESHOLDS, assert_nothing_broken, assert_proven, drill
 from machine import Machine
 from made import BUILD_TIMEOUT, EXAMPLES, ROOMY, Cluster, kubectl_json, whole
 
@@ -120,6 +120,16 @@ def test_a_host_with_a_kernel_of_its_own_becomes_a_node(cluster: Cluster) -> Non
     assert cluster.on(WORKER, "stat -fc %T /sys/fs/cgroup").strip() == "cgroup2fs"
 
 
+@pytest.fixture(scope="module")
+def bearable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Limits within which also a partition passes behind nginx, while a host is emulated beside it.
+    The usual ones of the tests are for the partition that has to fail.
+    """
+    path = tmp_path_factory.mktemp("thresholds") / "bearable.toml"
+    path.write_text(THRESHOLDS.replace('"any.any.failed-seconds" = 1.5', "", 1))
+    return path
+
+
 @pytest.mark.parametrize(
     ("name", "target", "signs"),
     [
@@ -137,9 +147,9 @@ def test_a_host_with_a_kernel_of_its_own_becomes_a_node(cluster: Cluster) -> Non
     ],
 )
 def test_a_drill_without_a_lab(
-    cluster: Cluster, thresholds: Path, name: str, target: str, signs: tuple[str, ...]
+    cluster: Cluster, bearable: Path, name: str, target: str, signs: tuple[str, ...]
 ) -> None:
-    run = drill(cluster, name, target, thresholds, status=0)
+    run = drill(cluster, name, target, bearable, status=0)
     assert run["result"] == "passed"
     assert_nothing_broken(run)
     assert_proven(run, target, *signs)

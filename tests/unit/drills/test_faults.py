@@ -104,12 +104,16 @@ def test_a_host_that_nothing_can_power_on_cannot_return() -> None:
 
 
 class Answering:
-    """A host on which every command succeeds, but that the first ones lose the connection."""
+    """A host on which every command succeeds, but that the first ones lose the connection.
+
+    answers: of the first commands that do not; all later ones say "boot" and "42".
+    """
 
     host = "m1"
 
-    def __init__(self, losses: int = 0) -> None:
+    def __init__(self, losses: int = 0, answers: Sequence[bytes] = ()) -> None:
         self.losses = losses
+        self.answers = list(answers)
         self.scripts: list[str] = []
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
@@ -117,13 +121,21 @@ class Answering:
         if self.losses:
             self.losses -= 1
             raise ConnectionLost(self.host, "the connection was lost while a command ran")
-        return Completed(0, b"boot\n42\n", "")
+        return Completed(0, self.answers.pop(0) if self.answers else b"boot\n42\n", "")
 
     async def upload(self, uploads: Sequence[Upload], *, timeout: float = 600.0) -> None:
         raise AssertionError(f"nothing is uploaded here: {uploads}")
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+async def test_a_partition_is_proven_by_the_first_packets_that_it_drops() -> None:
+    host = Answering(answers=[b"0\n0\n0\n", b"0\n0\n0\n", b"2\n1\n0\n"])
+    spec = spec_of()
+    tools = Tools(spec, BmcPower(spec), lambda _: host)
+    signs = await build(FaultPlan("partition", ("m1",), 1), tools).signs()
+    assert [(sign.took, sign.detail) for sign in signs] == [(True, "3 packets")]
 
 
 async def test_the_kernel_of_a_container_is_not_reset() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from kanae.drills.cluster import reach
 from kanae.drills.cluster.power import Deed, Direction
 from kanae.drills.cluster.reach import Answer
@@ -12,6 +14,7 @@ TABLE = "kanae_drill"
 _UNIT = "kanae-drill-heal"
 # Longer than the drill holds it, for an orchestrator that died meanwhile.
 _EXPIRY = 30.0
+_SIGN_WITHIN = 10.0
 
 
 def rules(direction: Direction, ssh_port: int) -> str:
@@ -89,13 +92,23 @@ class Partition:
                 self._tools.address(host),
                 frozenset({Answer.SILENT}),
                 self._tools.ssh_port(host),
-                within=10,
+                within=_SIGN_WITHIN,
             )
             return Sign("silence", host, answer is Answer.SILENT, f"its SSH port {answer}")
-        script = f"nft list table inet {TABLE} | sed -n 's/.*packets \\([0-9]*\\) .*/\\1/p'\n"
-        done = await self._tools.transport(host).run(script, timeout=15)
-        dropped = sum(int(word) for word in done.stdout.split())
+        dropped = await self._dropped(host)
         return Sign("packets dropped", host, dropped > 0, f"{dropped} packets")
+
+    async def _dropped(self, host: str) -> int:
+        """Packets dropped so far; waits for the first."""
+        script = f"nft list table inet {TABLE} | sed -n 's/.*packets \\([0-9]*\\) .*/\\1/p'\n"
+        clock = asyncio.get_running_loop().time
+        end = clock() + _SIGN_WITHIN
+        while True:
+            done = await self._tools.transport(host).run(script, timeout=15)
+            dropped = sum(int(word) for word in done.stdout.split())
+            if dropped or clock() >= end:
+                return dropped
+            await asyncio.sleep(0.2)
 
     async def undo(self) -> None:
         for host in self._plan.hosts:
