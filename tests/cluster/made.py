@@ -184,7 +184,8 @@ def whole(cluster: Cluster) -> None:
     """The reference's cluster: nothing left to do, and four nodes Ready. When only the wait for
     that was cut off, the next apply finds nothing to do and does not wait.
     """
-    assert cluster.plan() == []
+    left = cluster.plan()
+    assert left == [], left
     cluster.on(
         "server5", "kubectl wait --for=condition=Ready node --all --timeout=120s", timeout=180
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from drilled import THRESHOLDS, assert_nothing_broken, assert_proven, drill
 from machine import Machine
-from made import BUILD_TIMEOUT, EXAMPLES, ROOMY, Cluster, kubectl_json, whole
+from made import BUILD_TIMEOUT, EXAMPLES, ROOMY, Cluster, kubectl_json, until, whole
 
 from kanae.drills.cluster.power import BmcPower
 from kanae.drills.faults.build import build
@@ -172,4 +172,6 @@ async def test_a_kernel_resets_itself_where_nothing_else_has_its_power(metal: Me
 
 
 def test_and_is_a_node_again_afterwards(cluster: Cluster) -> None:
+    # It answers by SSH while its services still start, as slowly as everything there.
+    until(lambda: cluster.plan() == [], f"nothing is left to do on {WORKER}", 300.0)
     whole(cluster)
