@@ -68,8 +68,8 @@ class Kube:
             raise StatusFailed(response.status, response.body.decode(errors="replace"))
         return response
 
-    async def get(self, path: str, *, route: str = ENDPOINT) -> Json:
-        response = await self.ask("GET", path, route=route)
+    async def get(self, path: str, *, route: str = ENDPOINT, timeout: float = _SECONDS) -> Json:
+        response = await self.ask("GET", path, route=route, timeout=timeout)
         try:
             return objects.decode(response.body)
         except ValueError as error:
@@ -86,11 +86,11 @@ class Kube:
         items = objects.items(await self.get("/api/v1/nodes"))
         return {objects.name_and_revision(item)[0]: item for item in items}
 
-    async def heartbeats(self) -> dict[str, str]:
+    async def heartbeats(self, *, timeout: float = _SECONDS) -> dict[str, str]:
         """node -> when its kubelet last renewed its Lease, as the API server writes it."""
         path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
         found: dict[str, str] = {}
-        for item in objects.items(await self.get(path)):
+        for item in objects.items(await self.get(path, timeout=timeout)):
             spec: dict[str, Any] = objects.part(item, "spec")
             found[objects.name_and_revision(item)[0]] = str(spec.get("renewTime", ""))
         return found

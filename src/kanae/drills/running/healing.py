@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from kanae.drills.cluster import reach
@@ -15,6 +16,8 @@ from kanae.drills.scenarios.safety import is_ready
 from kanae.spec.models import Role
 
 _POLL = 0.5
+# For an API that may be away: what was broken is not to stay so for longer than it was meant to.
+_PATIENCE = 2.0
 
 
 class Healing:
@@ -28,11 +31,11 @@ class Healing:
         self._beats: dict[str, str] = {}
 
     async def remember_heartbeats(self) -> None:
-        """Call when the hosts are away: later heartbeats show that their kubelets live again."""
-        try:
-            self._beats = await self._kube.heartbeats()
-        except RequestFailed:
-            self._beats = {}
+        """Call when the hosts are away: later heartbeats show that their kubelets live again. Where
+        the API is away too, those from before it went stay: its last known ones are no new ones.
+        """
+        with contextlib.suppress(RequestFailed):
+            self._beats = await self._kube.heartbeats(timeout=_PATIENCE)
 
     async def hosts_missing(self) -> list[str]:
         found: list[str] = []
