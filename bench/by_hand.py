@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kanae.cli.session import Session
-from kanae.execute.deeds.kubeadm import with_token
+from kanae.execute.actions.kubeadm import with_token
 from kanae.facts.model import Facts
 from kanae.plan.desired import stages
 from kanae.render import kubeadm

@@ -23,12 +23,12 @@ from figures import Figure, ratio, table
 from kanae.artifacts import oci
 from kanae.artifacts.model import Artifact
 from kanae.cli.session import Session, arches
-from kanae.execute.deeds import handlers
+from kanae.execute.actions import handlers
 from kanae.execute.events import Event, StepEnded
 from kanae.execute.journal import Journal, new_run_id
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
-from kanae.plan.deeds import DeliverBinaries, LoadImages
+from kanae.plan.actions import DeliverBinaries, LoadImages
 from kanae.plan.model import Plan, Step
 from kanae.resources.artifact import Binary, Image
 from kanae.transport.fleet import Fleet
@@ -57,10 +57,10 @@ def items(steps: Plan | Sequence[Step]) -> tuple[dict[str, Binary], dict[str, Im
     binaries: dict[str, Binary] = {}
     images: dict[str, Image] = {}
     for step in steps:
-        if isinstance(step.deed, DeliverBinaries):
-            binaries |= {binary.artifact: binary for binary in step.deed.binaries}
-        elif isinstance(step.deed, LoadImages):
-            images |= {image.artifact: image for image in step.deed.images}
+        if isinstance(step.action, DeliverBinaries):
+            binaries |= {binary.artifact: binary for binary in step.action.binaries}
+        elif isinstance(step.action, LoadImages):
+            images |= {image.artifact: image for image in step.action.images}
     return binaries, images
 
 
@@ -141,8 +141,8 @@ class Bench:
                 step.host
                 for step in delivery
                 if step.host is not None
-                and isinstance(step.deed, LoadImages)
-                and image in step.deed.images
+                and isinstance(step.action, LoadImages)
+                and image in step.action.images
             ]
             archive = self.here.folder / "image.tar"
             oci.write_archive([artifacts[image.artifact]], archive)

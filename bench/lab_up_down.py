@@ -35,9 +35,9 @@ def quiet(_: str) -> None:
     pass
 
 
-def timed(figures: dict[str, list[float]], what: str, deed: Callable[[], object]) -> None:
+def timed(figures: dict[str, list[float]], what: str, action: Callable[[], object]) -> None:
     start = time.perf_counter()
-    deed()
+    action()
     figures.setdefault(what, []).append(time.perf_counter() - start)
 
 

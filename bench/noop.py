@@ -105,9 +105,9 @@ def profile(spec: Path, runs: int) -> list[Figure]:
     return list(figures.values())
 
 
-def measured(deed: Callable[[], float], figure: Figure, runs: int) -> Figure:
+def measured(action: Callable[[], float], figure: Figure, runs: int) -> Figure:
     for _ in range(runs):
-        figure.add(deed())
+        figure.add(action())
     return figure
 
 

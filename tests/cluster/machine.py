@@ -139,9 +139,9 @@ class Machine:
             assert time.monotonic() < deadline, f"no sshd on {address}; its console:\n{console}"
             time.sleep(0.5)
 
-    def bmc(self, deed: str) -> list[str]:
+    def bmc(self, action: str) -> list[str]:
         """The command of the spec."""
-        return [sys.executable, __file__, deed, self.folder]
+        return [sys.executable, __file__, action, self.folder]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kanae.execute import journal
-from kanae.execute.deeds import authorities
+from kanae.execute.actions import authorities
 
 _make = authorities.make_authority
 

@@ -23,12 +23,12 @@ from kanae.facts.model import (
     Query,
     UnitFact,
 )
-from kanae.render import paths as at
-from kanae.resources.unit import MARKS
+from kanae.layout import marks, units
+from kanae.layout import paths as at
 
 from .fixtures import READ_AT
 
-KUBELET: Final = at.KUBELET
+KUBELET: Final = units.KUBELET
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,10 @@ class SimHost:
             del self.files[each]
 
     def mark(self, name: str, text: str = "") -> None:
-        self.write(f"{MARKS}/{name}", text, 0o600)
+        self.write(f"{marks.FOLDER}/{name}", text, 0o600)
 
     def marked(self, name: str) -> bool:
-        return f"{MARKS}/{name}" in self.files
+        return f"{marks.FOLDER}/{name}" in self.files
 
     def recorded(self, *paths: str) -> str:
         """As sha256sum prints them."""
@@ -222,10 +222,10 @@ class SimHost:
 
     def facts(self, query: Query, api: ApiFact | None, etcd: EtcdFact | None) -> HostFacts:
         """Exactly what was asked, nothing else."""
-        marks = {
-            path.removeprefix(f"{MARKS}/"): file.text
+        held = {
+            path.removeprefix(f"{marks.FOLDER}/"): file.text
             for path, file in self.files.items()
-            if path.startswith(f"{MARKS}/")
+            if path.startswith(f"{marks.FOLDER}/")
         }
         contents = set(query.contents)
         return HostFacts(
@@ -237,10 +237,10 @@ class SimHost:
             units={name: self._unit(name) for name in query.units},
             packages={name: "1" if name in self.packages else None for name in query.packages},
             sysctls={name: self.sysctls.get(name) for name in query.sysctls},
-            images=dict(self.images) if self.active(at.CONTAINERD) and query.images else None,
+            images=dict(self.images) if self.active(units.CONTAINERD) and query.images else None,
             api=api if query.cluster else None,
             etcd=etcd if query.etcd else None,
-            marks=marks,
+            marks=held,
         )
 
     def _file(self, path: str, content: bool) -> FileFact | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kanae.layout import marks
+from kanae.layout import paths as at
 from kanae.plan.desired import stages
 from kanae.plan.pki import AUTHORITIES
-from kanae.plan.view import JOINED
 from kanae.render import kubeadm
-from kanae.render import paths as at
 from kanae.render.kubelet_config import kubelet_configuration
-from kanae.resources.unit import MARKS
 from kanae.spec.models import Role
 
 from .effects.base import STATIC_PODS
@@ -55,13 +54,13 @@ def _units(world: World, host: str) -> Iterator[str]:
             if path not in here.files or here.files[path].sha != sha:
                 yield f"{host}: {unit.unit} runs with an older {path}"
     for path in here.files:
-        if path.startswith((f"{MARKS}/restart-", f"{MARKS}/reload-")):
+        if path.startswith((f"{marks.FOLDER}/restart-", f"{marks.FOLDER}/reload-")):
             yield f"{host}: {path} is left"
 
 
 def _kubelet(world: World, host: str) -> Iterator[str]:
     here = world.hosts[host]
-    if not here.marked(JOINED):
+    if not here.marked(marks.JOINED):
         yield f"{host} has not joined"
     if here.text(at.KUBELET_CONFIG) != kubelet_config(here, kubelet_configuration(world.spec)):
         yield f"{host}: kubelet's configuration is not the spec's"

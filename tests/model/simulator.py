@@ -11,16 +11,16 @@ from itertools import count
 from typing import Any, Final
 
 from kanae.errors import ConnectError, ConnectionLost
+from kanae.execute.actions import authorities, client, reset
+from kanae.execute.actions.kubeadm import TOKEN, new_token
 from kanae.execute.context import Handler, StepContext
-from kanae.execute.deeds import authorities, client, reset
-from kanae.execute.deeds.kubeadm import TOKEN, new_token
 from kanae.execute.events import Event, Outcome
 from kanae.execute.journal import Journal
 from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
-from kanae.plan import deeds
-from kanae.plan.model import Deed, Plan
+from kanae.plan import actions
+from kanae.plan.model import Action, Plan
 from kanae.plan.reset import reset as plan_reset
 from kanae.transport.protocol import Completed, Transport, Upload
 
@@ -28,8 +28,8 @@ from .effects import EFFECTS
 from .effects.base import Effects
 from .world import World
 
-# Their programs outlive the connection that started them (see `execute.deeds.guarded`).
-GUARDED: Final = (deeds.KubeadmInit, deeds.KubeadmJoin)
+# Their programs outlive the connection that started them (see `execute.actions.guarded`).
+GUARDED: Final = (actions.KubeadmInit, actions.KubeadmJoin)
 _RUNS: Final = count()
 
 
@@ -54,7 +54,7 @@ class Moments:
 
 @dataclass(slots=True)
 class SimTransport:
-    """Files that real handlers of deeds read and write, by the few scripts that they use."""
+    """Files that real handlers of actions read and write, by the few scripts that they use."""
 
     sim: Simulator
     host: str
@@ -210,13 +210,13 @@ class Simulator:
         if host and not self.world.hosts[host].powered:
             raise ConnectionLost(host, "connection lost")
 
-    def handlers(self) -> Mapping[type[Deed], Handler]:
+    def handlers(self) -> Mapping[type[Action], Handler]:
         real = {
-            deeds.GatherAuthorities: Handler(authorities.gather),
-            deeds.WriteAuthorities: Handler(authorities.write),
-            deeds.IssueCertificates: Handler(authorities.issue),
-            deeds.WriteKubeconfig: Handler(client.write),
-            deeds.RemoveKubeconfig: Handler(reset.remove_kubeconfig),
+            actions.GatherAuthorities: Handler(authorities.gather),
+            actions.WriteAuthorities: Handler(authorities.write),
+            actions.IssueCertificates: Handler(authorities.issue),
+            actions.WriteKubeconfig: Handler(client.write),
+            actions.RemoveKubeconfig: Handler(reset.remove_kubeconfig),
         }
         return real | {
             kind: Handler(self._simulated(kind), self._joined if kind in GUARDED else None)
@@ -227,16 +227,18 @@ class Simulator:
         host = self.world.hosts[ctx.step.host or ""]
         return True if host.marked("joined") else None
 
-    def _simulated(self, kind: type[Deed]) -> Callable[[StepContext], Coroutine[Any, Any, Outcome]]:
+    def _simulated(
+        self, kind: type[Action]
+    ) -> Callable[[StepContext], Coroutine[Any, Any, Outcome]]:
         async def run(ctx: StepContext) -> Outcome:
             host = ctx.step.host or ""
             if not self.world.hosts[host].powered:
                 raise ConnectError(host, "no route to host")
-            if kind in (deeds.KubeadmInit, deeds.MintToken):
+            if kind in (actions.KubeadmInit, actions.MintToken):
                 ctx.values.put(TOKEN, new_token())
-            if kind is deeds.KubeadmJoin:
+            if kind is actions.KubeadmJoin:
                 assert ctx.values.get(TOKEN)
-            effects = EFFECTS[kind](self.world, ctx.step, ctx.step.deed)
+            effects = EFFECTS[kind](self.world, ctx.step, ctx.step.action)
             self.flights[ctx.step.id] = (host, effects, kind in GUARDED)
             try:
                 while True:

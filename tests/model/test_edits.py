@@ -13,9 +13,8 @@ import pytest
 
 from kanae import paths
 from kanae.errors import Refused
-from kanae.plan.view import CLUSTER, RESETTING
-from kanae.render import paths as at
-from kanae.resources.unit import MARKS
+from kanae.layout import marks, units
+from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
 
 from .fixtures import V2, Desk, bare, document_of, example
@@ -135,7 +134,7 @@ def test_balancers_that_run_are_restarted_one_at_a_time(
     built: Callable[[str], Simulator],
 ) -> None:
     sim = built("vip")
-    unit = at.balancer_unit("vip")
+    unit = units.balancer("vip")
     for host in sim.world.spec.having(Role.LOAD_BALANCER):
         sim.world.hosts[host].write(f"{at.UNITS}/{unit}", "as an older kanae wrote it")
     first, second = [step for step in sim.plan() if step.id.endswith("balancer/converge")]
@@ -151,7 +150,7 @@ def changes(sim: Simulator) -> dict[str, list[str]]:
 
 
 _NO_GATE = [
-    f"delete unit {at.GATE}",
+    f"delete unit {units.GATE}",
     f"delete file {at.GATE_SCRIPT}",
 ]
 
@@ -161,7 +160,7 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
 ) -> None:
     """A gate before haproxy would cut its kept connections at an orderly shutdown."""
     sim = built("reference")
-    unit = at.balancer_unit("reference")
+    unit = units.balancer("reference")
     sim.world.edit(edited("reference", _set(loadBalancer={"kind": "haproxy"})))
     assert changes(sim) == {
         "lb/system/converge": [
@@ -181,7 +180,7 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
     assert sim.world.violations == []
     for host in MASTERS:
         here = sim.world.hosts[host]
-        assert not here.active(at.GATE)
+        assert not here.active(units.GATE)
         assert not here.has(at.GATE_SCRIPT)
         assert not here.has(at.GATE_UNIT)
 
@@ -204,7 +203,7 @@ def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(
 
     sim = built("vip")
     fronts = sim.world.spec.having(Role.LOAD_BALANCER)
-    others = at.keepalived_unit("other")
+    others = units.keepalived("other")
     for host in fronts:
         here = sim.world.hosts[host]
         here.write(f"{at.UNITS}/{others}", "of another cluster")
@@ -250,7 +249,7 @@ def test_members_that_stopped_are_started_together_before_one_that_runs_is_touch
 ) -> None:
     sim = built("reference")
     for host in MASTERS[:2]:
-        sim.world.hosts[host].stop(at.ETCD)
+        sim.world.hosts[host].stop(units.ETCD)
     sim.world.hosts["server3"].write(at.ETCD_UNIT, "as an older kanae wrote it")
     steps = sim.plan().by_id()
     assert not steps["server2/etcd/converge"].needs
@@ -278,7 +277,7 @@ def _edited_balancer(world: World) -> None:
 
 
 def _stopped_kubelet(world: World) -> None:
-    world.hosts["server4"].stop(at.KUBELET)
+    world.hosts["server4"].stop(units.KUBELET)
 
 
 def _replaced_kubelet(world: World) -> None:
@@ -316,7 +315,7 @@ def test_nothing_is_said_to_be_missing_while_no_api_server_answers(
     sim = built("reference")
     for host in ("server2", "server3"):
         sim.world.hosts[host].power_cut()
-    sim.world.hosts["server1"].stop(at.ETCD)
+    sim.world.hosts["server1"].stop(units.ETCD)
     assert touched(sim) == {"server1": {"unit"}}
     assert any("no API server answers" in note for note in sim.plan().notes)
 
@@ -354,7 +353,7 @@ def test_a_host_joins_only_when_the_clusters_configuration_is_the_new_one(
 
 def test_half_a_reset_is_not_built_upon(built: Callable[[str], Simulator]) -> None:
     sim = built("reference")
-    sim.world.hosts["server2"].mark(RESETTING)
+    sim.world.hosts["server2"].mark(marks.RESETTING)
     with pytest.raises(Refused, match="a reset of reference was interrupted"):
         sim.plan()
 
@@ -375,7 +374,7 @@ def test_swap_goes_off_where_the_policy_says_so() -> None:
 
 
 def _other_owner(world: World) -> None:
-    world.hosts["server1"].write(f"{MARKS}/{CLUSTER}", "other", 0o600)
+    world.hosts["server1"].write(marks.path(marks.CLUSTER), "other", 0o600)
 
 
 def _lost_authority(world: World) -> None:

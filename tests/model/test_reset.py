@@ -9,10 +9,9 @@ from functools import cache
 import pytest
 
 from kanae.errors import Refused
-from kanae.plan import deeds
-from kanae.plan.view import CLUSTER
-from kanae.render import paths as at
-from kanae.resources.unit import MARKS
+from kanae.layout import marks, units
+from kanae.layout import paths as at
+from kanae.plan import actions
 from kanae.spec.models import Role, Spec
 
 from .fixtures import EXAMPLES, Desk, ancestors, document_of, example
@@ -116,8 +115,8 @@ def test_what_a_spec_that_was_edited_and_not_applied_no_longer_wants_goes_too(
 def test_kept_artifacts_need_not_be_sent_again(built: Callable[[str], Simulator]) -> None:
     sim = built("reference")
     reset(sim, keep_artifacts=True)
-    sending = [step for step in sim.plan() if isinstance(step.deed, deeds.DeliverBinaries)]
-    loading = [step for step in sim.plan() if isinstance(step.deed, deeds.LoadImages)]
+    sending = [step for step in sim.plan() if isinstance(step.action, actions.DeliverBinaries)]
+    loading = [step for step in sim.plan() if isinstance(step.action, actions.LoadImages)]
     assert sending == []
     assert loading == []
     again = begin_anew(sim.world)
@@ -132,12 +131,12 @@ def test_data_of_etcd_goes_only_when_every_control_plane_has_stopped(
     sim = built(name)
     steps = dict(sim.reset_plan().by_id())
     masters = sim.world.spec.having(Role.CONTROL_PLANE)
-    removals = [step for step in steps.values() if isinstance(step.deed, deeds.RemoveEtcd)]
+    removals = [step for step in steps.values() if isinstance(step.action, actions.RemoveEtcd)]
     assert removals
     for step in removals:
         assert {f"{host}/stop/node" for host in masters} <= ancestors(steps, step.id)
     for step in steps.values():
-        if isinstance(step.deed, deeds.RemoveCluster) and step.host in masters:
+        if isinstance(step.action, actions.RemoveCluster) and step.host in masters:
             assert f"{step.host}/stop/node" in ancestors(steps, step.id)
 
 
@@ -156,10 +155,10 @@ def test_hosts_of_another_cluster_are_refused_and_bare_ones_left_alone(
     built: Callable[[str], Simulator],
 ) -> None:
     sim = built("reference")
-    sim.world.hosts["server2"].write(f"{MARKS}/{CLUSTER}", "other", 0o600)
+    sim.world.hosts["server2"].write(marks.path(marks.CLUSTER), "other", 0o600)
     with pytest.raises(Refused, match="server2 belongs to the cluster 'other'"):
         sim.reset_plan()
-    sim.world.hosts["server2"].remove(f"{MARKS}/{CLUSTER}")
+    sim.world.hosts["server2"].remove(marks.path(marks.CLUSTER))
     assert "server2" not in {step.host for step in sim.reset_plan()}
 
 
@@ -206,7 +205,7 @@ def test_two_clusters_behind_one_balancer_go_one_without_the_other(
     ours.hosts[lb].packages |= other.hosts[lb].packages
     sim = Simulator(ours)
     reset(sim)
-    unit = at.balancer_unit(other.spec.name)
+    unit = units.balancer(other.spec.name)
     assert ours.hosts[lb].active(unit)
     kept = [path for path in other.hosts[lb].files if other.spec.name in path]
     assert kept

@@ -12,7 +12,7 @@ from kanae.errors import ConnectError, ConnectionLost, StepFailed
 from kanae.execute.context import Handler, StepContext
 from kanae.execute.events import Event, Outcome, RunEnded, RunStarted, StepEnded, StepStarted
 from kanae.execute.scheduler import RunContext, run_plan
-from kanae.plan.model import Deed, Plan, Step
+from kanae.plan.model import Action, Plan, Step
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
@@ -27,7 +27,7 @@ GOOD = {Outcome.OK, Outcome.CHANGED}
 
 
 @dataclass(frozen=True, slots=True)
-class Fate(Deed):
+class Fate(Action):
     """ends: how each attempt ends, the last for all further ones. pauses: turns of the loop."""
 
     ends: tuple[str, ...]
@@ -59,9 +59,9 @@ def plans(draw: st.DrawFn) -> Plan:
     for number in range(draw(st.integers(0, 14))):
         known = [step.id for step in steps]
         needs = draw(st.lists(st.sampled_from(known), unique=True, max_size=3)) if known else []
-        deed = Fate(tuple(draw(st.lists(ends, min_size=1, max_size=2))), draw(st.integers(0, 3)))
+        action = Fate(tuple(draw(st.lists(ends, min_size=1, max_size=2))), draw(st.integers(0, 3)))
         host = draw(st.sampled_from(["h1", "h2", None]))
-        steps.append(Step(f"s{number}", host, "stage", "title", deed, tuple(needs)))
+        steps.append(Step(f"s{number}", host, "stage", "title", action, tuple(needs)))
     return Plan("demo", tuple(steps))
 
 
@@ -75,18 +75,18 @@ def test_what_holds_for_every_run(
     running: dict[str | None, int] = {}
 
     async def carry_out(context: StepContext) -> Outcome:
-        deed, step = context.deed(Fate), context.step
+        action, step = context.action(Fate), context.step
         begun = {e.step for e in journal.events if isinstance(e, StepStarted)}
-        assert step.id in begun, "the intent is recorded before the deed"
+        assert step.id in begun, "the intent is recorded before the action"
         attempt = attempts[step.id] = attempts.get(step.id, 0) + 1
         running[step.host] = running.get(step.host, 0) + 1
         assert running[step.host] <= parallel
         try:
-            for _ in range(deed.pauses):
+            for _ in range(action.pauses):
                 await asyncio.sleep(0)
         finally:
             running[step.host] -= 1
-        match deed.ends[min(attempt, len(deed.ends)) - 1]:
+        match action.ends[min(attempt, len(action.ends)) - 1]:
             case "failed":
                 raise StepFailed("h", "c", 1, "")
             case "lost":

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, ObjectKey
+from kanae.layout import marks, units
+from kanae.layout import paths as at
 from kanae.plan.bootstrap import query
 from kanae.plan.desired import stages
 from kanae.plan.pki import AUTHORITIES
-from kanae.plan.view import JOINED
-from kanae.render import paths as at
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .fixtures import V2, Desk, base_of
@@ -109,7 +109,7 @@ class World:
 
     def etcd_runs(self, host: str) -> bool:
         here = self.hosts[host]
-        return here.active(at.ETCD) if self.external else "etcd" in here.pods
+        return here.active(units.ETCD) if self.external else "etcd" in here.pods
 
     def voters(self) -> list[str]:
         if self.external:
@@ -129,14 +129,14 @@ class World:
         here = self.hosts[host]
         if not here.powered or API_SERVER not in here.pods or not self.quorum():
             return False
-        return here.active(at.ETCD_BALANCER) if self.external else self.etcd_runs(host)
+        return here.active(units.ETCD_BALANCER) if self.external else self.etcd_runs(host)
 
     def ready_hosts(self) -> list[str]:
         return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]
 
     def endpoint_answers(self) -> bool:
         fronts = self.spec.having(Role.LOAD_BALANCER)
-        unit = at.balancer_unit(self.spec.name)
+        unit = units.balancer(self.spec.name)
         balanced = not fronts or any(self.hosts[host].active(unit) for host in fronts)
         return balanced and bool(self.ready_hosts())
 
@@ -146,8 +146,8 @@ class World:
         proxy = ObjectKey("daemonsets.apps", "kube-system", "kube-proxy")
         return (
             name in self.nodes
-            and here.active(at.KUBELET)
-            and here.active(at.CONTAINERD)
+            and here.active(units.KUBELET)
+            and here.active(units.CONTAINERD)
             and network in self.objects
             and proxy in self.objects
         )
@@ -200,7 +200,7 @@ class World:
         joined = [
             host
             for host in self.spec.having(Role.CONTROL_PLANE)
-            if self.hosts[host].marked(JOINED) and self.hosts[host].powered
+            if self.hosts[host].marked(marks.JOINED) and self.hosts[host].powered
         ]
         down = [host for host in joined if not self.api_ready(host)]
         if self.served and not lost:
@@ -212,7 +212,7 @@ class World:
         yield from self._authorities()
 
     def _authorities(self) -> Iterator[str]:
-        if any(host.marked(JOINED) for host in self.hosts.values()):
+        if any(host.marked(marks.JOINED) for host in self.hosts.values()):
             for name, (public, private) in AUTHORITIES.items():
                 for host, here in self.hosts.items():
                     if here.has(public, private):

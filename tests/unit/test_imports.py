@@ -13,6 +13,7 @@ SOURCE = Path(kanae.__file__).parent
 ORDER = (
     "errors",
     "paths",
+    "layout",
     "spec",
     "artifacts",
     "lab",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from kanae.artifacts.model import Artifact
 from kanae.cli.session import Session, archive_folder
-from kanae.execute.deeds import handlers
+from kanae.execute.actions import handlers
 from kanae.execute.journal import Journal
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values

@@ -12,7 +12,7 @@ from kanae import paths
 from kanae.cli.confirm import ask_password
 from kanae.errors import HostError, StepFailed
 from kanae.execute import kubeconfig
-from kanae.execute.deeds.client import admin_conf
+from kanae.execute.actions.client import admin_conf
 from kanae.spec.load import load
 from kanae.spec.models import Role, Spec
 from kanae.transport.fleet import Fleet, FleetError

@@ -9,11 +9,11 @@ from typing import Protocol, TypeVar
 
 from kanae.execute.events import Outcome
 from kanae.execute.values import Values
-from kanae.plan.model import Deed, Step
+from kanae.plan.model import Action, Step
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
-D = TypeVar("D", bound=Deed)
+D = TypeVar("D", bound=Action)
 
 
 class Reached(Protocol):
@@ -49,11 +49,11 @@ class StepContext:
     deadline: float
     progress: Callable[..., None] = field(default=_quiet)
 
-    def deed(self, kind: type[D]) -> D:
-        """The step's deed, of the type that the handler is for."""
-        if not isinstance(self.step.deed, kind):
-            raise TypeError(f"{self.step.id} is a {type(self.step.deed).__name__}, no {kind}")
-        return self.step.deed
+    def action(self, kind: type[D]) -> D:
+        """The step's action, of the type that the handler is for."""
+        if not isinstance(self.step.action, kind):
+            raise TypeError(f"{self.step.id} is a {type(self.step.action).__name__}, no {kind}")
+        return self.step.action
 
     def transport(self, host: str | None = None) -> Transport:
         """Of the step's own host, or of another one."""
@@ -69,10 +69,10 @@ class StepContext:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How deeds of one type are carried out.
+    """How actions of one type are carried out.
 
     run: raises a KanaeError when it fails. Returns OK when there was nothing to do, else CHANGED.
-    done: for deeds that must not be repeated blindly: whether it took effect, asked after the
+    done: for actions that must not be repeated blindly: whether it took effect, asked after the
     connection was lost. True: it did; False: it did not and may run again; None: it cannot be told
     or is half done, and the step ends as indeterminate.
     """

@@ -1,7 +1,7 @@
 """The journal: an append-only record of what a run meant to do and how it went.
 
 One JSON object a line, of the events of `kanae.execute.events`; each line is on disk before the
-deed that it announces begins, so that after a crash the journal never knows less than the hosts.
+action that it announces begins, so that after a crash the journal never knows less than the hosts.
 Secrets are masked before a line is formed.
 """
 

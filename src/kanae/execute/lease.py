@@ -28,6 +28,7 @@ from typing import Protocol
 
 from kanae.errors import HostError, LeaseHeld, step_failed
 from kanae.execute.context import Reached
+from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
 from kanae.transport.protocol import Completed
 
@@ -40,8 +41,8 @@ SETTLE = 60.0
 _HELD = 3
 # A run id as `execute.journal` makes them; anything else was written by hand and marks no command.
 _RUN = re.compile(r"[A-Za-z0-9.-]+")
-_FILE = "/run/kanae/lease"
-_HEAD = f"""set -eu; umask 077; mkdir -p /run/kanae
+_FILE = at.LEASE
+_HEAD = f"""set -eu; umask 077; mkdir -p {at.RUN}
 exec 9>{_FILE}.lock; flock 9
 read -r now _ </proc/uptime; now=${{now%.*}}
 holder= about= before= stamp=0

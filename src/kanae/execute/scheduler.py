@@ -1,7 +1,7 @@
 """Running a plan: each step as soon as all that it needs is done.
 
 A step that fails takes with it only what depends on it. Ctrl-C (cancellation) lets running steps
-end and begins no others; a second one ends them. Intents are in the journal before the deeds.
+end and begins no others; a second one ends them. Intents are in the journal before the actions.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from kanae.execute.events import (
 from kanae.execute.redact import masked
 from kanae.execute.result import GOOD, RunResult, StepResult, explain
 from kanae.execute.values import Values
-from kanae.plan.model import Deed, Plan, Step
+from kanae.plan.model import Action, Plan, Step
 from kanae.spec.models import Spec
 
 # Steps at once on one host; a step may itself use several of its eight channels.
 PER_HOST = 4
-# After a lost connection, what runs on the host gets this long to end by itself when its deed must
-# not be repeated blindly: half a `kubeadm join` is worse than a late one.
+# After a lost connection, what runs on the host gets this long to end by itself when its action
+# must not be repeated blindly: half a `kubeadm join` is worse than a late one.
 SETTLE = 60.0
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class RunContext:
 
 async def run_plan(
     plan: Plan,
-    handlers: Mapping[type[Deed], Handler],
+    handlers: Mapping[type[Action], Handler],
     context: RunContext,
     *,
     journal: Recorder,
@@ -77,9 +77,9 @@ async def run_plan(
 
     journal: gets every event but progress, before emit. parallel: steps at once on one host.
     """
-    unknown = {type(step.deed).__name__ for step in plan if type(step.deed) not in handlers}
+    unknown = {type(step.action).__name__ for step in plan if type(step.action) not in handlers}
     if unknown:
-        raise TypeError(f"no handler for deeds of type {', '.join(sorted(unknown))}")
+        raise TypeError(f"no handler for actions of type {', '.join(sorted(unknown))}")
     return await _Run(plan, handlers, context, journal, emit, parallel).run()
 
 
@@ -89,7 +89,7 @@ class _Run:
     def __init__(
         self,
         plan: Plan,
-        handlers: Mapping[type[Deed], Handler],
+        handlers: Mapping[type[Action], Handler],
         context: RunContext,
         journal: Recorder,
         emit: Callable[[Event], None] | None,
@@ -180,7 +180,7 @@ class _Run:
             self._end(step, StepResult(outcome, time.monotonic() - began, error))
 
     async def _attempt(self, step: Step) -> tuple[Outcome, Exception | None]:
-        handler = self._handlers[type(step.deed)]
+        handler = self._handlers[type(step.action)]
         context = self._step_context(step)
         try:
             async with asyncio.timeout_at(context.deadline):
@@ -202,7 +202,7 @@ class _Run:
         self, step: Step, handler: Handler, context: StepContext, lost: ConnectionLost
     ) -> tuple[Outcome, Exception | None]:
         """Once more where that is harmless or known to be needed, else find out what happened."""
-        repeatable = type(step.deed).repeatable
+        repeatable = type(step.action).repeatable
         if not repeatable and handler.done is None:
             raise lost
         context.progress(f"connection to {lost.host} lost, connecting again")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kanae.facts.frame import split
-from kanae.spec import ports
+from kanae.layout import ports
 
 _READY = re.compile(r"(\S+) (\d{3})")
 

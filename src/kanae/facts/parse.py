@@ -11,7 +11,8 @@ from kanae.facts.parse_certificates import parse_certificates
 from kanae.facts.parse_cluster import parse_api, parse_etcd, parse_images
 from kanae.facts.parse_files import parse_files
 from kanae.facts.parse_units import parse_packages, parse_units
-from kanae.facts.script import STATE, sysctl_path
+from kanae.facts.script import sysctl_path
+from kanae.layout import paths as at
 
 
 def parse(
@@ -20,7 +21,7 @@ def parse(
     output: bytes,
     sent_at: float,
     received_at: float,
-    state: str = STATE,
+    state: str = at.STATE,
 ) -> HostFacts:
     """Read the answer to `script(query, state)`.
 

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 
 from kanae.facts import shell
 from kanae.facts.model import ObjectKey, Query
+from kanae.layout import paths as at
 
-STATE = "/var/lib/kanae"
 _UNIT = re.compile(
     r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|mount|target|path|slice|swap|scope)"
 )
@@ -104,7 +104,7 @@ PROGRAMS = [
 ]
 
 
-def script(query: Query, state: str = STATE) -> str:
+def script(query: Query, state: str = at.STATE) -> str:
     """The script that asks `query`. state: kanae's folder on the host.
 
     Raises ValueError for a name that no host could have (a line break in a path, an option in

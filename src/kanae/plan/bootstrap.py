@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from kanae.facts.model import ObjectKey, Query
+from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.plan import control_plane, etcd, nodes, objects, pki, refusals
 from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.client import client_query, plan_clients
@@ -13,7 +15,6 @@ from kanae.plan.desired import TYPICAL, Site, Stages, stages
 from kanae.plan.model import Plan
 from kanae.plan.view import View
 from kanae.render import kubeadm
-from kanae.render import paths as at
 from kanae.render.objects import key_of
 from kanae.resources.model import merge
 from kanae.resources.unit import NoUnit
@@ -117,7 +118,7 @@ def _balancers(
 
     A host that only loses something (a balancer, a gate) does so when all balancers are as wanted.
     """
-    unit = at.balancer_unit(view.spec.name)
+    unit = units.balancer(view.spec.name)
     steps: list[str | None] = []
     previous: str | None = None
     leaving = [host for host in view.reachable if _only_loses(view, host, want[host])]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kanae.facts.model import HostFacts
-from kanae.plan.deeds import Converge, DeliverBinaries, LoadImages
-from kanae.plan.model import Change, Deed, Plan, Step, Verb
+from kanae.plan.actions import Converge, DeliverBinaries, LoadImages
+from kanae.plan.model import Action, Change, Plan, Step, Verb
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.model import Content, Resource
 from kanae.resources.unit import Unit
@@ -26,7 +26,7 @@ class Builder:
         stage: str,
         name: str,
         title: str,
-        deed: Deed,
+        action: Action,
         *,
         needs: Iterable[str | None] = (),
         changes: Sequence[Change] = (),
@@ -37,7 +37,7 @@ class Builder:
             host=host,
             stage=stage,
             title=title,
-            deed=deed,
+            action=action,
             needs=tuple(dict.fromkeys(need for need in needs if need is not None)),
             changes=tuple(changes),
             timeout=timeout,
@@ -110,7 +110,7 @@ class HostBuilder:
         self.last = step
         return step
 
-    def _deed(self, resources: Sequence[Resource], marks: tuple[Content, ...]) -> Deed:
+    def _deed(self, resources: Sequence[Resource], marks: tuple[Content, ...]) -> Action:
         binaries = [resource for resource in resources if isinstance(resource, Binary)]
         images = [resource for resource in resources if isinstance(resource, Image)]
         if len(binaries) == len(resources):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kanae.facts.model import Query
+from kanae.plan.actions import WriteKubeconfig
 from kanae.plan.builder import Builder, HostBuilder
-from kanae.plan.deeds import WriteKubeconfig
 from kanae.plan.model import Change, Verb
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import View

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from kanae.facts.model import HostFacts
-from kanae.plan.builder import Builder
-from kanae.plan.deeds import (
+from kanae.layout import marks, ports
+from kanae.layout import paths as at
+from kanae.plan.actions import (
     AwaitApi,
     ClearNode,
     KubeadmInit,
@@ -17,15 +18,14 @@ from kanae.plan.deeds import (
     ReconfigureKubelet,
     UploadConfig,
 )
+from kanae.plan.builder import Builder
 from kanae.plan.model import Change, Verb
-from kanae.plan.view import INIT_STARTED, JOINED, KUBELET, MANIFESTS, View
+from kanae.plan.view import View
 from kanae.render import api_server, kubeadm
-from kanae.render import paths as at
 from kanae.render.documents import to_yaml
 from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
 from kanae.render.objects import covers
 from kanae.resources.model import text_diff
-from kanae.spec import ports
 from kanae.spec.models import Role
 
 Needs = Mapping[str, Sequence[str | None]]
@@ -52,7 +52,9 @@ def kubelet_fingerprint(view: View, host: str) -> str:
 
 def first_host(view: View) -> str:
     """Where `kubeadm init` runs: where it was begun, else the first control-plane host."""
-    begun = [host for host in view.control_planes if view.mark(host, INIT_STARTED) is not None]
+    begun = [
+        host for host in view.control_planes if view.mark(host, marks.INIT_STARTED) is not None
+    ]
     return begun[0] if begun else view.control_planes[0]
 
 
@@ -61,7 +63,7 @@ def plan_init(view: View, builder: Builder, needs: Needs) -> str | None:
     if view.alive:
         return None
     host = first_host(view)
-    resume = view.mark(host, INIT_STARTED) is not None
+    resume = view.mark(host, marks.INIT_STARTED) is not None
     documents = kubeadm.init_documents(view.spec, host, view.host(host).base)
     return builder.add(
         host,
@@ -139,7 +141,7 @@ def _half_joined(view: View, host: str) -> bool:
 
 def _clear(view: View, builder: Builder, host: str, via: str, init: str | None) -> str:
     stacked = Role.CONTROL_PLANE in view.spec.hosts[host].roles and not view.external
-    peer = f"https://{view.spec.hosts[host].address}:2380" if stacked else ""
+    peer = f"https://{view.spec.hosts[host].address}:{ports.ETCD_PEER}" if stacked else ""
     return builder.add(
         host,
         "control-plane",
@@ -182,9 +184,9 @@ def plan_reconfigure(view: View, builder: Builder, needs: Needs) -> str | None:
     last = upload
     for host in view.alive:
         facts = view.host(host)
-        edited = _edited(facts, MANIFESTS, [_manifest(pod) for pod in STATIC_PODS])
+        edited = _edited(facts, marks.MANIFESTS, [_manifest(pod) for pod in STATIC_PODS])
         fingerprint = control_plane_fingerprint(view, host)
-        stale = facts.marks.get(JOINED, "").strip() != fingerprint
+        stale = facts.marks.get(marks.JOINED, "").strip() != fingerprint
         if not edited and not stale:
             continue
         documents = kubeadm.init_documents(view.spec, host, facts.base)
@@ -231,9 +233,9 @@ def _reconfigure_kubelet(
     """One kubelet after another: a bad setting then stops at the first host."""
     facts = view.host(host)
     fingerprint = kubelet_fingerprint(view, host)
-    lines = facts.marks.get(KUBELET, "").splitlines()
+    lines = facts.marks.get(marks.KUBELET, "").splitlines()
     stale = not lines or lines[0] != fingerprint
-    edited = _edited(facts, KUBELET, [at.KUBELET_CONFIG])
+    edited = _edited(facts, marks.KUBELET, [at.KUBELET_CONFIG])
     if not stale and not edited:
         return needs[0]
     present = facts.files.get(at.KUBELET_CONFIG)

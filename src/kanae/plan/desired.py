@@ -13,8 +13,10 @@ from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact, Kind, artifact_id
 from kanae.artifacts.named import LocalArchive
 from kanae.facts.model import HostBase
+from kanae.layout import marks, units
+from kanae.layout import paths as at
 from kanae.plan import front
-from kanae.plan.view import CLUSTER, MEMBER, shared
+from kanae.plan.view import shared
 from kanae.render import (
     api_server,
     containerd,
@@ -24,13 +26,12 @@ from kanae.render import (
     shutdown,
     system,
 )
-from kanae.render import paths as at
 from kanae.render.kubelet_config import kubelet_patch
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
-from kanae.resources.unit import MARKS, Unit
+from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec, SwapPolicy
 
 NODE_BINARIES = (
@@ -138,12 +139,12 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
     packages, quiet = system.packages(spec, host)
-    mark = MEMBER + spec.name if shared(spec, host) else CLUSTER
+    mark = marks.MEMBER + spec.name if shared(spec, host) else marks.CLUSTER
     wishes: list[Resource] = [
         Directory(at.STATE, 0o700),
-        Directory(MARKS, 0o700),
+        Directory(marks.FOLDER, 0o700),
         Directory(at.KANAE),
-        File(f"{MARKS}/{mark}", spec.name, 0o600),
+        File(f"{marks.FOLDER}/{mark}", spec.name, 0o600),
     ]
     if modules:
         wishes += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
@@ -207,11 +208,11 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
         kubelet_unit,
         dropin,
         Unit(
-            at.CONTAINERD,
+            units.CONTAINERD,
             restart_on=(config.key, unit.key, f"binary:{at.BIN}/containerd"),
         ),
         Unit(
-            at.KUBELET,
+            units.KUBELET,
             restart_on=(kubelet_unit.key, dropin.key, f"binary:{at.BIN}/kubelet"),
             running=joined,
         ),
@@ -253,7 +254,7 @@ def _etcd(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
             Directory(str(spec.etcd.data_dir), 0o700),
             config,
             unit,
-            Unit(at.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
+            Unit(units.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
         ]
     if Role.CONTROL_PLANE in roles:
         config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
@@ -261,7 +262,7 @@ def _etcd(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
         wishes += [
             config,
             unit,
-            Unit(at.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
+            Unit(units.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
         ]
     return tuple(wishes)
 
@@ -276,5 +277,5 @@ def _kubernetes(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
         )
         script = File(at.SHUTDOWN_SCRIPT, shutdown.script(), 0o755)
         unit = File(at.SHUTDOWN_UNIT, shutdown.unit())
-        wishes += [script, unit, Unit(at.SHUTDOWN, restart_on=(unit.key,))]
+        wishes += [script, unit, Unit(units.SHUTDOWN, restart_on=(unit.key,))]
     return tuple(wishes)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kanae.layout import ports, units
+from kanae.plan.actions import AwaitApi, AwaitEtcd
 from kanae.plan.builder import Builder, HostBuilder
-from kanae.plan.deeds import AwaitApi, AwaitEtcd
 from kanae.plan.desired import Stages
 from kanae.plan.view import View
-from kanae.spec import ports
 from kanae.spec.models import Role
 
 
@@ -62,7 +62,7 @@ def plan_etcd(
 
 def _member(view: View, host: str) -> bool:
     """Whether a member of external etcd runs there."""
-    unit = view.host(host).units.get("etcd.service")
+    unit = view.host(host).units.get(units.ETCD)
     is_member = view.external and Role.ETCD in view.spec.hosts[host].roles
     return is_member and unit is not None and unit.active == "active"
 
@@ -74,7 +74,9 @@ def _api(view: View, host: str) -> bool:
 
 
 def _quorum(view: View, builder: Builder, name: str, *needs: str, host: str | None = None) -> str:
-    endpoints = tuple(f"https://{view.spec.hosts[name].address}:2379" for name in view.etcd_hosts)
+    endpoints = tuple(
+        f"https://{view.spec.hosts[name].address}:{ports.ETCD_CLIENT}" for name in view.etcd_hosts
+    )
     where = host or next(name for name in view.etcd_hosts if name in view.reachable)
     return builder.add(
         where, "etcd", name, "wait for etcd's quorum", AwaitEtcd(endpoints), needs=needs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kanae.facts.model import HostBase
+from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.render import haproxy, keepalived, nginx
-from kanae.render import paths as at
 from kanae.resources.file import Absent, File
 from kanae.resources.model import Resource
 from kanae.resources.unit import NoUnit, Unit
@@ -30,9 +31,9 @@ def resources(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
 
 def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
-    name = at.balancer_unit(spec.name)
+    name = units.balancer(spec.name)
     config = File(
-        at.balancer_config(spec),
+        at.balancer_config(spec.name),
         nginx.config(spec) if is_nginx else haproxy.front(spec, host, base),
     )
     unit = File(
@@ -43,27 +44,27 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
 
 
 def _no_balancer(spec: Spec) -> tuple[Resource, ...]:
-    return _gone(at.balancer_unit(spec.name), at.balancer_config(spec))
+    return _gone(units.balancer(spec.name), at.balancer_config(spec.name))
 
 
 def _keepalived(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
-    name = at.keepalived_unit(spec.name)
-    settings = File(at.keepalived_config(spec), keepalived.config(spec, host, base))
+    name = units.keepalived(spec.name)
+    settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
     unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec))
     return (settings, unit, Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)))
 
 
 def _no_keepalived(spec: Spec) -> tuple[Resource, ...]:
-    return _gone(at.keepalived_unit(spec.name), at.keepalived_config(spec))
+    return _gone(units.keepalived(spec.name), at.keepalived_config(spec.name))
 
 
 def _gate(spec: Spec, host: str, *, wanted: bool) -> tuple[Resource, ...]:
     """Only for nginx: before haproxy it would cut kept connections at an orderly shutdown."""
     if not wanted:
-        return _gone(at.GATE, at.GATE_SCRIPT)
+        return _gone(units.GATE, at.GATE_SCRIPT)
     script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
     unit = File(at.GATE_UNIT, nginx.gate_unit())
-    return (script, unit, Unit(at.GATE, restart_on=(script.key, unit.key)))
+    return (script, unit, Unit(units.GATE, restart_on=(script.key, unit.key)))
 
 
 def _gone(unit: str, reads: str) -> tuple[Resource, ...]:

@@ -1,8 +1,8 @@
 """The plan: an immutable, JSON-serialisable graph of steps.
 
 A step runs as soon as all steps named in its `needs` are done; nothing is lock-step across hosts.
-What a step does is its deed: plain data, carried out by the handler that `kanae.execute` has for
-its type. A deed never holds a secret: tokens and keys are minted when it is carried out.
+What a step does is its action: plain data, carried out by the handler that `kanae.execute` has for
+its type. An action never holds a secret: tokens and keys are minted when it is carried out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Change:
     diff: str = ""
 
 
-class Deed:
+class Action:
     """Base of what a step can do. Subclasses are frozen dataclasses of JSON-able values.
 
     repeatable: carrying it out twice is harmless, so that after a lost connection it may simply
@@ -56,7 +56,7 @@ class Step:
     host: str | None
     stage: str
     title: str
-    deed: Deed
+    action: Action
     needs: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     timeout: float = 300.0

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from kanae.plan.actions import AwaitNodes, SetNode
 from kanae.plan.builder import Builder
-from kanae.plan.deeds import AwaitNodes, SetNode
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render.kubeadm import taints
@@ -31,18 +31,18 @@ def plan_nodes(
             if not labels or host not in joins:
                 continue
             changes = [Change(Verb.CREATE, "label", f"{host}: {k}={v}") for k, v in labels.items()]
-            deed = SetNode(host, tuple(labels.items()))
+            action = SetNode(host, tuple(labels.items()))
         else:
             found = _compare(view, host, node)
             if found is None:
                 continue
-            deed, changes = found
+            action, changes = found
         builder.add(
             via,
             "nodes",
             f"set-{host}",
             f"labels and taints of {host}",
-            deed,
+            action,
             needs=[joins.get(host), ready if host in joins else None],
             changes=changes,
         )

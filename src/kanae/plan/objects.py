@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from kanae.facts.model import ApiFact, ObjectKey
+from kanae.plan.actions import Addon, ApplyObjects
 from kanae.plan.builder import Builder
-from kanae.plan.deeds import Addon, ApplyObjects
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render import kubeadm

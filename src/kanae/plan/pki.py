@@ -14,14 +14,20 @@ from datetime import timedelta
 
 from kanae.errors import Refused
 from kanae.facts.model import CertificateFact, HostFacts, Query
+from kanae.layout import paths as at
+from kanae.plan.actions import (
+    GatherAuthorities,
+    IssueCertificates,
+    LeafCertificate,
+    WriteAuthorities,
+)
 from kanae.plan.builder import Builder
-from kanae.plan.deeds import GatherAuthorities, IssueCertificates, LeafCertificate, WriteAuthorities
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render import etcd
 from kanae.spec.models import EtcdTopology, Role, Spec
 
-PKI = "/etc/kubernetes/pki"
+PKI = at.PKI
 # name -> (public file, private file), as kubeadm names them.
 AUTHORITIES = {
     "ca": (f"{PKI}/ca.crt", f"{PKI}/ca.key"),

@@ -10,20 +10,21 @@ from typing import cast
 
 from kanae.errors import Refused
 from kanae.facts.model import ApiFact
-from kanae.plan.view import CLUSTER, RESETTING, View
+from kanae.layout import marks, ports
+from kanae.plan.view import View
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
 
 
 def refuse(view: View) -> None:
     """Raises Refused with the first reason found."""
     for host in view.reachable:
-        owner = view.mark(host, CLUSTER)
+        owner = view.mark(host, marks.CLUSTER)
         if owner is not None and owner.strip() != view.spec.name:
             raise Refused(
                 f"{host} belongs to the cluster {owner.strip()!r}, not to {view.spec.name!r}",
                 remedy=f"take it off that cluster first: kanae reset with the spec of {owner!r}",
             )
-    begun = [host for host in view.reachable if view.mark(host, RESETTING) is not None]
+    begun = [host for host in view.reachable if view.mark(host, marks.RESETTING) is not None]
     if begun:
         raise Refused(
             f"a reset of {view.spec.name} was interrupted ({', '.join(begun)}): half a cluster "
@@ -87,7 +88,9 @@ def _nodes(view: View) -> None:
 
 
 def _etcd(view: View) -> None:
-    wanted = {f"https://{view.spec.hosts[host].address}:2380" for host in view.etcd_hosts}
+    wanted = {
+        f"https://{view.spec.hosts[host].address}:{ports.ETCD_PEER}" for host in view.etcd_hosts
+    }
     for host in view.etcd_hosts:
         fact = view.host(host).etcd if host in view.reachable else None
         if fact is None:

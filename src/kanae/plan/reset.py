@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kanae.errors import Refused
+from kanae.layout import marks
+from kanae.layout import paths as at
+from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.plan.builder import Builder
-from kanae.plan.client import KUBECONFIG, kubeconfig_path
-from kanae.plan.deeds import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
+from kanae.plan.client import kubeconfig_path
 from kanae.plan.desired import Site, stages
 from kanae.plan.model import Change, Plan, Verb
-from kanae.plan.view import CLUSTER, MEMBER, View, shared
-from kanae.render import paths as at
+from kanae.plan.view import View, shared
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, File
-from kanae.resources.unit import MARKS, NoUnit, Unit
+from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import Role
 
 
@@ -27,7 +28,7 @@ def reset(view: View, *, keep_artifacts: bool) -> Plan:
     builder = Builder(view.spec.name)
     hosts = [host for host in view.reachable if view.ours(host)]
     for host in view.reachable:
-        owner = (view.mark(host, CLUSTER) or "").strip()
+        owner = (view.mark(host, marks.CLUSTER) or "").strip()
         if owner not in ("", view.spec.name):
             raise Refused(
                 f"{host} belongs to the cluster {owner!r}, not to {view.spec.name!r}",
@@ -101,14 +102,17 @@ def _remove(
     units += [each.unit for each in gone if isinstance(each, NoUnit)]
     files += [each.path for each in gone]
     # Marks say whose the host is: they go last, so that a reset that was interrupted goes on.
-    files = [path for path in files if not path.startswith(f"{MARKS}/")]
+    files = [path for path in files if not path.startswith(f"{marks.FOLDER}/")]
     if not keep_artifacts:
         files += [each.path for each in ours if isinstance(each, Binary)]
     if shared(spec, host):
-        marks = [f"{MARKS}/{KUBECONFIG}{spec.name}", f"{MARKS}/{MEMBER}{spec.name}"]
+        own = [
+            marks.path(marks.KUBECONFIG + spec.name),
+            marks.path(marks.MEMBER + spec.name),
+        ]
         trees: list[str] = []
     else:
-        marks = []
+        own = []
         trees = [at.STATE, at.KUBERNETES, at.PATCHES, at.CNI_CONF, "/var/lib/cni"]
         if not keep_artifacts:
             trees += [at.CNI_BIN]
@@ -121,7 +125,7 @@ def _remove(
         "remove everything of this cluster",
         RemoveCluster(
             units=tuple(units),
-            files=(*files, *marks),
+            files=(*files, *own),
             trees=tuple(trees),
             node=not shared(spec, host),
             keep_images=keep_artifacts,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from kanae.facts.model import HostBase
-from kanae.render import paths
+from kanae.layout import paths
 from kanae.render.banner import banner
 from kanae.spec.models import Spec
 

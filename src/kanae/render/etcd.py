@@ -10,11 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from kanae.render import paths
+from kanae.layout import paths, ports
 from kanae.render.banner import banner
 from kanae.render.documents import Document, to_yaml
 from kanae.render.duration import go_milliseconds
-from kanae.spec import ports
 from kanae.spec.models import Spec
 
 # etcd's default of 2 GiB is reached by clusters of some hundred nodes; 8 GiB is the most that its

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from kanae.render import paths
+from kanae.layout import paths
 from kanae.render.documents import Document
 from kanae.render.objects import DIGEST_ANNOTATION, digest, meta
 from kanae.spec.models import ProxyMode, Spec

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from kanae.facts.model import HostBase
-from kanae.render import paths
+from kanae.layout import paths, ports
 from kanae.render.banner import banner
 from kanae.render.duration import milliseconds
-from kanae.spec import ports
 from kanae.spec.models import Role, Spec
 
 # A connection that the kernel of a host in the same network does not accept in this time is tried
@@ -107,7 +106,7 @@ def front_unit(spec: Spec, base: HostBase) -> str:
     """The front's own unit; the distribution's haproxy.service is left alone."""
     return _unit(
         f"API balancer of the cluster {spec.name}",
-        paths.balancer_config(spec),
+        paths.balancer_config(spec.name),
         paths.balancer_pid(spec.name),
         base,
     )
@@ -176,7 +175,7 @@ defaults
     option redispatch 1
 
 frontend etcd
-    bind 127.0.0.1:{paths.ETCD_BALANCER_PORT}
+    bind 127.0.0.1:{ports.ETCD_BALANCER}
     # An API server that starts comes with no connections yet, and opens one after the other.
     stick-table type ip size 1 store gpc0_rate(5s)
     tcp-request connection track-sc0 src

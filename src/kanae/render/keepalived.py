@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, ip_interface
 from typing import Final
 
 from kanae.facts.model import HostBase
-from kanae.render import paths
+from kanae.layout import paths, units
 from kanae.render.banner import banner
 from kanae.spec.models import Role, Spec, VirtualAddress
 
@@ -85,15 +85,15 @@ def unit(spec: Spec) -> str:
     return f"""{banner()}[Unit]
 Description=virtual address of the cluster {name}
 Documentation=man:keepalived(8)
-Wants=network-online.target {paths.balancer_unit(name)}
-After=network-online.target {paths.balancer_unit(name)}
+Wants=network-online.target {units.balancer(name)}
+After=network-online.target {units.balancer(name)}
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
 NotifyAccess=all
 ExecStart=/usr/sbin/keepalived --dont-fork --log-console --vrrp \\
-  --use-file={paths.keepalived_config(spec)} --pid={run}.pid --vrrp_pid={run}-vrrp.pid
+  --use-file={paths.keepalived_config(spec.name)} --pid={run}.pid --vrrp_pid={run}-vrrp.pid
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process
 Restart=always

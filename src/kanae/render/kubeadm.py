@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from kanae.facts.model import HostBase, ObjectKey
-from kanae.render import api_server, paths
+from kanae.layout import paths, ports
+from kanae.render import api_server
 from kanae.render.documents import Document, from_yaml, merged
 from kanae.render.kubelet_config import (
     kubelet_configuration,
     tolerates_cgroup_v1,
 )
-from kanae.spec import ports
 from kanae.spec.models import EtcdTopology, Spec
 from kanae.spec.versions import KUBEADM_API
 
@@ -223,7 +223,7 @@ def _etcd(spec: Spec) -> Document:
         # another member on each (see render/haproxy.py).
         return {
             "external": {
-                "endpoints": [f"https://127.0.0.1:{paths.ETCD_BALANCER_PORT}"],
+                "endpoints": [f"https://127.0.0.1:{ports.ETCD_BALANCER}"],
                 "caFile": paths.ETCD_CA,
                 "certFile": paths.ETCD_API_CLIENT,
                 "keyFile": paths.key(paths.ETCD_API_CLIENT),

@@ -6,7 +6,7 @@ Source of the drop-in's variables and files: 10-kubeadm.conf of the Kubernetes p
 
 from __future__ import annotations
 
-from kanae.render import paths
+from kanae.layout import paths, units
 from kanae.render.banner import banner
 
 
@@ -20,8 +20,8 @@ def unit() -> str:
     return f"""{banner()}[Unit]
 Description=kubelet, the Kubernetes node agent
 Documentation=https://kubernetes.io/docs/
-Wants=network-online.target {paths.CONTAINERD}
-After=network-online.target {paths.CONTAINERD}
+Wants=network-online.target {units.CONTAINERD}
+After=network-online.target {units.CONTAINERD}
 ConditionPathExists={paths.KUBELET_CONFIG}
 StartLimitIntervalSec=0
 

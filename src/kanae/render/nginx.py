@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kanae.render import paths
+from kanae.layout import paths, ports, units
 from kanae.render.banner import banner
 from kanae.render.duration import milliseconds
-from kanae.spec import ports
 from kanae.spec.models import Role, Spec
 
 # Twice haproxy's: a connection lost here puts the server aside for _ASIDE, without a check that
@@ -85,7 +84,7 @@ stream {{
 
 
 def unit(spec: Spec) -> str:
-    command = f"/usr/sbin/nginx -c {paths.balancer_config(spec)}"
+    command = f"/usr/sbin/nginx -c {paths.balancer_config(spec.name)}"
     return f"""{banner()}[Unit]
 Description=API balancer of the cluster {spec.name}
 Documentation=man:nginx(8)
@@ -136,7 +135,7 @@ def gate_unit() -> str:
     """Closed before kubelet can start an API server; open when the unit is stopped."""
     return f"""{banner()}[Unit]
 Description=keeps balancers from an API server that is not ready
-Before={paths.KUBELET}
+Before={units.KUBELET}
 StartLimitIntervalSec=0
 
 [Service]

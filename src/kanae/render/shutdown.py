@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kanae.render import paths
+from kanae.layout import paths, units
 from kanae.render.banner import banner
 
 # --shutdown-delay-duration, then what requests take that are in flight; see api_server.patch.
@@ -22,8 +22,8 @@ def unit() -> str:
     """Stopped after kubelet, which would start the API server again, and before all it needs."""
     return f"""{banner()}[Unit]
 Description=orderly end of the Kubernetes control plane at shutdown
-Before={paths.KUBELET}
-After=network-online.target {paths.CONTAINERD} {paths.ETCD} {paths.ETCD_BALANCER} {paths.GATE}
+Before={units.KUBELET}
+After=network-online.target {units.CONTAINERD} {units.ETCD} {units.ETCD_BALANCER} {units.GATE}
 Wants=network-online.target
 
 [Service]

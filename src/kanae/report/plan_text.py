@@ -89,7 +89,7 @@ def _coloured(line: str) -> str:
 
 
 def plan_data(plan: Plan) -> dict[str, object]:
-    """JSON-able: steps with their needs, deeds by type name, changes with diffs."""
+    """JSON-able: steps with their needs, actions by type name, changes with diffs."""
     return {
         "cluster": plan.cluster,
         "changes": sum(len(step.changes) for step in plan),
@@ -100,7 +100,7 @@ def plan_data(plan: Plan) -> dict[str, object]:
                 "stage": step.stage,
                 "title": step.title,
                 "needs": list(step.needs),
-                "deed": type(step.deed).__name__,
+                "action": type(step.action).__name__,
                 "changes": [asdict(change) for change in step.changes],
             }
             for step in plan

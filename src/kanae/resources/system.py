@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kanae.facts.model import HostFacts, Query
+from kanae.layout import paths as at
 from kanae.resources.model import Difference, Resource, quote
 
 
@@ -125,7 +126,7 @@ class Packages(Resource):
     def apply(self) -> str:
         lines = [
             f"[ -e /usr/lib/systemd/system/{unit} ] || [ -e /lib/systemd/system/{unit} ] || "
-            f"{{ systemctl mask -q {unit}; echo {unit} >>/var/lib/kanae/masked; }}"
+            f"{{ systemctl mask -q {unit}; echo {unit} >>{at.MASKED}; }}"
             for unit in self.quiet
         ]
         names = quote(*self.names)

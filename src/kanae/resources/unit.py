@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kanae.facts.model import HostFacts, Query
+from kanae.layout import marks
 from kanae.resources.model import Content, Difference, Resource, quote
-
-MARKS = "/var/lib/kanae/marks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Unit(_OfUnit):
     def marks(self, changed: frozenset[str]) -> tuple[Content, ...]:
         """What to write before anything that the unit reads is changed."""
         act, _ = self._due(changed)
-        return (Content(f"{MARKS}/{act}-{self.unit}", "", 0o600, "root:root"),) if act else ()
+        return (Content(marks.path(f"{act}-{self.unit}"), "", 0o600, "root:root"),) if act else ()
 
     def apply(self) -> str:
         unit = quote(self.unit)
@@ -80,7 +79,8 @@ class Unit(_OfUnit):
         if self.enabled:
             lines.append(f"systemctl enable -q {unit}")
         if self.running:
-            restart, reload = (quote(f"{MARKS}/{act}-{self.unit}") for act in ("restart", "reload"))
+            restart = quote(marks.path(marks.RESTART + self.unit))
+            reload = quote(marks.path(marks.RELOAD + self.unit))
             lines += [
                 f"if [ -e {restart} ]; then systemctl restart {unit}",
                 f"elif [ -e {reload} ]; then systemctl reload-or-restart {unit}",
@@ -111,11 +111,11 @@ class NoUnit(_OfUnit):
     def apply(self) -> str:
         """Also right where an interrupted run has done it in part."""
         unit, path = quote(self.unit), quote(self.path)
-        marks = quote(*(f"{MARKS}/{act}-{self.unit}" for act in ("restart", "reload")))
+        due = quote(*map(marks.path, (marks.RESTART + self.unit, marks.RELOAD + self.unit)))
         return (
             f"systemctl disable -q {unit} || [ ! -f {path} ]\n"
             # 5: not known to systemd.
             f"systemctl stop {unit} || [ $? = 5 ]\n"
-            f"rm -f {path} {marks}\n"
+            f"rm -f {path} {due}\n"
             "systemctl daemon-reload"
         )

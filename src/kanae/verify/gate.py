@@ -9,7 +9,7 @@ from kanae.errors import CheckFailed
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
 from kanae.facts.probe import ProbeFacts, parse_probe, probe_script
-from kanae.plan.view import CLUSTER, JOINED, MEMBER
+from kanae.layout import marks
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.gather import gather as each
@@ -37,9 +37,11 @@ def newcomers(spec: Spec, facts: Facts) -> tuple[str, ...]:
     nodes = set(spec.nodes)
 
     def known(host: str) -> bool:
-        marks = facts.hosts[host].marks
+        held = facts.hosts[host].marks
         return (
-            JOINED in marks if host in nodes else bool({CLUSTER, MEMBER + spec.name} & set(marks))
+            marks.JOINED in held
+            if host in nodes
+            else bool({marks.CLUSTER, marks.MEMBER + spec.name} & set(held))
         )
 
     return tuple(host for host in spec.hosts if host in facts.hosts and not known(host))

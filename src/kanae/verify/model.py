@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from kanae.facts.model import Facts, HostFacts
 from kanae.facts.probe import ProbeFacts
-from kanae.plan.view import CLUSTER, JOINED
+from kanae.layout import marks
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 
@@ -58,10 +58,10 @@ class Subject:
 
     def ours(self, host: str) -> bool:
         """Whether the host carries this cluster's mark."""
-        return self.facts.hosts[host].marks.get(CLUSTER, "").strip() == self.spec.name
+        return self.facts.hosts[host].marks.get(marks.CLUSTER, "").strip() == self.spec.name
 
     def joined(self, host: str) -> bool:
-        return self.ours(host) and JOINED in self.facts.hosts[host].marks
+        return self.ours(host) and marks.JOINED in self.facts.hosts[host].marks
 
 
 def etcd_role(spec: Spec) -> Role:

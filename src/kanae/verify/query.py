@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kanae.facts.model import Query
 from kanae.facts.probe import ProbeQuery
-from kanae.render import paths as at
+from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.spec.models import Role, Spec
 from kanae.verify.model import etcd_role
 
@@ -35,7 +36,7 @@ def check_query(spec: Spec, host: str) -> Query:
     return Query(
         files=files,
         contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG) if node else (),
-        units=(*FIREWALLS, at.balancer_unit(spec.name)),
+        units=(*FIREWALLS, units.balancer(spec.name)),
         packages=RUNTIMES if node else (),
         sysctls=("net.ipv4.ip_forward",) if node else (),
         cluster=master,

@@ -9,7 +9,8 @@ from typing import cast
 
 from kanae.facts.balancer import Backend, BalancerQuery
 from kanae.facts.model import Facts, HostFacts, Query
-from kanae.render import paths as at
+from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.spec.models import Balancer, Role, Spec
 from kanae.verify.model import etcd_role
 
@@ -133,13 +134,13 @@ def _units(spec: Spec, host: str) -> tuple[str, ...]:
     roles = spec.hosts[host].roles
     names: list[str] = []
     if host in spec.nodes:
-        names += [at.CONTAINERD, at.KUBELET]
+        names += [units.CONTAINERD, units.KUBELET]
     if Role.ETCD in roles:
-        names.append(at.ETCD)
+        names.append(units.ETCD)
     if Role.LOAD_BALANCER in roles:
-        names.append(at.balancer_unit(spec.name))
+        names.append(units.balancer(spec.name))
         if spec.load_balancer.virtual_address is not None:
-            names.append(at.keepalived_unit(spec.name))
+            names.append(units.keepalived(spec.name))
     return tuple(names)
 
 

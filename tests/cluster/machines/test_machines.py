@@ -42,11 +42,11 @@ class Metal:
 
     def bmc(self, host: str) -> dict[str, list[str]]:
         if host == WORKER:
-            return {deed: self.machine.bmc(deed) for deed in ("on", "off")}
+            return {action: self.machine.bmc(action) for action in ("on", "off")}
         kanae = ["env", f"XDG_STATE_HOME={self.lab.state}", *self.lab.argv("lab")]
         return {
-            deed: [*kanae, f"power-{word}", host, "--lab", LAB]
-            for deed, word in (("on", "on"), ("off", "cut"))
+            action: [*kanae, f"power-{word}", host, "--lab", LAB]
+            for action, word in (("on", "on"), ("off", "cut"))
         }
 
     def write_spec(self, *powered: str) -> None:

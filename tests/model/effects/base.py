@@ -1,4 +1,4 @@
-"""What the effects of all deeds share."""
+"""What the effects of all actions share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from kanae.errors import StepFailed
 from kanae.execute.events import Outcome
+from kanae.layout import paths as at
 from kanae.plan.model import Step
-from kanae.render import paths as at
 from kanae.spec.models import Role
 
 from ..world import API_SERVER, Object, World
@@ -35,7 +35,7 @@ def _documents(config: str) -> dict[str, Object]:
 
 
 def failed(step: Step, why: str) -> StepFailed:
-    return StepFailed(step.host or "", type(step.deed).__name__, 1, why)
+    return StepFailed(step.host or "", type(step.action).__name__, 1, why)
 
 
 def require_api(world: World, step: Step) -> None:

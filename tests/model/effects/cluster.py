@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from kanae.execute.events import Outcome
-from kanae.plan import deeds
+from kanae.plan import actions
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
 from kanae.render.objects import key_of
@@ -15,38 +15,38 @@ from ..world import Object, World
 from .base import Effects, failed, require_api, wait
 
 
-def mint_token(world: World, step: Step, deed: deeds.MintToken) -> Effects:
+def mint_token(world: World, step: Step, action: actions.MintToken) -> Effects:
     require_api(world, step)
     yield
     return Outcome.CHANGED
 
 
-def apply_objects(world: World, step: Step, deed: deeds.ApplyObjects) -> Effects:
+def apply_objects(world: World, step: Step, action: actions.ApplyObjects) -> Effects:
     require_api(world, step)
-    for text in deed.documents:
+    for text in action.documents:
         document: Object = json.loads(text)
         world.objects[key_of(document)] = document
         yield
     return Outcome.CHANGED
 
 
-def set_node(world: World, step: Step, deed: deeds.SetNode) -> Effects:
+def set_node(world: World, step: Step, action: actions.SetNode) -> Effects:
     require_api(world, step)
-    if deed.node not in world.nodes:
-        raise failed(step, f"node {deed.node} not found")
-    node = world.nodes[deed.node]
+    if action.node not in world.nodes:
+        raise failed(step, f"node {action.node} not found")
+    node = world.nodes[action.node]
     labels: dict[str, str] = node["metadata"]["labels"]
-    labels.update(deed.labels)
-    for key in deed.unlabel:
+    labels.update(action.labels)
+    for key in action.unlabel:
         labels.pop(key, None)
-    node["metadata"]["annotations"] = {OWNED: ",".join(key for key, _ in deed.labels)}
-    if deed.taints:
-        node["spec"]["taints"] = json.loads(deed.taints)
+    node["metadata"]["annotations"] = {OWNED: ",".join(key for key, _ in action.labels)}
+    if action.taints:
+        node["spec"]["taints"] = json.loads(action.taints)
     yield
     return Outcome.CHANGED
 
 
-def await_etcd(world: World, step: Step, deed: deeds.AwaitEtcd) -> Effects:
+def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
     def missing() -> str:
         lost = [host for host in world.spec.having(Role.ETCD) if not world.etcd_runs(host)]
         return ", ".join(f"{world.spec.hosts[host].address} is unhealthy" for host in lost)
@@ -55,14 +55,14 @@ def await_etcd(world: World, step: Step, deed: deeds.AwaitEtcd) -> Effects:
     return Outcome.OK
 
 
-def await_api(world: World, step: Step, deed: deeds.AwaitApi) -> Effects:
+def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
     yield from wait(step, lambda: "" if world.api_ready(step.host or "") else "refused")
     return Outcome.OK
 
 
-def await_nodes(world: World, step: Step, deed: deeds.AwaitNodes) -> Effects:
+def await_nodes(world: World, step: Step, action: actions.AwaitNodes) -> Effects:
     def missing() -> str:
-        waiting = [node for node in deed.nodes if not world.node_ready(node)]
+        waiting = [node for node in action.nodes if not world.node_ready(node)]
         return f"not Ready: {', '.join(waiting)}" if waiting else ""
 
     yield from wait(step, missing)

@@ -5,28 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kanae.execute.events import Outcome
-from kanae.plan import deeds
+from kanae.layout import marks, units
+from kanae.layout import paths as at
+from kanae.plan import actions
 from kanae.plan.model import Step
-from kanae.render import paths as at
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, Directory
 from kanae.resources.model import Content, Resource
 from kanae.resources.system import Modules, Packages, Sysctl
-from kanae.resources.unit import MARKS, NoUnit, Unit
+from kanae.resources.unit import NoUnit, Unit
 
 from ..machine import SimFile, SimHost
 from ..world import World
 from .base import MEMBER, Effects, failed
 
 
-def converge(world: World, step: Step, deed: deeds.Converge) -> Effects:
+def converge(world: World, step: Step, action: actions.Converge) -> Effects:
     host = world.hosts[step.host or ""]
-    contents = [*deed.marks, *(each for res in deed.resources for each in res.uploads())]
+    contents = [*action.marks, *(each for res in action.resources for each in res.uploads())]
     yield from upload(host, contents)
     if any(content.path.startswith(f"{at.UNITS}/") for content in contents):
         host.daemon_reload()
         yield
-    for resource in deed.resources:
+    for resource in action.resources:
         yield from _apply(world, host, step, resource)
     return Outcome.CHANGED
 
@@ -63,16 +64,16 @@ def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[Non
     yield
     if not wanted.running:
         return
-    restart, reload = (f"{MARKS}/{act}-{wanted.unit}" for act in ("restart", "reload"))
+    restart, reload = (f"{marks.FOLDER}/{act}-{wanted.unit}" for act in ("restart", "reload"))
     verb = "restart" if host.has(restart) else "reload" if host.has(reload) else "start"
-    if wanted.unit == at.ETCD:
+    if wanted.unit == units.ETCD:
         yield from _start_etcd(world, host, step, verb)
     else:
         if verb == "restart" and host.active(wanted.unit):
             host.stop(wanted.unit)
             yield
         host.start(wanted.unit, verb)
-    if wanted.unit == at.KUBELET:
+    if wanted.unit == units.KUBELET:
         host.sync_pods()
     yield
     host.remove(restart)
@@ -84,7 +85,10 @@ def _no_unit(world: World, host: SimHost, gone: NoUnit) -> Iterator[None]:
         world.violations.append(f"{gone.unit} of {host.name} is stopped when its files have gone")
     host.disable(gone.unit)
     yield
-    for path in (gone.path, *(f"{MARKS}/{act}-{gone.unit}" for act in ("restart", "reload"))):
+    for path in (
+        gone.path,
+        *(f"{marks.FOLDER}/{act}-{gone.unit}" for act in ("restart", "reload")),
+    ):
         host.remove(path)
     yield
     host.daemon_reload()
@@ -97,17 +101,17 @@ def _start_etcd(world: World, host: SimHost, step: Step, verb: str) -> Iterator[
     if not host.has(MEMBER) and host.name in world.members:
         world.violations.append(f"etcd of {host.name} starts empty and was a member before")
     world.members[host.name] = True
-    if verb == "restart" and host.active(at.ETCD):
-        host.stop(at.ETCD)
+    if verb == "restart" and host.active(units.ETCD):
+        host.stop(units.ETCD)
         yield
-    host.start(at.ETCD, verb)
+    host.start(units.ETCD, verb)
     host.folder(MEMBER, 0o700)
 
 
-def binaries(world: World, step: Step, deed: deeds.DeliverBinaries) -> Effects:
+def binaries(world: World, step: Step, action: actions.DeliverBinaries) -> Effects:
     host = world.hosts[step.host or ""]
-    yield from upload(host, list(deed.marks))
-    for binary in deed.binaries:
+    yield from upload(host, list(action.marks))
+    for binary in action.binaries:
         host.files[binary.path] = binary_file(binary)
         yield
     return Outcome.CHANGED
@@ -117,11 +121,11 @@ def binary_file(binary: Binary) -> SimFile:
     return SimFile("file", "", 0o755, "root:root", binary.digest.removeprefix("sha256:"))
 
 
-def images(world: World, step: Step, deed: deeds.LoadImages) -> Effects:
+def images(world: World, step: Step, action: actions.LoadImages) -> Effects:
     host = world.hosts[step.host or ""]
-    if not host.active(at.CONTAINERD):
+    if not host.active(units.CONTAINERD):
         raise failed(step, "ctr: cannot connect to containerd")
-    for image in deed.images:
+    for image in action.images:
         host.images[image.reference] = image.digest
         yield
     return Outcome.CHANGED

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from kanae.execute.events import Outcome
-from kanae.plan import deeds
+from kanae.layout import marks
+from kanae.layout import paths as at
+from kanae.plan import actions
 from kanae.plan.model import Step
 from kanae.plan.objects import ADDONS
-from kanae.plan.view import INIT_STARTED, JOINED
-from kanae.render import paths as at
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS, held
 
@@ -38,15 +38,15 @@ def register(world: World, host: str, config: Object) -> None:
     )
 
 
-def init(world: World, step: Step, deed: deeds.KubeadmInit) -> Effects:
+def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
     name = step.host or ""
-    host, docs = world.hosts[name], documents(deed.config)
-    if host.marked(JOINED):
+    host, docs = world.hosts[name], documents(action.config)
+    if host.marked(marks.JOINED):
         yield
         return Outcome.OK
-    host.mark(INIT_STARTED)
+    host.mark(marks.INIT_STARTED)
     yield
-    preflight(world, step, host, deed.resume, control_plane=True)
+    preflight(world, step, host, action.resume, control_plane=True)
     config = docs["ClusterConfiguration"]
     for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF, at.KUBELET_CONF):
         host.write(path, admin_conf(name), 0o600)
@@ -76,7 +76,7 @@ def init(world: World, step: Step, deed: deeds.KubeadmInit) -> Effects:
         world.inits[name] = world.inits.get(name, 0) + 1
 
     yield from _succeed(
-        host, deed.kubelet_fingerprint, deed.fingerprint, control_plane=True, joined=joined
+        host, action.kubelet_fingerprint, action.fingerprint, control_plane=True, joined=joined
     )
     return Outcome.CHANGED
 
@@ -95,7 +95,7 @@ def _succeed(
         yield
     record_kubelet(host, kubelet)
     yield
-    host.mark(JOINED, own)
+    host.mark(marks.JOINED, own)
     joined()
     yield
 
@@ -120,18 +120,18 @@ def stored(world: World, number: int) -> Object:
     return cast("Object", held(world.objects.get(key), field))
 
 
-def join(world: World, step: Step, deed: deeds.KubeadmJoin) -> Effects:
+def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     name = step.host or ""
-    host, config = world.hosts[name], documents(deed.config)["JoinConfiguration"]
-    if host.marked(JOINED):
+    host, config = world.hosts[name], documents(action.config)["JoinConfiguration"]
+    if host.marked(marks.JOINED):
         yield
         return Outcome.OK
-    preflight(world, step, host, False, control_plane=deed.control_plane)
+    preflight(world, step, host, False, control_plane=action.control_plane)
     if not world.endpoint_answers():
         raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
     host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
     yield
-    if deed.control_plane:
+    if action.control_plane:
         for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF):
             host.write(path, admin_conf(name), 0o600)
             yield
@@ -141,7 +141,7 @@ def join(world: World, step: Step, deed: deeds.KubeadmJoin) -> Effects:
     host.write(at.KUBELET_CONF, f"of {name}", 0o600)
     host.remove(at.BOOTSTRAP_KUBELET_CONF)
     yield
-    if deed.control_plane and not world.external:
+    if action.control_plane and not world.external:
         world.members[name] = False
         yield
         host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
@@ -150,10 +150,10 @@ def join(world: World, step: Step, deed: deeds.KubeadmJoin) -> Effects:
         yield
         world.members[name] = True
         yield
-    if deed.control_plane and not world.api_ready(name):
+    if action.control_plane and not world.api_ready(name):
         raise failed(step, "the API server does not become ready")
     yield from _succeed(
-        host, deed.kubelet_fingerprint, deed.fingerprint, control_plane=deed.control_plane
+        host, action.kubelet_fingerprint, action.fingerprint, control_plane=action.control_plane
     )
     world.joins[name] = world.joins.get(name, 0) + 1
     return Outcome.CHANGED

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from kanae.execute.events import Outcome
-from kanae.plan import deeds
+from kanae.layout import marks, units
+from kanae.layout import paths as at
+from kanae.plan import actions
 from kanae.plan.model import Step
-from kanae.plan.view import JOINED, KUBELET, MANIFESTS
-from kanae.render import paths as at
-from kanae.resources.unit import MARKS
 
 from ..world import World
 from .base import Effects, documents, failed, require_api
@@ -15,20 +14,20 @@ from .kubeadm import put_addon, store_config, stored
 from .node import record_kubelet, record_manifests, start_kubelet, write_manifests
 
 
-def clear(world: World, step: Step, deed: deeds.ClearNode) -> Effects:
+def clear(world: World, step: Step, action: actions.ClearNode) -> Effects:
     name = step.host or ""
     host = world.hosts[name]
-    if host.marked(JOINED):
+    if host.marked(marks.JOINED):
         return Outcome.OK
     if not world.endpoint_answers():
         raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
-    if deed.etcd_member:
+    if action.etcd_member:
         world.members.pop(name, None)
         yield
-    world.nodes.pop(deed.node, None)
+    world.nodes.pop(action.node, None)
     yield
-    if host.active(at.KUBELET):
-        host.stop(at.KUBELET)
+    if host.active(units.KUBELET):
+        host.stop(units.KUBELET)
     yield
     host.pods = {}
     host.remove(at.KUBELET_CONFIG)
@@ -37,43 +36,43 @@ def clear(world: World, step: Step, deed: deeds.ClearNode) -> Effects:
     yield
     for path in (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.ADMIN_CONF):
         host.remove(path)
-    for mark in (JOINED, MANIFESTS, KUBELET):
-        host.remove(f"{MARKS}/{mark}")
+    for mark in (marks.JOINED, marks.MANIFESTS, marks.KUBELET):
+        host.remove(f"{marks.FOLDER}/{mark}")
     yield
-    if deed.etcd_member:
-        host.remove(f"{deed.data_dir}/member")
+    if action.etcd_member:
+        host.remove(f"{action.data_dir}/member")
     yield
     return Outcome.CHANGED
 
 
 def reconfigure_control_plane(
-    world: World, step: Step, deed: deeds.ReconfigureControlPlane
+    world: World, step: Step, action: actions.ReconfigureControlPlane
 ) -> Effects:
     host = world.hosts[step.host or ""]
-    yield from write_manifests(world, host, documents(deed.config)["ClusterConfiguration"])
+    yield from write_manifests(world, host, documents(action.config)["ClusterConfiguration"])
     record_manifests(host)
     yield
-    host.mark(JOINED, deed.fingerprint)
+    host.mark(marks.JOINED, action.fingerprint)
     yield
     return Outcome.CHANGED
 
 
-def upload_config(world: World, step: Step, deed: deeds.UploadConfig) -> Effects:
+def upload_config(world: World, step: Step, action: actions.UploadConfig) -> Effects:
     require_api(world, step)
-    yield from store_config(world, documents(deed.config))
+    yield from store_config(world, documents(action.config))
     return Outcome.CHANGED
 
 
-def reconfigure_kubelet(world: World, step: Step, deed: deeds.ReconfigureKubelet) -> Effects:
+def reconfigure_kubelet(world: World, step: Step, action: actions.ReconfigureKubelet) -> Effects:
     host = world.hosts[step.host or ""]
     require_api(world, step)
     yield from start_kubelet(host, stored(world, 1))
-    record_kubelet(host, deed.fingerprint)
+    record_kubelet(host, action.fingerprint)
     yield
     return Outcome.CHANGED
 
 
-def addon(world: World, step: Step, deed: deeds.Addon) -> Effects:
+def addon(world: World, step: Step, action: actions.Addon) -> Effects:
     require_api(world, step)
-    yield from put_addon(world, deed.name, documents(deed.config))
+    yield from put_addon(world, action.name, documents(action.config))
     return Outcome.CHANGED

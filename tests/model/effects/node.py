@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from kanae.layout import marks, units
+from kanae.layout import paths as at
 from kanae.plan.model import Step
-from kanae.plan.view import KUBELET, MANIFESTS
-from kanae.render import paths as at
 
 from ..machine import SimHost
 from ..world import API_SERVER, Object, World
@@ -28,7 +28,7 @@ def admin_conf(host: str) -> str:
 def preflight(world: World, step: Step, host: SimHost, allowed: bool, control_plane: bool) -> None:
     """kubeadm's checks, as far as what is simulated can break them."""
     wrong: list[str] = []
-    if not host.active(at.CONTAINERD):
+    if not host.active(units.CONTAINERD):
         wrong.append("container runtime is not running")
     wrong += [f"{program} is not there" for program in ("kubelet", "kubeadm", "crictl")
               if not host.has(f"{at.BIN}/{program}")]  # fmt: skip
@@ -36,7 +36,7 @@ def preflight(world: World, step: Step, host: SimHost, allowed: bool, control_pl
               if package not in host.packages]  # fmt: skip
     if host.sysctls.get("net.ipv4.ip_forward") != "1":
         wrong.append("ip_forward is not 1")
-    if not host.has(at.KUBELET_UNIT, at.KUBELET_DROPIN) or not host.unit(at.KUBELET).enabled:
+    if not host.has(at.KUBELET_UNIT, at.KUBELET_DROPIN) or not host.unit(units.KUBELET).enabled:
         wrong.append("kubelet's unit is not enabled")
     if not host.has(at.KUBELET_PATCH):
         wrong.append("no patches")
@@ -84,15 +84,15 @@ def kubelet_config(host: SimHost, shared: Object) -> str:
 def start_kubelet(host: SimHost, shared: Object, verb: str = "restart") -> Iterator[None]:
     host.write(at.KUBELET_CONFIG, kubelet_config(host, shared))
     yield
-    host.start(at.KUBELET, verb)
+    host.start(units.KUBELET, verb)
     host.sync_pods()
     yield
 
 
 def record_kubelet(host: SimHost, fingerprint: str) -> None:
-    host.mark(KUBELET, f"{fingerprint}\n{host.recorded(at.KUBELET_CONFIG)}")
+    host.mark(marks.KUBELET, f"{fingerprint}\n{host.recorded(at.KUBELET_CONFIG)}")
 
 
 def record_manifests(host: SimHost) -> None:
     names = sorted(p for p in host.files if p.startswith(f"{at.MANIFESTS}/"))
-    host.mark(MANIFESTS, host.recorded(*names))
+    host.mark(marks.MANIFESTS, host.recorded(*names))

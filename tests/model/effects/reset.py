@@ -3,58 +3,58 @@
 from __future__ import annotations
 
 from kanae.execute.events import Outcome
-from kanae.plan import deeds
+from kanae.layout import marks, units
+from kanae.layout import paths as at
+from kanae.plan import actions
 from kanae.plan.model import Step
-from kanae.plan.view import RESETTING
-from kanae.render import paths as at
 
 from ..world import API_SERVER, World
 from .base import Effects
 
 
-def stop_node(world: World, step: Step, deed: deeds.StopNode) -> Effects:
+def stop_node(world: World, step: Step, action: actions.StopNode) -> Effects:
     host = world.hosts[step.host or ""]
-    host.mark(RESETTING)
+    host.mark(marks.RESETTING)
     yield
-    host.disable(at.KUBELET)
+    host.disable(units.KUBELET)
     yield
     host.remove(at.MANIFESTS)
     yield
-    if host.active(at.CONTAINERD):
+    if host.active(units.CONTAINERD):
         host.pods = {}
     yield
     return Outcome.CHANGED
 
 
-def remove_etcd(world: World, step: Step, deed: deeds.RemoveEtcd) -> Effects:
+def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects:
     host = world.hosts[step.host or ""]
     serving = [name for name in world.hosts if API_SERVER in world.hosts[name].pods]
     if serving:
         world.violations.append(f"{step.id} while API servers run on {serving}")
-    host.disable(at.ETCD)
+    host.disable(units.ETCD)
     yield
-    host.remove(deed.data)
+    host.remove(action.data)
     world.members.pop(host.name, None)
     yield
     return Outcome.CHANGED
 
 
-def remove_cluster(world: World, step: Step, deed: deeds.RemoveCluster) -> Effects:
+def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> Effects:
     host = world.hosts[step.host or ""]
-    for unit in deed.units:
+    for unit in action.units:
         host.disable(unit)
         host.units.pop(unit, None)
         yield
-    if deed.node:
+    if action.node:
         host.remove(at.KUBELET_STATE)
         world.nodes.pop(host.name, None)
-        if not deed.keep_images:
+        if not action.keep_images:
             host.images = {}
         yield
-    for path in deed.files:
+    for path in action.files:
         host.remove(path)
         yield
-    for tree in deed.trees:
+    for tree in action.trees:
         host.remove(tree)
         yield
     return Outcome.CHANGED

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from kanae.execute.deeds.authorities import (
+from kanae.execute.actions.authorities import (
     AUTHORITY_DAYS,
     LEAF_DAYS,
     authority_hash,
     issue_leaf,
     make_authority,
 )
-from kanae.plan.deeds import LeafCertificate
+from kanae.plan.actions import LeafCertificate
 
 LEAF = LeafCertificate(
     "/etc/kubernetes/pki/etcd/server.crt",

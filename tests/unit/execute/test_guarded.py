@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from kanae.errors import DiskFull, StepFailed
-from kanae.execute.deeds import guarded
+from kanae.execute.actions import guarded
 from kanae.transport.protocol import Completed
 
 from .shell_host import ShellHost

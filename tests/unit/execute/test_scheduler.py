@@ -15,7 +15,7 @@ from kanae.execute.events import Event, Outcome, StepEnded, StepProgress, StepSt
 from kanae.execute.redact import Redactor
 from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
-from kanae.plan.model import Deed, Plan, Step
+from kanae.plan.model import Action, Plan, Step
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
@@ -29,12 +29,12 @@ SPEC = Spec.model_validate(
 
 
 @dataclass(frozen=True, slots=True)
-class Harmless(Deed):
+class Harmless(Action):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Once(Deed):
+class Once(Action):
     repeatable: ClassVar[bool] = False
 
 
@@ -77,8 +77,8 @@ async def changed(context: StepContext) -> Outcome:
     return Outcome.CHANGED
 
 
-def step(id_: str, *needs: str, deed: Deed | None = None, timeout: float = 60.0) -> Step:
-    return Step(id_, "m1", "stage", f"do {id_}", deed or Harmless(), needs, timeout=timeout)
+def step(id_: str, *needs: str, action: Action | None = None, timeout: float = 60.0) -> Step:
+    return Step(id_, "m1", "stage", f"do {id_}", action or Harmless(), needs, timeout=timeout)
 
 
 def plan(*steps: Step) -> Plan:
@@ -95,7 +95,7 @@ async def carry_out(
     emit: Callable[[Event], None] | None = None,
     parallel: int = 4,
 ) -> RunResult:
-    handlers: Mapping[type[Deed], Handler] = {
+    handlers: Mapping[type[Action], Handler] = {
         Harmless: Handler(body),
         Once: Handler(body, done),
     }
@@ -191,8 +191,8 @@ async def test_a_defect_is_a_failed_step_and_not_a_crash() -> None:
 
 async def test_a_deed_without_handler_is_refused_before_anything_runs() -> None:
     journal = Recording()
-    with pytest.raises(TypeError, match="no handler for deeds of type Deed"):
-        await carry_out(plan(step("a"), step("b", deed=Deed())), journal=journal)
+    with pytest.raises(TypeError, match="no handler for actions of type Action"):
+        await carry_out(plan(step("a"), step("b", action=Action())), journal=journal)
     assert journal.events == []
 
 
@@ -239,7 +239,9 @@ async def test_a_deed_not_to_be_repeated_is_probed_first(
     async def done(context: StepContext) -> bool | None:
         return answer
 
-    result = await carry_out(plan(step("a", deed=Once())), losing(1, calls), done=done, hosts=hosts)
+    result = await carry_out(
+        plan(step("a", action=Once())), losing(1, calls), done=done, hosts=hosts
+    )
     assert len(calls) == runs
     assert outcomes(result) == {"a": outcome}
     assert hosts.recovered[0][1] > 0, "what runs on the host is given time to end"
@@ -247,7 +249,7 @@ async def test_a_deed_not_to_be_repeated_is_probed_first(
 
 async def test_without_a_probe_it_is_never_repeated() -> None:
     calls: list[str] = []
-    result = await carry_out(plan(step("a", deed=Once())), losing(1, calls))
+    result = await carry_out(plan(step("a", action=Once())), losing(1, calls))
     assert (calls, outcomes(result)) == (["a"], {"a": "indeterminate"})
 
 

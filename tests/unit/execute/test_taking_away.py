@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from kanae.execute.actions.hosts import converge
 from kanae.execute.context import StepContext
-from kanae.execute.deeds.hosts import converge
 from kanae.execute.values import Values
-from kanae.plan.deeds import Converge
+from kanae.layout import marks
+from kanae.plan.actions import Converge
 from kanae.plan.model import Step
 from kanae.resources.file import Absent
-from kanae.resources.unit import MARKS, NoUnit
+from kanae.resources.unit import NoUnit
 from kanae.transport.protocol import Transport
 
 from ...model.fixtures import example
@@ -39,14 +40,14 @@ async def test_a_unit_stops_while_its_files_are_there_and_systemd_forgets_it_aft
 ) -> None:
     host = ShellHost("server1", tmp_path)
     script, unit = host.path(SCRIPT), host.path(UNIT)
-    mark = host.path(f"{MARKS}/restart-kanae-test.service")
+    mark = host.path(f"{marks.FOLDER}/restart-kanae-test.service")
     for path in (script, unit, mark):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     called = tmp_path / "called"
     host.program("systemctl", f'echo "$* $(cd {unit.parent}; echo *)" >>{called}\n')
-    deed = Converge((NoUnit("kanae-test.service", UNIT), Absent(SCRIPT)))
-    step = Step("server1/balancer/converge", "server1", "balancer", "load balancer", deed)
+    action = Converge((NoUnit("kanae-test.service", UNIT), Absent(SCRIPT)))
+    step = Step("server1/balancer/converge", "server1", "balancer", "load balancer", action)
     deadline = asyncio.get_running_loop().time() + 30
     await converge(StepContext(step, example("reference"), OneHost(host), Values(), deadline))
     assert called.read_text().splitlines() == [

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from kanae.execute.deeds.kubeadm import TOKEN_TTL, new_token, with_token
+from kanae.execute.actions.kubeadm import TOKEN_TTL, new_token, with_token
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
 

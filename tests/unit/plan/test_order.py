@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kanae.plan.deeds import Converge
-from kanae.plan.view import CLUSTER, MEMBER
-from kanae.resources.unit import MARKS
+from kanae.layout import marks
+from kanae.plan.actions import Converge
 
 from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, example
 
@@ -18,13 +17,16 @@ def test_nothing_is_put_on_a_host_before_it_is_marked_as_the_clusters(name: str)
     plan = Desk.of(spec).plan(bare(spec))
     for host in spec.hosts:
         first = plan.by_id()[f"{host}/system/converge"]
-        assert isinstance(first.deed, Converge)
+        assert isinstance(first.action, Converge)
         [mark] = [
             content.path
-            for resource in first.deed.resources
+            for resource in first.action.resources
             for content in resource.uploads()
-            if content.path.startswith(f"{MARKS}/")
+            if content.path.startswith(f"{marks.FOLDER}/")
         ]
-        assert mark in (f"{MARKS}/{CLUSTER}", f"{MARKS}/{MEMBER}{spec.name}")
+        assert mark in (
+            marks.path(marks.CLUSTER),
+            marks.path(marks.MEMBER + spec.name),
+        )
         others = [step.id for step in plan if step.host == host and step.id != first.id]
         assert [step for step in others if first.id not in ancestors(plan.by_id(), step)] == []

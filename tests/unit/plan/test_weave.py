@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from kanae.artifacts.named import LocalArchive
+from kanae.plan.actions import ApplyObjects, LoadImages
 from kanae.plan.bootstrap import plan
-from kanae.plan.deeds import ApplyObjects, LoadImages
 from kanae.plan.view import View
 from kanae.render import weave
 from kanae.spec.models import Role, Spec
@@ -29,13 +29,13 @@ def test_its_images_are_loaded_onto_every_node_and_its_objects_applied() -> None
     desk = Desk.of(spec)
     found = plan(View(spec, RELEASE, bare(spec), ARTIFACTS, (ARCHIVE,), desk.manifests))
     loaded = {
-        step.host: {image.reference for image in step.deed.images}
+        step.host: {image.reference for image in step.action.images}
         for step in found
-        if isinstance(step.deed, LoadImages)
+        if isinstance(step.action, LoadImages)
     }
     assert set(loaded) == set(spec.nodes)
     assert all({weave.IMAGE, weave.POLICY_IMAGE} <= images for images in loaded.values())
     assert not any("flannel" in image for images in loaded.values() for image in images)
-    applied = next(step.deed for step in found if isinstance(step.deed, ApplyObjects))
+    applied = next(step.action for step in found if isinstance(step.action, ApplyObjects))
     kinds = {json.loads(text)["kind"]: json.loads(text) for text in applied.documents}
     assert kinds["DaemonSet"]["metadata"]["namespace"] == "kube-system"

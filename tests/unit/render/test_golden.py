@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from kanae.facts.model import HostBase
+from kanae.layout import paths, units
 from kanae.render import (
     api_server,
     containerd,
@@ -21,7 +22,6 @@ from kanae.render import (
     kubeadm,
     kubelet,
     nginx,
-    paths,
     shutdown,
     system,
     weave,
@@ -68,17 +68,17 @@ def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]
 
 
 def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
-    unit = f"{paths.UNITS}/{paths.balancer_unit(spec.name)}"
+    unit = f"{paths.UNITS}/{units.balancer(spec.name)}"
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
     files = {
-        paths.balancer_config(spec): nginx.config(spec)
+        paths.balancer_config(spec.name): nginx.config(spec)
         if is_nginx
         else haproxy.front(spec, host, base),
         unit: nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
     }
     if spec.load_balancer.virtual_address is not None:
-        files[paths.keepalived_config(spec)] = keepalived.config(spec, host, base)
-        files[f"{paths.UNITS}/{paths.keepalived_unit(spec.name)}"] = keepalived.unit(spec)
+        files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
+        files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec)
     return files
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from kanae.execute.events import Outcome, RunEnded, RunStopping, StepEnded, StepStarted
-from kanae.plan.deeds import MintToken
+from kanae.plan.actions import MintToken
 from kanae.plan.model import Plan, Step
 from kanae.report.console import live
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from kanae.facts.model import FileFact, HostFacts, ObjectKey, Query, UnitFact
+from kanae.layout import marks
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Difference, Resource, merge, text_diff
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
-from kanae.resources.unit import MARKS, NoUnit, Unit
+from kanae.resources.unit import NoUnit, Unit
 
 from ...model.fixtures import READ_AT, V2
 
@@ -276,12 +277,12 @@ def test_a_unit(facts: HostFacts, changed: frozenset[str], detail: str | None) -
 
 def test_a_restart_that_is_due_is_marked_before_and_unmarked_after() -> None:
     [mark] = UNIT.marks(frozenset({"file:/unit", "file:/config"}))
-    assert (mark.path, mark.mode) == (f"{MARKS}/restart-x.service", 0o600)
+    assert (mark.path, mark.mode) == (f"{marks.FOLDER}/restart-x.service", 0o600)
     [mark] = UNIT.marks(frozenset({"file:/config"}))
-    assert mark.path == f"{MARKS}/reload-x.service"
+    assert mark.path == f"{marks.FOLDER}/reload-x.service"
     assert UNIT.marks(NONE) == ()
     lines = UNIT.apply().splitlines()
-    assert lines[-1] == f"rm -f {MARKS}/restart-x.service {MARKS}/reload-x.service"
+    assert lines[-1] == f"rm -f {marks.FOLDER}/restart-x.service {marks.FOLDER}/reload-x.service"
 
 
 def test_a_unit_that_somebody_else_starts_is_only_enabled() -> None:

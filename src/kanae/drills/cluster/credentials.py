@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from kanae.drills.probing.client import Credentials
 from kanae.errors import CheckFailed, HostError
-from kanae.render import paths as at
+from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
 from kanae.transport.protocol import Transport, must
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from kanae.errors import HostError
-from kanae.execute.deeds.commands import ETCDCTL
-from kanae.spec import ports
+from kanae.execute.actions.commands import ETCDCTL
+from kanae.layout import ports
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.transport.protocol import Transport
 

@@ -21,7 +21,7 @@ from kanae.drills.probing.client import (
 from kanae.drills.probing.objects import Json
 from kanae.drills.probing.pipelining import request
 from kanae.drills.records import ENDPOINT
-from kanae.spec import ports
+from kanae.layout import ports
 from kanae.spec.models import Role, Spec
 
 _SECONDS = 5.0

@@ -6,7 +6,7 @@ import asyncio
 import math
 
 from kanae.drills.faults.protocol import Tools
-from kanae.render import paths as at
+from kanae.layout import units
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.transport.protocol import must
 
@@ -19,16 +19,16 @@ async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
 
     Asks the balancers before the API servers and those before external etcd. Raises HostError.
     """
-    units = _units(tools.spec)
-    found = await asyncio.gather(*(_of(tools, host, unit, seconds) for host, unit in units))
+    balancers = _units(tools.spec)
+    found = await asyncio.gather(*(_of(tools, host, unit, seconds) for host, unit in balancers))
     return tuple(line for lines in found for line in lines)
 
 
 def _units(spec: Spec) -> list[tuple[str, str]]:
-    units = [(host, at.balancer_unit(spec.name)) for host in spec.having(Role.LOAD_BALANCER)]
+    found = [(host, units.balancer(spec.name)) for host in spec.having(Role.LOAD_BALANCER)]
     if spec.etcd_topology is EtcdTopology.EXTERNAL:
-        units += [(host, at.ETCD_BALANCER) for host in spec.having(Role.CONTROL_PLANE)]
-    return units
+        found += [(host, units.ETCD_BALANCER) for host in spec.having(Role.CONTROL_PLANE)]
+    return found
 
 
 async def _of(tools: Tools, host: str, unit: str, seconds: float) -> list[str]:

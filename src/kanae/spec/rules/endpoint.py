@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kanae.spec import ports
+from kanae.layout import ports
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.spec.rules.hosts import HOSTS, unusable
 from kanae.spec.rules.violation import Violation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from kanae.plan.view import CLUSTER
+from kanae.layout import marks
 from kanae.spec.models import Role
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
 from kanae.verify.model import Finding, Subject, error
@@ -16,7 +16,7 @@ def leftovers(subject: Subject) -> Iterator[Finding]:
     for host, facts in subject.hosts():
         if subject.ours(host):
             continue
-        owner = facts.marks.get(CLUSTER, "").strip()
+        owner = facts.marks.get(marks.CLUSTER, "").strip()
         roles = set(subject.spec.hosts[host].roles)
         if owner and roles & {Role.CONTROL_PLANE, Role.WORKER, Role.ETCD}:
             yield error(

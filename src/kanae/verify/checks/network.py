@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from kanae.facts.model import HostFacts, Listener
-from kanae.render import paths as at
-from kanae.spec import ports
+from kanae.layout import ports, units
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.verify.model import Finding, Subject, error, etcd_role, warning
 from kanae.verify.query import FIREWALLS
@@ -101,7 +100,7 @@ def _wanted(spec: Spec, host: str) -> dict[int, str]:
     if Role.CONTROL_PLANE in roles:
         wanted |= ports.OF_CONTROL_PLANE
         if spec.etcd_topology is EtcdTopology.EXTERNAL:
-            wanted[at.ETCD_BALANCER_PORT] = "the balancer before etcd"
+            wanted[ports.ETCD_BALANCER] = "the balancer before etcd"
     if etcd_role(spec) in roles:
         wanted |= ports.OF_ETCD
     if Role.LOAD_BALANCER in roles:
@@ -118,7 +117,7 @@ _PROCESSES = {
 
 def _ours(subject: Subject, facts: HostFacts, listener: Listener) -> bool:
     if listener.port == subject.spec.endpoint.port:
-        unit = facts.units.get(at.balancer_unit(subject.spec.name))
+        unit = facts.units.get(units.balancer(subject.spec.name))
         if unit is not None and unit.active == "active":
             return True
     return subject.ours(facts.host) and listener.process in _PROCESSES

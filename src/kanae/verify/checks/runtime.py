@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kanae.facts.model import HostFacts
-from kanae.render import paths as at
+from kanae.layout import paths as at
 from kanae.render.banner import MANAGED
 from kanae.render.containerd import cgroup_driver
 from kanae.spec.models import Spec

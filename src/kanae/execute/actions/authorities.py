@@ -18,7 +18,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.values import Values
-from kanae.plan.deeds import GatherAuthorities, IssueCertificates, LeafCertificate, WriteAuthorities
+from kanae.plan.actions import (
+    GatherAuthorities,
+    IssueCertificates,
+    LeafCertificate,
+    WriteAuthorities,
+)
 from kanae.plan.pki import AUTHORITIES
 from kanae.transport.protocol import Upload, must
 
@@ -43,17 +48,17 @@ def _private(name: str) -> str:
 
 async def gather(ctx: StepContext) -> Outcome:
     """Read authorities from the host that has them, or make them."""
-    deed = ctx.deed(GatherAuthorities)
-    for name in deed.names:
+    action = ctx.action(GatherAuthorities)
+    for name in action.names:
         public, private = AUTHORITIES[name]
-        if deed.source:
-            host = ctx.transport(deed.source)
+        if action.source:
+            host = ctx.transport(action.source)
             cert = await must(host, f"cat {public}", command=f"cat {public}")
             key = await must(host, f"cat {private}", command=f"cat {private}")
             remember(ctx.values, name, cert.decode(), key.decode())
         else:
             remember(ctx.values, name, *make_authority(name))
-    return Outcome.OK if deed.source else Outcome.CHANGED
+    return Outcome.OK if action.source else Outcome.CHANGED
 
 
 def remember(values: Values, name: str, public: str, private: str) -> None:
@@ -62,15 +67,15 @@ def remember(values: Values, name: str, public: str, private: str) -> None:
 
 
 async def write(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(WriteAuthorities)
+    action = ctx.action(WriteAuthorities)
     uploads: list[Upload] = []
-    for name in deed.names:
+    for name in action.names:
         public, private = AUTHORITIES[name]
         uploads += [
             Upload(private, ctx.values.get(_private(name)).encode(), 0o600),
             Upload(public, ctx.values.get(_public(name)).encode(), 0o644),
         ]
-    for name in deed.public:
+    for name in action.public:
         uploads.append(Upload(AUTHORITIES[name][0], ctx.values.get(_public(name)).encode(), 0o644))
     await ctx.transport().upload(uploads)
     return Outcome.CHANGED
@@ -78,7 +83,7 @@ async def write(ctx: StepContext) -> Outcome:
 
 async def issue(ctx: StepContext) -> Outcome:
     uploads: list[Upload] = []
-    for leaf in ctx.deed(IssueCertificates).certificates:
+    for leaf in ctx.action(IssueCertificates).certificates:
         certificate, key = issue_leaf(
             leaf,
             ctx.values.get(_public(leaf.authority)),

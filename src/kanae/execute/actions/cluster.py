@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import cast
 
+from kanae.execute.actions.commands import ETCDCTL, KUBECTL
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
-from kanae.execute.deeds.commands import ETCDCTL, KUBECTL
 from kanae.execute.events import Outcome
-from kanae.plan.deeds import ApplyObjects, AwaitApi, AwaitEtcd, AwaitNodes, SetNode
+from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitNodes, SetNode
 from kanae.plan.nodes import OWNED
 from kanae.resources.model import quote
 from kanae.transport.protocol import must
@@ -17,7 +17,7 @@ from kanae.transport.protocol import must
 
 async def apply_objects(ctx: StepContext) -> Outcome:
     """Server-side apply, as the field manager kanae."""
-    documents = ctx.deed(ApplyObjects).documents
+    documents = ctx.action(ApplyObjects).documents
     items = f'{{"apiVersion":"v1","kind":"List","items":[{",".join(documents)}]}}'
     await must(
         ctx.transport(),
@@ -30,20 +30,20 @@ async def apply_objects(ctx: StepContext) -> Outcome:
 
 
 async def set_node(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(SetNode)
+    action = ctx.action(SetNode)
     patch: dict[str, object] = {
         "metadata": {
-            "labels": {**dict.fromkeys(deed.unlabel), **dict(deed.labels)},
-            "annotations": {OWNED: ",".join(key for key, _ in deed.labels) or None},
+            "labels": {**dict.fromkeys(action.unlabel), **dict(action.labels)},
+            "annotations": {OWNED: ",".join(key for key, _ in action.labels) or None},
         }
     }
-    if deed.taints:
-        patch["spec"] = {"taints": json.loads(deed.taints)}
+    if action.taints:
+        patch["spec"] = {"taints": json.loads(action.taints)}
     await must(
         ctx.transport(),
-        f"{KUBECTL} patch node {quote(deed.node)} --type=merge -p {quote(json.dumps(patch))}"
+        f"{KUBECTL} patch node {quote(action.node)} --type=merge -p {quote(json.dumps(patch))}"
         " >/dev/null",
-        command=f"kubectl patch node {deed.node}",
+        command=f"kubectl patch node {action.node}",
         timeout=ctx.left(),
     )
     return Outcome.CHANGED
@@ -51,7 +51,7 @@ async def set_node(ctx: StepContext) -> Outcome:
 
 async def await_etcd(ctx: StepContext) -> Outcome:
     """Every member has to answer a linearizable read, which needs a leader and a quorum."""
-    endpoints = ctx.deed(AwaitEtcd).endpoints
+    endpoints = ctx.action(AwaitEtcd).endpoints
     transport = ctx.transport()
 
     async def look() -> Seen:
@@ -74,9 +74,9 @@ async def await_etcd(ctx: StepContext) -> Outcome:
 
 
 async def await_api(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(AwaitApi)
+    action = ctx.action(AwaitApi)
     transport = ctx.transport()
-    server = f"https://{deed.address}:{deed.port}"
+    server = f"https://{action.address}:{action.port}"
 
     async def look() -> Seen:
         done = await transport.run(
@@ -98,7 +98,7 @@ async def await_api(ctx: StepContext) -> Outcome:
 
 
 async def await_nodes(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(AwaitNodes)
+    action = ctx.action(AwaitNodes)
     transport = ctx.transport()
     dns = f"{KUBECTL} -n kube-system get deployment coredns -o json --ignore-not-found"
 
@@ -107,10 +107,10 @@ async def await_nodes(ctx: StepContext) -> Outcome:
         if done.status != 0:
             return Seen(False, done.stderr.strip()[-300:])
         found = _nodes(json.loads(done.stdout))
-        if not deed.network:
-            missing = [name for name in deed.nodes if name not in found]
+        if not action.network:
+            missing = [name for name in action.nodes if name not in found]
             return Seen(not missing, f"not there: {', '.join(missing)}")
-        waiting = [name for name in deed.nodes if not found.get(name)]
+        waiting = [name for name in action.nodes if not found.get(name)]
         if waiting:
             return Seen(False, f"not Ready: {', '.join(waiting)}")
         done = await transport.run(f"{dns} --request-timeout=5s", timeout=15)

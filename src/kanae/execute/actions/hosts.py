@@ -14,26 +14,28 @@ from kanae.errors import ArtifactError
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.facts.parse_cluster import PINNED
-from kanae.plan.deeds import Converge, DeliverBinaries, LoadImages
+from kanae.layout import paths as at
+from kanae.plan.actions import Converge, DeliverBinaries, LoadImages
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.model import Content
 from kanae.transport.protocol import Upload, must
 
-IMAGES = "/var/lib/kanae/images"
-
 
 async def converge(ctx: StepContext) -> Outcome:
     """Two round trips: write all files, then run all lines."""
-    deed = ctx.deed(Converge)
-    contents = [*deed.marks, *(each for resource in deed.resources for each in resource.uploads())]
+    action = ctx.action(Converge)
+    contents = [
+        *action.marks,
+        *(each for resource in action.resources for each in resource.uploads()),
+    ]
     transport = ctx.transport()
     if contents:
         await transport.upload(_uploads(contents), timeout=ctx.left())
-    lines = [line for resource in deed.resources if (line := resource.apply())]
-    if any(content.path.startswith("/etc/systemd/system/") for content in contents):
+    lines = [line for resource in action.resources if (line := resource.apply())]
+    if any(content.path.startswith(f"{at.UNITS}/") for content in contents):
         lines.insert(0, "systemctl daemon-reload")
     if lines:
-        what = ", ".join(resource.key for resource in deed.resources)
+        what = ", ".join(resource.key for resource in action.resources)
         await must(
             transport,
             "set -e\n" + "\n".join(lines),
@@ -69,28 +71,28 @@ class Delivery:
         return found
 
     async def binaries(self, ctx: StepContext) -> Outcome:
-        deed = ctx.deed(DeliverBinaries)
-        uploads = _uploads(deed.marks)
+        action = ctx.action(DeliverBinaries)
+        uploads = _uploads(action.marks)
         uploads += [
-            Upload(binary.path, self._artifact(binary).path, 0o755) for binary in deed.binaries
+            Upload(binary.path, self._artifact(binary).path, 0o755) for binary in action.binaries
         ]
-        size = sum(binary.size for binary in deed.binaries)
-        ctx.progress(f"sending {len(deed.binaries)} binaries, {size / 1e6:.0f} MB")
+        size = sum(binary.size for binary in action.binaries)
+        ctx.progress(f"sending {len(action.binaries)} binaries, {size / 1e6:.0f} MB")
         await ctx.transport().upload(uploads, timeout=ctx.left())
         return Outcome.CHANGED
 
     async def images(self, ctx: StepContext) -> Outcome:
-        deed = ctx.deed(LoadImages)
-        ours = [image for image in deed.images if not image.artifact.startswith("archive:")]
-        files = {image.artifact.removeprefix("archive:") for image in deed.images} - {
+        action = ctx.action(LoadImages)
+        ours = [image for image in action.images if not image.artifact.startswith("archive:")]
+        files = {image.artifact.removeprefix("archive:") for image in action.images} - {
             image.artifact for image in ours
         }
         archives = [Path(path) for path in sorted(files)]
         if ours:
             archives.append(self.archive(ours))
         for archive in archives:
-            await self._load(ctx, archive, unpack=deed.unpack)
-        await self._pin(ctx, deed.images)
+            await self._load(ctx, archive, unpack=action.unpack)
+        await self._pin(ctx, action.images)
         return Outcome.CHANGED
 
     def archive(self, images: Sequence[Image]) -> Path:
@@ -118,7 +120,7 @@ class Delivery:
     async def _load(self, ctx: StepContext, archive: Path, *, unpack: bool) -> None:
         transport = ctx.transport()
         size = await asyncio.to_thread(lambda: archive.stat().st_size)
-        there = f"{IMAGES}/{archive.name}"
+        there = f"{at.IMAGES}/{archive.name}"
         ctx.progress(f"sending images, {size / 1e6:.0f} MB")
         await transport.upload([Upload(there, archive, 0o600)], timeout=ctx.left())
         ctx.progress("loading images")

@@ -11,11 +11,10 @@ import shlex
 from collections.abc import Mapping
 
 from kanae.errors import step_failed
-from kanae.resources.unit import MARKS
+from kanae.layout import marks
+from kanae.layout import paths as at
 from kanae.transport.protocol import Completed, Transport
 
-LOCK = "/run/kanae/kubeadm.lock"
-LOGS = "/var/lib/kanae/log"
 # Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
 BUSY = 75
 # What the script says when the mark was there and nothing had to be run.
@@ -52,9 +51,9 @@ def script(
     )
     return f"""set -eu
 umask 077
-mkdir -p /run/kanae {LOGS} {MARKS}
-config=/run/kanae/{name}.yaml log={LOGS}/{name}.log mark={MARKS}/{mark}
-exec 9>{LOCK}
+mkdir -p {at.RUN} {at.LOGS} {marks.FOLDER}
+config={at.RUN}/{name}.yaml log={at.LOGS}/{name}.log mark={marks.path(mark)}
+exec 9>{at.KUBEADM_LOCK}
 flock -w {limit:.0f} 9 || {{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}
 if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
 cat >"$config"
@@ -73,7 +72,7 @@ def raised(
     if done.status == 0:
         return
     fits = [remedy for words, remedy in remedies.items() if words in done.stderr]
-    remedy = fits[0] if fits else f"read {LOGS}/{log}.log on the host, then apply again"
+    remedy = fits[0] if fits else f"read {at.LOGS}/{log}.log on the host, then apply again"
     raise step_failed(transport.host, command, done.status, done.stderr, remedy=remedy)
 
 
@@ -83,8 +82,8 @@ async def took_effect(transport: Transport, mark: str, limit: float) -> bool | N
     None: it ended without success, and what it left has to be looked at first.
     """
     done = await transport.run(
-        f"mkdir -p /run/kanae; exec 9>{LOCK}; flock -w {limit:.0f} 9 || exit {BUSY}; "
-        f"[ -e {MARKS}/{mark} ]",
+        f"mkdir -p {at.RUN}; exec 9>{at.KUBEADM_LOCK}; flock -w {limit:.0f} 9 || exit {BUSY}; "
+        f"[ -e {marks.path(mark)} ]",
         timeout=limit + 10,
     )
     return True if done.status == 0 else None

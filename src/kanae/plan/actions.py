@@ -1,6 +1,6 @@
-"""What steps can do. Each has its handler in `kanae.execute.deeds`.
+"""What steps can do. Each has its handler in `kanae.execute.actions`.
 
-None holds a secret: keys and tokens are made or read when a deed is carried out and live only in
+None holds a secret: keys and tokens are made or read when an action is carried out and live only in
 the run's memory, on their way from host to host.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kanae.plan.model import Deed
+from kanae.plan.model import Action
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.model import Content, Resource
 
 
 @dataclass(frozen=True, slots=True)
-class Converge(Deed):
+class Converge(Action):
     """Bring resources about, in order. marks: written first (see `resources.unit.Unit.marks`)."""
 
     resources: tuple[Resource, ...]
@@ -23,13 +23,13 @@ class Converge(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class DeliverBinaries(Deed):
+class DeliverBinaries(Action):
     binaries: tuple[Binary, ...]
     marks: tuple[Content, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class LoadImages(Deed):
+class LoadImages(Action):
     """Put images into containerd's k8s.io namespace, from one archive that shares their layers.
 
     unpack: at once, rather than when a container first needs them.
@@ -40,7 +40,7 @@ class LoadImages(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class GatherAuthorities(Deed):
+class GatherAuthorities(Action):
     """Have the cluster's certificate authorities and service-account key in the run's memory.
 
     source: the host to read them from, or "" to make new ones for a new cluster.
@@ -52,7 +52,7 @@ class GatherAuthorities(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class WriteAuthorities(Deed):
+class WriteAuthorities(Action):
     """names: with their keys; public: only their certificates."""
 
     names: tuple[str, ...]
@@ -73,14 +73,14 @@ class LeafCertificate:
 
 
 @dataclass(frozen=True, slots=True)
-class IssueCertificates(Deed):
+class IssueCertificates(Action):
     """Issue leaf certificates from authorities in the run's memory and write them to the host."""
 
     certificates: tuple[LeafCertificate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class KubeadmInit(Deed):
+class KubeadmInit(Action):
     """The first control-plane host. config: documents without tokens, as YAML.
 
     fingerprint, kubelet_fingerprint: recorded on the host on success, see `plan.view`.
@@ -95,12 +95,12 @@ class KubeadmInit(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class MintToken(Deed):
+class MintToken(Action):
     """A bootstrap token for joins, made on a control-plane host; lives 30 minutes."""
 
 
 @dataclass(frozen=True, slots=True)
-class KubeadmJoin(Deed):
+class KubeadmJoin(Action):
     """config: documents with placeholders for the token and the CA's hash.
 
     fingerprint: of a control-plane host's configuration, "worker" for a worker.
@@ -114,7 +114,7 @@ class KubeadmJoin(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class ClearNode(Deed):
+class ClearNode(Action):
     """Take away what an interrupted join left on a host, and its Node object.
 
     etcd_member: peer URL of a stacked member to be removed first, or ""; data_dir: its folder.
@@ -127,7 +127,7 @@ class ClearNode(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class ReconfigureControlPlane(Deed):
+class ReconfigureControlPlane(Action):
     """Write the static pod manifests again from this configuration, then wait for /readyz.
 
     components: apiserver, controller-manager, scheduler, etcd: those whose manifest is to change.
@@ -139,21 +139,21 @@ class ReconfigureControlPlane(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class UploadConfig(Deed):
+class UploadConfig(Action):
     """Put the cluster's and the kubelets' configuration into their ConfigMaps."""
 
     config: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReconfigureKubelet(Deed):
+class ReconfigureKubelet(Action):
     """Fetch the kubelets' configuration anew, apply this host's patches, restart kubelet."""
 
     fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Addon(Deed):
+class Addon(Action):
     """Apply one of kubeadm's own add-ons again. name: kube-proxy or coredns."""
 
     name: str
@@ -162,14 +162,14 @@ class Addon(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyObjects(Deed):
+class ApplyObjects(Action):
     """Server-side apply. documents: JSON texts of Kubernetes objects."""
 
     documents: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SetNode(Deed):
+class SetNode(Action):
     """Labels and taints of a Node. unlabel: keys. taints: the whole list, as JSON; "" to leave."""
 
     node: str
@@ -179,14 +179,14 @@ class SetNode(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitEtcd(Deed):
+class AwaitEtcd(Action):
     """Until every member answers and they agree on a leader. endpoints: client URLs."""
 
     endpoints: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitApi(Deed):
+class AwaitApi(Action):
     """Until /readyz of this address answers ok, asked from the step's host."""
 
     address: str
@@ -194,7 +194,7 @@ class AwaitApi(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitNodes(Deed):
+class AwaitNodes(Action):
     """Until these nodes are Ready and cluster DNS serves, asked on the step's host.
 
     network: whether kanae brings the pod network; without one nodes are only waited for to be
@@ -206,7 +206,7 @@ class AwaitNodes(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class WriteKubeconfig(Deed):
+class WriteKubeconfig(Action):
     """Merge the administrator's kubeconfig into the one at `path` on the step's host.
 
     source: a control-plane host to read it from. cluster: the name of its context.
@@ -218,19 +218,19 @@ class WriteKubeconfig(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class StopNode(Deed):
+class StopNode(Action):
     """Stop kubelet, then end every pod of the node."""
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveEtcd(Deed):
+class RemoveEtcd(Action):
     """Stop etcd and remove its data. data: the member folder."""
 
     data: str
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveKubeconfig(Deed):
+class RemoveKubeconfig(Action):
     """Take one cluster's entries out of a kubeconfig; the file goes when nothing is left in it."""
 
     cluster: str
@@ -238,7 +238,7 @@ class RemoveKubeconfig(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveCluster(Deed):
+class RemoveCluster(Action):
     """Stop and remove units, then files, then whole folders, in this order.
 
     node: also mounts, network links and packet-filter rules that Kubernetes and the pod network

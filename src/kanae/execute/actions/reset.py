@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from kanae.execute import kubeconfig
+from kanae.execute.actions.guarded import BUSY
 from kanae.execute.context import StepContext
-from kanae.execute.deeds.guarded import BUSY, LOCK
 from kanae.execute.events import Outcome
-from kanae.plan.deeds import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
-from kanae.plan.view import RESETTING
-from kanae.render import paths as at
+from kanae.layout import marks, units
+from kanae.layout import paths as at
+from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.resources.model import quote
-from kanae.resources.unit import MARKS
 from kanae.transport.protocol import Upload, must
 
 # Links that kube-proxy, flannel, Weave Net and the bridge plugin make.
@@ -27,20 +26,21 @@ TABLES = (
 
 
 async def stop_node(ctx: StepContext) -> Outcome:
-    ctx.deed(StopNode)
+    ctx.action(StopNode)
     await must(
         ctx.transport(),
-        f"""mkdir -p /run/kanae {MARKS}; exec 9>{LOCK}; flock -w 120 9 || exit {BUSY}
-touch {MARKS}/{RESETTING}
-systemctl disable -q --now {at.KUBELET} 2>/dev/null
+        f"""mkdir -p {at.RUN} {marks.FOLDER}
+exec 9>{at.KUBEADM_LOCK}; flock -w 120 9 || exit {BUSY}
+touch {marks.path(marks.RESETTING)}
+systemctl disable -q --now {units.KUBELET} 2>/dev/null
 rm -rf {at.MANIFESTS}
-if systemctl is-active -q {at.CONTAINERD}; then
+if systemctl is-active -q {units.CONTAINERD}; then
   timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
   for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
     ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
   done
 fi
-! systemctl is-active -q {at.KUBELET}""",
+! systemctl is-active -q {units.KUBELET}""",
         command="stop kubelet and pods",
         timeout=ctx.left(),
     )
@@ -48,11 +48,11 @@ fi
 
 
 async def remove_etcd(ctx: StepContext) -> Outcome:
-    data = quote(ctx.deed(RemoveEtcd).data)
+    data = quote(ctx.action(RemoveEtcd).data)
     await must(
         ctx.transport(),
-        f"systemctl disable -q --now {at.ETCD} 2>/dev/null\n"
-        f"! systemctl is-active -q {at.ETCD} && rm -rf {data}",
+        f"systemctl disable -q --now {units.ETCD} 2>/dev/null\n"
+        f"! systemctl is-active -q {units.ETCD} && rm -rf {data}",
         command="stop etcd and remove its data",
         timeout=ctx.left(),
     )
@@ -60,42 +60,42 @@ async def remove_etcd(ctx: StepContext) -> Outcome:
 
 
 async def remove_kubeconfig(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(RemoveKubeconfig)
+    action = ctx.action(RemoveKubeconfig)
     transport = ctx.transport()
-    path = quote(deed.path)
+    path = quote(action.path)
     text = (await must(transport, f"[ ! -e {path} ] || cat {path}", command=f"cat {path}")).decode()
     if not text.strip():
         return Outcome.OK
-    left = kubeconfig.without(text, deed.cluster)
+    left = kubeconfig.without(text, action.cluster)
     if left is None:
         await must(transport, f"rm -f {path}", command=f"rm {path}")
         return Outcome.CHANGED
     user = ctx.spec.ssh_of(transport.host).user or "root"
     await transport.upload(
-        [Upload(deed.path, kubeconfig.to_text(left).encode(), 0o600, f"{user}:{user}")]
+        [Upload(action.path, kubeconfig.to_text(left).encode(), 0o600, f"{user}:{user}")]
     )
     return Outcome.CHANGED
 
 
 async def remove_cluster(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(RemoveCluster)
+    action = ctx.action(RemoveCluster)
     lines: list[str] = []
-    if deed.node and not deed.keep_images:
+    if action.node and not action.keep_images:
         lines += [
             "for name in $(ctr -n k8s.io containers ls -q 2>/dev/null); do "
             'ctr -n k8s.io containers rm "$name" >/dev/null 2>&1; done',
         ]
-    if deed.units:
-        units = quote(*deed.units)
-        lines.append(f"for unit in {units}; do systemctl disable -q --now $unit 2>/dev/null; done")
-    if deed.node:
+    if action.units:
+        names = quote(*action.units)
+        lines.append(f"for unit in {names}; do systemctl disable -q --now $unit 2>/dev/null; done")
+    if action.node:
         lines.append(_node())
-        if not deed.keep_images:
+        if not action.keep_images:
             lines.append("rm -rf /var/lib/containerd/* /run/containerd /etc/containerd/certs.d")
-    lines.append(f"rm -f {quote(*deed.files)}")
+    lines.append(f"rm -f {quote(*action.files)}")
     lines.append("systemctl daemon-reload; systemctl reset-failed 2>/dev/null")
-    lines += [f"rm -rf {quote(tree)}" for tree in deed.trees]
-    lines.append(f"rmdir -p --ignore-fail-on-non-empty {at.KANAE} {at.UNITS}/{at.KUBELET}.d "
+    lines += [f"rm -rf {quote(tree)}" for tree in action.trees]
+    lines.append(f"rmdir -p --ignore-fail-on-non-empty {at.KANAE} {at.UNITS}/{units.KUBELET}.d "
                  "2>/dev/null; true")  # fmt: skip
     await must(
         ctx.transport(),

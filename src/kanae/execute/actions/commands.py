@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kanae.render import paths as at
+from kanae.layout import paths as at
 
 KUBECTL = f"kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir /run/kanae/kubectl"
 # The certificate that kubeadm makes for its own probes of a stacked member, and kanae for an

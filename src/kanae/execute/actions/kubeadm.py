@@ -9,12 +9,14 @@ from typing import cast
 
 from ruamel.yaml import YAML
 
+from kanae.execute.actions import guarded
+from kanae.execute.actions.authorities import authority_hash, authority_public
+from kanae.execute.actions.commands import ETCDCTL, KUBECTL
 from kanae.execute.context import StepContext
-from kanae.execute.deeds import guarded
-from kanae.execute.deeds.authorities import authority_hash, authority_public
-from kanae.execute.deeds.commands import ETCDCTL, KUBECTL
 from kanae.execute.events import Outcome
-from kanae.plan.deeds import (
+from kanae.layout import marks, ports, units
+from kanae.layout import paths as at
+from kanae.plan.actions import (
     Addon,
     ClearNode,
     KubeadmInit,
@@ -23,10 +25,7 @@ from kanae.plan.deeds import (
     ReconfigureKubelet,
     UploadConfig,
 )
-from kanae.plan.view import INIT_STARTED, JOINED, KUBELET, MANIFESTS
-from kanae.render import paths as at
 from kanae.render.kubeadm import PLACEHOLDERS
-from kanae.resources.unit import MARKS
 from kanae.spec.models import Role
 from kanae.transport.protocol import must
 
@@ -36,7 +35,17 @@ _LETTERS = string.ascii_lowercase + string.digits
 # What an interrupted init leaves, so that going on with it must not stumble over it. Each is one
 # of kubeadm's named preflight checks; all others stay.
 RESUMED = (
-    *(f"Port-{port}" for port in (6443, 10250, 10257, 10259, 2379, 2380)),
+    *(
+        f"Port-{port}"
+        for port in (
+            ports.API_SERVER,
+            ports.KUBELET,
+            ports.CONTROLLER_MANAGER,
+            ports.SCHEDULER,
+            ports.ETCD_CLIENT,
+            ports.ETCD_PEER,
+        )
+    ),
     *(
         f"FileAvailable--etc-kubernetes-manifests-{pod}.yaml"
         for pod in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
@@ -52,7 +61,7 @@ REMEDIES = {
 
 
 def _record_kubelet(fingerprint: str) -> str:
-    mark = f"{MARKS}/{KUBELET}"
+    mark = marks.path(marks.KUBELET)
     return (
         f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG}; }} >{mark}.new"
         f" && mv -f {mark}.new {mark}"
@@ -60,7 +69,7 @@ def _record_kubelet(fingerprint: str) -> str:
 
 
 def _record_manifests() -> str:
-    mark = f"{MARKS}/{MANIFESTS}"
+    mark = marks.path(marks.MANIFESTS)
     return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new && mv -f {mark}.new {mark}"
 
 
@@ -94,27 +103,27 @@ def with_token(config: str, token: str) -> str:
 
 
 async def init(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(KubeadmInit)
+    action = ctx.action(KubeadmInit)
     token = ctx.values.put(TOKEN, new_token())
-    ignored = f" --ignore-preflight-errors={','.join(RESUMED)}" if deed.resume else ""
+    ignored = f" --ignore-preflight-errors={','.join(RESUMED)}" if action.resume else ""
     limit = ctx.left() - 15
     text = guarded.script(
         "kubeadm-init",
         'kubeadm init --config "$config" --skip-token-print'
         f" --skip-phases=show-join-command{ignored}",
-        mark=JOINED,
-        before=f"touch {MARKS}/{INIT_STARTED}",
+        mark=marks.JOINED,
+        before=f"touch {marks.path(marks.INIT_STARTED)}",
         after="\n".join(
             [
                 _record_manifests(),
-                _record_kubelet(deed.kubelet_fingerprint),
-                f'echo {deed.fingerprint} >"$mark.new"',
+                _record_kubelet(action.kubelet_fingerprint),
+                f'echo {action.fingerprint} >"$mark.new"',
             ]
         ),
         limit=limit,
     )
     done = await ctx.transport().run(
-        text, stdin=with_token(deed.config, token).encode(), timeout=ctx.left()
+        text, stdin=with_token(action.config, token).encode(), timeout=ctx.left()
     )
     guarded.raised(ctx.transport(), done, "kubeadm init", REMEDIES, "kubeadm-init")
     if guarded.ALREADY in done.stdout.decode(errors="replace"):
@@ -125,7 +134,7 @@ async def init(ctx: StepContext) -> Outcome:
 
 async def joined(ctx: StepContext) -> bool | None:
     """Whether an init or join whose connection was lost took effect."""
-    return await guarded.took_effect(ctx.transport(), JOINED, max(5.0, ctx.left() - 30))
+    return await guarded.took_effect(ctx.transport(), marks.JOINED, max(5.0, ctx.left() - 30))
 
 
 async def mint_token(ctx: StepContext) -> Outcome:
@@ -153,19 +162,19 @@ async def mint_token(ctx: StepContext) -> Outcome:
 
 
 async def join(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(KubeadmJoin)
+    action = ctx.action(KubeadmJoin)
     source = _some_control_plane(ctx)
     pin = authority_hash(await authority_public(ctx, source))
-    config = deed.config.replace(PLACEHOLDERS.token, ctx.values.get(TOKEN)).replace(
+    config = action.config.replace(PLACEHOLDERS.token, ctx.values.get(TOKEN)).replace(
         PLACEHOLDERS.ca_cert_hashes[0], pin
     )
-    after = [_record_kubelet(deed.kubelet_fingerprint), f'echo {deed.fingerprint} >"$mark.new"']
-    if deed.control_plane:
+    after = [_record_kubelet(action.kubelet_fingerprint), f'echo {action.fingerprint} >"$mark.new"']
+    if action.control_plane:
         after.insert(0, _record_manifests())
     text = guarded.script(
         "kubeadm-join",
         'kubeadm join --config "$config"',
-        mark=JOINED,
+        mark=marks.JOINED,
         after="\n".join(after),
         limit=ctx.left() - 15,
     )
@@ -184,34 +193,35 @@ async def clear(ctx: StepContext) -> Outcome:
     removed before it is stopped, or two members would be left with one and no quorum.
     Certificates stay: the authorities belong to the cluster, and etcd may run on this host.
     """
-    deed = ctx.deed(ClearNode)
-    if await guarded.took_effect(ctx.transport(), JOINED, ctx.left() / 2):
+    action = ctx.action(ClearNode)
+    if await guarded.took_effect(ctx.transport(), marks.JOINED, ctx.left() / 2):
         return Outcome.OK
-    via = ctx.transport(deed.via)
+    via = ctx.transport(action.via)
     wipe = ""
-    if deed.etcd_member:
+    if action.etcd_member:
         etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:2379"
         await must(
             via,
-            f"id=$({etcdctl} member list | grep -F {deed.etcd_member} | cut -d, -f1)\n"
+            f"id=$({etcdctl} member list | grep -F {action.etcd_member} | cut -d, -f1)\n"
             f'[ -z "$id" ] || {etcdctl} member remove "$id"',
-            command=f"etcdctl member remove ({deed.etcd_member})",
+            command=f"etcdctl member remove ({action.etcd_member})",
             timeout=ctx.left(),
         )
-        wipe = f"rm -rf {deed.data_dir}/member"
+        wipe = f"rm -rf {action.data_dir}/member"
     await must(
         via,
-        f"{KUBECTL} delete node {deed.node} --ignore-not-found --timeout=30s",
-        command=f"kubectl delete node {deed.node}",
+        f"{KUBECTL} delete node {action.node} --ignore-not-found --timeout=30s",
+        command=f"kubectl delete node {action.node}",
         timeout=ctx.left(),
     )
     await must(
         ctx.transport(),
-        f"""exec 9>{guarded.LOCK}; flock -w 60 9 || exit {guarded.BUSY}
+        f"""exec 9>{at.KUBEADM_LOCK}; flock -w 60 9 || exit {guarded.BUSY}
 systemctl stop kubelet
-kubeadm reset -f --skip-phases=preflight,remove-etcd-member --cert-dir /run/kanae/no-certificates \
+kubeadm reset -f --skip-phases=preflight,remove-etcd-member --cert-dir {at.RUN}/no-certificates \
 --cri-socket {at.CRI_SOCKET} >/dev/null 2>&1 9>&- || true
-rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf {MARKS}/{JOINED} {MARKS}/{MANIFESTS} {MARKS}/{KUBELET}
+rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf
+rm -f {" ".join(map(marks.path, (marks.JOINED, marks.MANIFESTS, marks.KUBELET)))}
 {wipe}""",
         command="kubeadm reset",
         timeout=ctx.left(),
@@ -222,17 +232,17 @@ rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf {MARKS}/{JOINED} {MARKS}/{MANIFESTS
 def _with_config(lines: str) -> str:
     """Lines in which "$config" is a file that holds what came by stdin."""
     return (
-        "set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml\n"
+        f"set -eu; umask 077; mkdir -p {at.RUN}; config={at.RUN}/kubeadm-phase.yaml\n"
         f'cat >"$config"; trap \'rm -f "$config"\' EXIT\n'
-        f"exec 9>{guarded.LOCK}; flock -w 120 9\n{lines}\n"
+        f"exec 9>{at.KUBEADM_LOCK}; flock -w 120 9\n{lines}\n"
     )
 
 
 async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
     """Write the manifests; when the API server's changed, wait until the new one has taken over."""
-    deed = ctx.deed(ReconfigureControlPlane)
+    action = ctx.action(ReconfigureControlPlane)
     ids = "crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1"
-    server = f"https://{ctx.spec.hosts[ctx.step.host or ''].address}:6443"
+    server = f"https://{ctx.spec.hosts[ctx.step.host or ''].address}:{ports.API_SERVER}"
     await must(
         ctx.transport(),
         _with_config(
@@ -253,10 +263,10 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   done
 fi
 {_record_manifests()}
-echo {deed.fingerprint} >{MARKS}/{JOINED}"""
+echo {action.fingerprint} >{marks.path(marks.JOINED)}"""
         ),
         command="kubeadm init phase control-plane all",
-        stdin=deed.config.encode(),
+        stdin=action.config.encode(),
         timeout=ctx.left(),
         remedy="the new API server does not become ready: `crictl logs` of kube-apiserver on the "
         "host says why; put the setting right in the spec and apply again",
@@ -269,21 +279,21 @@ async def upload_config(ctx: StepContext) -> Outcome:
         ctx.transport(),
         _with_config('kubeadm init phase upload-config all --config "$config" >/dev/null'),
         command="kubeadm init phase upload-config all",
-        stdin=ctx.deed(UploadConfig).config.encode(),
+        stdin=ctx.action(UploadConfig).config.encode(),
         timeout=ctx.left(),
     )
     return Outcome.CHANGED
 
 
 async def reconfigure_kubelet(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(ReconfigureKubelet)
+    action = ctx.action(ReconfigureKubelet)
     await must(
         ctx.transport(),
-        f"""set -e; exec 9>{guarded.LOCK}; flock -w 120 9
+        f"""set -e; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
 kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
 --kubeconfig {at.KUBERNETES}/kubelet.conf >/dev/null
-systemctl restart {at.KUBELET} 9>&-
-{_record_kubelet(deed.fingerprint)}""",
+systemctl restart {units.KUBELET} 9>&-
+{_record_kubelet(action.fingerprint)}""",
         command="kubeadm upgrade node phase kubelet-config",
         timeout=ctx.left(),
         remedy="`journalctl -u kubelet` on the host says which setting it refuses",
@@ -292,15 +302,15 @@ systemctl restart {at.KUBELET} 9>&-
 
 
 async def addon(ctx: StepContext) -> Outcome:
-    deed = ctx.deed(Addon)
-    lines = f'kubeadm init phase addon {deed.name} --config "$config" >/dev/null'
-    if deed.restart:
-        lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{deed.name} >/dev/null"
+    action = ctx.action(Addon)
+    lines = f'kubeadm init phase addon {action.name} --config "$config" >/dev/null'
+    if action.restart:
+        lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null"
     await must(
         ctx.transport(),
         _with_config(lines),
-        command=f"kubeadm init phase addon {deed.name}",
-        stdin=deed.config.encode(),
+        command=f"kubeadm init phase addon {action.name}",
+        stdin=action.config.encode(),
         timeout=ctx.left(),
     )
     return Outcome.CHANGED

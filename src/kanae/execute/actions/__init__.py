@@ -1,0 +1,43 @@
+"""How each action of a plan is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kanae.artifacts.model import Artifact
+from kanae.execute.actions import authorities, client, cluster, hosts, kubeadm, reset
+from kanae.execute.context import Handler
+from kanae.plan import actions
+from kanae.plan.model import Action
+
+
+def handlers(artifacts: Mapping[str, Artifact], folder: Path) -> Mapping[type[Action], Handler]:
+    """One for every action. folder: for image archives, see `hosts.Delivery`."""
+    delivery = hosts.Delivery(artifacts, folder)
+    return {
+        actions.Converge: Handler(hosts.converge),
+        actions.DeliverBinaries: Handler(delivery.binaries),
+        actions.LoadImages: Handler(delivery.images),
+        actions.GatherAuthorities: Handler(authorities.gather),
+        actions.WriteAuthorities: Handler(authorities.write),
+        actions.IssueCertificates: Handler(authorities.issue),
+        actions.KubeadmInit: Handler(kubeadm.init, kubeadm.joined),
+        actions.MintToken: Handler(kubeadm.mint_token),
+        actions.KubeadmJoin: Handler(kubeadm.join, kubeadm.joined),
+        actions.ClearNode: Handler(kubeadm.clear),
+        actions.ReconfigureControlPlane: Handler(kubeadm.reconfigure_control_plane),
+        actions.UploadConfig: Handler(kubeadm.upload_config),
+        actions.ReconfigureKubelet: Handler(kubeadm.reconfigure_kubelet),
+        actions.Addon: Handler(kubeadm.addon),
+        actions.ApplyObjects: Handler(cluster.apply_objects),
+        actions.SetNode: Handler(cluster.set_node),
+        actions.AwaitEtcd: Handler(cluster.await_etcd),
+        actions.AwaitApi: Handler(cluster.await_api),
+        actions.AwaitNodes: Handler(cluster.await_nodes),
+        actions.WriteKubeconfig: Handler(client.write),
+        actions.StopNode: Handler(reset.stop_node),
+        actions.RemoveEtcd: Handler(reset.remove_etcd),
+        actions.RemoveKubeconfig: Handler(reset.remove_kubeconfig),
+        actions.RemoveCluster: Handler(reset.remove_cluster),
+    }

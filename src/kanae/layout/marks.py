@@ -1,0 +1,28 @@
+"""kanae's records on a host: small files below one folder, read back with the facts.
+
+They hold what the hosts' other files do not tell, so that nothing has to be remembered on the
+operator's machine.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kanae.layout.paths import STATE
+
+FOLDER: Final = f"{STATE}/marks"
+
+CLUSTER: Final = "cluster"  # the cluster's name: this host is its, and no other cluster's
+MEMBER: Final = "cluster-"  # followed by the cluster's name, on hosts that several may share
+JOINED: Final = "joined"  # fingerprint of the configuration with which init or join succeeded
+MANIFESTS: Final = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
+KUBELET: Final = "kubelet"  # fingerprint of kubelet's configuration, `sha256sum` of config.yaml
+INIT_STARTED: Final = "init-started"  # kubeadm init was begun; whether it succeeded, JOINED tells
+RESETTING: Final = "resetting"  # a reset was begun here and has not ended
+KUBECONFIG: Final = "kubeconfig-"  # followed by the cluster's name: what a kubeconfig was made for
+RESTART: Final = "restart-"  # followed by a unit's name: its restart is due
+RELOAD: Final = "reload-"  # followed by a unit's name: its reload is due
+
+
+def path(mark: str) -> str:
+    return f"{FOLDER}/{mark}"

@@ -1,0 +1,24 @@
+"""systemd units on the hosts, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CONTAINERD: Final = "containerd.service"
+KUBELET: Final = "kubelet.service"
+ETCD: Final = "etcd.service"
+# On control-plane hosts in front of external etcd.
+ETCD_BALANCER: Final = "kanae-etcd-balancer.service"
+# Opens an API server's port to nginx only while it is ready.
+GATE: Final = "kanae-apiserver-gate.service"
+# On control-plane hosts: an orderly end of the API server when the host is shut down.
+SHUTDOWN: Final = "kanae-shutdown.service"
+
+
+def balancer(cluster: str) -> str:
+    """One for each cluster, so that several on one balancer host do not disturb each other."""
+    return f"kanae-balancer-{cluster}.service"
+
+
+def keepalived(cluster: str) -> str:
+    return f"kanae-keepalived-{cluster}.service"
