@@ -15,7 +15,7 @@ from pathlib import Path
 from kanae.cli.session import Session
 from kanae.execute.actions.kubeadm import with_token
 from kanae.facts.model import Facts
-from kanae.plan.desired import stages
+from kanae.plan.planner import resources
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
 from kanae.resources.file import Directory, File
@@ -35,7 +35,7 @@ def write(here: Setting) -> Path:
     for host in session.spec.hosts:
         _host(session, facts, host, folder / "hosts" / host)
     _kubeadm(session.spec, facts, folder / "kubeadm")
-    items = {"apiVersion": "v1", "kind": "List", "items": list(session.manifests)}
+    items = {"apiVersion": "v1", "kind": "List", "items": list(session.site.manifests)}
     (folder / "network.json").write_text(json.dumps(items))
     (folder / "cluster.env").write_text(
         "".join(f"{name}='{value}'\n" for name, value in _variables(session.spec, here).items())
@@ -50,7 +50,7 @@ async def _facts(session: Session) -> Facts:
 
 def _host(session: Session, facts: Facts, host: str, folder: Path) -> None:
     folder.mkdir(parents=True)
-    for resource in stages(session.site, host, facts.hosts[host].base, False).all():
+    for resource in resources(session.view(facts, {}), host):
         if isinstance(resource, Directory):
             path = folder / resource.path.lstrip("/")
             path.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ from kanae.facts.http import responses
 from kanae.facts.parse_files import parse_files
 from kanae.facts.script import script
 from kanae.lab.keys import generate
-from kanae.plan.bootstrap import query
+from kanae.plan.planner import queries
 from kanae.spec.models import Role
 from kanae.transport.fleet import Fleet
 from noop import cluster
@@ -44,10 +44,11 @@ SERVERS = Path(__file__).with_name("simulated_hosts.py")
 
 async def record(session: Session) -> dict[str, Answer]:
     """What every host of a living cluster answers to the script of facts."""
+    asked = queries(session.site)
     async with Fleet(session.spec) as fleet:
 
         async def ask(host: str) -> Answer:
-            text = script(query(session.site, host, session.manifests))
+            text = script(asked[host])
             return split(host, (await fleet[host].run(text, timeout=60)).stdout)
 
         return {host: await ask(host) for host in fleet}

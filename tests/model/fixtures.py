@@ -14,10 +14,9 @@ from ruamel.yaml import YAML
 from kanae.artifacts import catalogue
 from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.facts.model import Facts, HostBase, HostFacts, Interface
-from kanae.plan.bootstrap import plan
-from kanae.plan.desired import Site
 from kanae.plan.model import Plan, Step
-from kanae.plan.view import View
+from kanae.plan.planner import plan
+from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
 from kanae.spec.models import PodNetworkProvider, Spec
 
@@ -92,7 +91,6 @@ class Desk:
 
     spec: Spec
     site: Site
-    manifests: tuple[dict[str, object], ...]
 
     @classmethod
     def of(cls, spec: Spec) -> Desk:
@@ -103,10 +101,10 @@ class Desk:
             PodNetworkProvider.WEAVE: lambda: weave.objects(spec),
         }
         manifests = network[spec.networks.pod_network.provider]()
-        return cls(spec, Site(spec, RELEASE, ARTIFACTS), tuple(manifests))
+        return cls(spec, Site(spec, RELEASE, ARTIFACTS, (), tuple(manifests)))
 
     def view(self, facts: Facts) -> View:
-        return View(self.spec, RELEASE, facts, ARTIFACTS, (), self.manifests)
+        return View(self.site, facts)
 
     def plan(self, facts: Facts) -> Plan:
         return plan(self.view(facts))

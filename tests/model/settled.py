@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from kanae.layout import marks
 from kanae.layout import paths as at
-from kanae.plan.desired import stages
 from kanae.plan.pki import AUTHORITIES
 from kanae.render import kubeadm
 from kanae.render.kubelet_config import kubelet_configuration
@@ -46,7 +45,7 @@ def unsettled(world: World) -> list[str]:
 def _units(world: World, host: str) -> Iterator[str]:
     """Every process runs with what its files say now."""
     here = world.hosts[host]
-    for unit in stages(world.desk.site, host, here.base, True).units:
+    for unit in world.units_of(host):
         is_now = here.unit(unit.unit)
         if unit.running and not is_now.active:
             yield f"{host}: {unit.unit} does not run"

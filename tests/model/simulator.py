@@ -128,9 +128,9 @@ class Simulator:
     def plan(self) -> Plan:
         return self.world.desk.plan(self.world.facts())
 
-    def reset_plan(self, *, keep_artifacts: bool = False) -> Plan:
+    def reset_plan(self, *, keep_artifacts: bool = False, identity: str = "") -> Plan:
         view = self.world.desk.view(self.world.facts())
-        return plan_reset(view, keep_artifacts=keep_artifacts)
+        return plan_reset(view, keep_artifacts=keep_artifacts, identity=identity)
 
     def carry_out(self, plan: Plan, moments: Moments | None = None) -> RunResult | None:
         """None when the operator was killed."""
@@ -214,6 +214,7 @@ class Simulator:
         real = {
             actions.GatherAuthorities: Handler(authorities.gather),
             actions.WriteAuthorities: Handler(authorities.write),
+            actions.RecordIdentity: Handler(authorities.record_identity),
             actions.IssueCertificates: Handler(authorities.issue),
             actions.WriteKubeconfig: Handler(client.write),
             actions.RemoveKubeconfig: Handler(reset.remove_kubeconfig),

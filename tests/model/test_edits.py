@@ -267,9 +267,17 @@ def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], 
     sim = built(name)
     sim.world.edit(edited(name, add))
     sim.world.add_host("extra")
-    assert set(touched(sim)) == {"extra"}
+    masters = sim.world.spec.having(Role.CONTROL_PLANE)
+    own_list = [f"update file {marks.path(marks.HOSTS)}"]
+    listed = {f"{host}/system/converge": own_list for host in masters}
+    others = {id_: what for id_, what in changes(sim).items() if not id_.startswith("extra/")}
+    assert {id_: what for id_, what in others.items() if what} == listed
+    # The cluster knows the host before anything is done there.
+    assert set(listed) <= set(sim.plan().by_id()["extra/system/converge"].needs)
+    sim.world.forget()
     sim.converge()
     assert "extra" in sim.world.nodes
+    assert set(sim.world.restarts()) == {"extra"}
 
 
 def _edited_balancer(world: World) -> None:
@@ -394,7 +402,7 @@ def _no_harm(world: World) -> None:
     ("change", "harm", "words"),
     [
         (_set(kubernetes="v1.36.3"), _no_harm, "changing the version"),
-        (_without_server4, _no_harm, "removing a host is not built"),
+        (_without_server4, _no_harm, "server4 (worker at 10.77.1.13) belongs to the cluster"),
         (_set(networks={"pods": "10.200.0.0/16"}), _no_harm, "cannot be changed"),
         (_set(endpoint={"port": 6441}), _no_harm, "cannot be changed"),
         (_set(), _other_owner, "belongs to the cluster 'other'"),

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
-from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, ObjectKey
+from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
 from kanae.layout import marks, units
 from kanae.layout import paths as at
-from kanae.plan.bootstrap import query
-from kanae.plan.desired import stages
 from kanae.plan.pki import AUTHORITIES
+from kanae.plan.planner import queries, resources
+from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
-from .fixtures import V2, Desk, base_of
+from .fixtures import READ_AT, V2, Desk, base_of
 from .machine import SimHost, certificate
 
 API_SERVER: Final = "kube-apiserver"
@@ -44,6 +44,7 @@ class World:
     served: bool = False
     quorate: bool = False
     resetting: bool = False
+    wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -58,16 +59,29 @@ class World:
 
     def _inputs_of(self, host: str) -> Any:
         def inputs(unit: str) -> tuple[str, ...]:
-            wanted = stages(self.desk.site, host, self.hosts[host].base, True).units
             keys = [
                 key
-                for each in wanted
+                for each in self.units_of(host)
                 if each.unit == unit
                 for key in (*each.restart_on, *each.reload_on)
             ]
             return tuple(dict.fromkeys(key.split(":", 1)[1] for key in keys))
 
         return inputs
+
+    def units_of(self, host: str) -> tuple[Unit, ...]:
+        """What should run on a host of the whole cluster."""
+        if host not in self.wanted_units:
+            whole = {
+                name: HostFacts(name, READ_AT, self.hosts[name].base, marks={marks.JOINED: ""})
+                for name in self.spec.hosts
+            }
+            view = self.desk.view(Facts(whole))
+            self.wanted_units |= {
+                name: tuple(each for each in resources(view, name) if isinstance(each, Unit))
+                for name in whole
+            }
+        return self.wanted_units[host]
 
     def copy(self) -> World:
         world = World(
@@ -84,6 +98,7 @@ class World:
             self.served,
             self.quorate,
             self.resetting,
+            dict(self.wanted_units),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -93,6 +108,7 @@ class World:
     def edit(self, spec: Spec) -> None:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
+        self.wanted_units.clear()
         for host in spec.hosts:
             if host not in self.hosts:
                 self.add_host(host)
@@ -158,12 +174,13 @@ class World:
         """What one round of asking every host gives."""
         found: dict[str, Any] = {}
         lost: dict[str, HostError] = {}
+        queries_ = queries(self.desk.site)
         for name in self.spec.hosts:
             host = self.hosts[name]
             if not host.powered:
                 lost[name] = ConnectError(name, "no route to host")
                 continue
-            asked = query(self.desk.site, name, self.desk.manifests)
+            asked = queries_[name]
             api = self._api(name, asked.objects) if asked.cluster else None
             found[name] = host.facts(asked, api, self._etcd(name))
         return Facts(found, lost)

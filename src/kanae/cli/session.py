@@ -8,14 +8,14 @@ from pathlib import Path
 
 from kanae import paths
 from kanae.artifacts import catalogue, fetch, named
+from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact
 from kanae.artifacts.store import Store
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
-from kanae.plan.bootstrap import plan, query
-from kanae.plan.desired import Site
 from kanae.plan.model import Plan
-from kanae.plan.view import View
+from kanae.plan.planner import plan, queries
+from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
 from kanae.spec.load import load
 from kanae.spec.models import PodNetworkProvider, Spec
@@ -27,15 +27,11 @@ FACTS_TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A spec with all that can be known of it without asking a host.
-
-    manifests: objects of the pod network, in the order in which they are applied.
-    """
+    """A spec with all that can be known of it without asking a host."""
 
     spec: Spec
     folder: Path
     site: Site
-    manifests: tuple[dict[str, object], ...]
     store: Store
 
     @classmethod
@@ -45,8 +41,8 @@ class Session:
         release = catalogue.load().release(spec.version)
         folder = path.resolve().parent
         archives = named.archives(spec.images, folder, store)
-        site = Site(spec, release, {}, archives)
-        return cls(spec, folder, site, _manifests(spec, site, folder, store), store)
+        manifests = _manifests(spec, release, folder, store)
+        return cls(spec, folder, Site(spec, release, {}, archives, manifests), store)
 
     def lookup(self, arches: frozenset[str]) -> Mapping[str, Artifact]:
         """Those artifacts that the cache has: nothing is fetched or built."""
@@ -88,19 +84,17 @@ class Session:
 
     async def survey(self, fleet: Fleet) -> Facts:
         """Ask every host that is connected, one round trip each."""
-        queries = {host: query(self.site, host, self.manifests) for host in fleet}
+        asked = queries(self.site)
         facts = await gather(
             {host: fleet[host] for host in fleet},
-            queries,
+            {host: asked[host] for host in fleet},
             parallel=self.spec.policies.parallel_hosts,
             timeout=FACTS_TIMEOUT,
         )
         return replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
 
     def view(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> View:
-        return View(
-            self.spec, self.site.release, facts, artifacts, self.site.archives, self.manifests
-        )
+        return View(replace(self.site, artifacts=artifacts), facts)
 
     def plan(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
         return plan(self.view(facts, artifacts))
@@ -115,8 +109,11 @@ def archive_folder() -> Path:
     return paths.cache_dir() / "archives"
 
 
-def _manifests(spec: Spec, site: Site, folder: Path, store: Store) -> tuple[dict[str, object], ...]:
-    images = site.release.image_references()
+def _manifests(
+    spec: Spec, release: Release, folder: Path, store: Store
+) -> tuple[dict[str, object], ...]:
+    """Objects of the pod network, in the order in which they are applied."""
+    images = release.image_references()
     network = spec.networks.pod_network
     match network.provider:
         case PodNetworkProvider.FLANNEL:

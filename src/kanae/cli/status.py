@@ -16,7 +16,7 @@ from kanae.errors import KanaeError
 from kanae.facts.balancer import Backend, balancer_script, parse_balancer
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
-from kanae.plan.bootstrap import query
+from kanae.plan.planner import queries
 from kanae.resources.model import merge
 from kanae.spec.models import Role
 from kanae.transport.fleet import Fleet
@@ -56,16 +56,17 @@ async def _status(session: Session) -> Status:
 
 async def _facts(session: Session, fleet: Fleet) -> Facts:
     spec = session.spec
-    queries = {
+    planned = queries(session.site)
+    asked = {
         host: replace(
-            merge([query(session.site, host, session.manifests), status_query(spec, host)]),
+            merge([planned[host], status_query(spec, host)]),
             address=str(spec.hosts[host].address),
         )
         for host in fleet
     }
     facts = await gather(
         {host: fleet[host] for host in fleet},
-        queries,
+        asked,
         parallel=spec.policies.parallel_hosts,
         timeout=FACTS_TIMEOUT,
     )

@@ -14,6 +14,9 @@ FOLDER: Final = f"{STATE}/marks"
 
 CLUSTER: Final = "cluster"  # the cluster's name: this host is its, and no other cluster's
 MEMBER: Final = "cluster-"  # followed by the cluster's name, on hosts that several may share
+IDENTITY: Final = "identity"  # which cluster of that name it is, see kanae.plan.membership
+IDENTITY_OF: Final = "identity-"  # the same on hosts that several clusters may share
+HOSTS: Final = "hosts"  # on control-plane hosts: all hosts of the cluster, as JSON
 JOINED: Final = "joined"  # fingerprint of the configuration with which init or join succeeded
 MANIFESTS: Final = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
 KUBELET: Final = "kubelet"  # fingerprint of kubelet's configuration, `sha256sum` of config.yaml

@@ -22,6 +22,8 @@ MASKED: Final = f"{STATE}/masked"
 # Gone at the next boot: locks, the lease, configuration with secrets while kubeadm reads it.
 RUN: Final = "/run/kanae"
 KUBEADM_LOCK: Final = f"{RUN}/kubeadm.lock"
+# etcd.yaml, with what a first start needs; put together when etcd starts.
+ETCD_RUNNING: Final = f"{RUN}/etcd.yaml"
 LEASE: Final = f"{RUN}/lease"
 UNITS: Final = "/etc/systemd/system"
 SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
@@ -31,6 +33,7 @@ KUBERNETES: Final = "/etc/kubernetes"
 PKI: Final = f"{KUBERNETES}/pki"
 ETCD_PKI: Final = f"{PKI}/etcd"
 MANIFESTS: Final = f"{KUBERNETES}/manifests"
+SERVICE_ACCOUNT_PUBLIC: Final = f"{PKI}/sa.pub"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"
 KUBELET_CONF: Final = f"{KUBERNETES}/kubelet.conf"
 BOOTSTRAP_KUBELET_CONF: Final = f"{KUBERNETES}/bootstrap-kubelet.conf"
@@ -51,6 +54,8 @@ API_SERVER_PATCH: Final = f"{PATCHES}/kube-apiserver0+strategic.yaml"
 
 ETCD_UNIT: Final = f"{UNITS}/{units.ETCD}"
 ETCD_CONFIG: Final = f"{KANAE}/etcd.yaml"
+# Read only by a member that has no data yet, see render/etcd.py.
+ETCD_BOOTSTRAP: Final = f"{KANAE}/etcd-bootstrap.yaml"
 ETCD_CA: Final = f"{ETCD_PKI}/ca.crt"
 # Certificates; each key lies beside its certificate with the suffix .key.
 ETCD_SERVER: Final = f"{ETCD_PKI}/server.crt"

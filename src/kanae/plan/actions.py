@@ -80,6 +80,13 @@ class IssueCertificates(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordIdentity(Action):
+    """Write the identity of a new cluster to a host. path: of the mark."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class KubeadmInit(Action):
     """The first control-plane host. config: documents without tokens, as YAML.
 
@@ -190,6 +197,16 @@ class AwaitApi(Action):
     """Until /readyz of this address answers ok, asked from the step's host."""
 
     address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitKubelet(Action):
+    """Until kubelet on the step's host says that it is healthy.
+
+    port: of its health check (healthzPort), 0 where it is turned off: then its unit has to run.
+    """
+
     port: int
 
 

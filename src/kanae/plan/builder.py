@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from kanae.facts.model import HostFacts
 from kanae.plan.actions import Converge, DeliverBinaries, LoadImages
@@ -10,6 +11,9 @@ from kanae.plan.model import Action, Change, Plan, Step, Verb
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.model import Content, Resource
 from kanae.resources.unit import Unit
+
+Needs = Iterable[str | None]
+R = TypeVar("R", bound=Resource)
 
 
 class Builder:
@@ -28,7 +32,7 @@ class Builder:
         title: str,
         action: Action,
         *,
-        needs: Iterable[str | None] = (),
+        needs: Needs = (),
         changes: Sequence[Change] = (),
         timeout: float = 300.0,
     ) -> str:
@@ -56,33 +60,48 @@ class HostBuilder:
     """Turns what one host should have into steps, remembering what changes on the way.
 
     Steps of one host follow each other in the order in which they are added.
-    unpack: whether images are unpacked when they are loaded. The host that others wait for does it
-    while kubeadm already runs; the others do it while they wait.
+    units: all units of the host, so that a restart that becomes due is marked in time.
     """
 
     def __init__(
-        self, builder: Builder, host: str, facts: HostFacts, *, unpack: bool = True
+        self, builder: Builder, host: str, facts: HostFacts, units: Sequence[Unit]
     ) -> None:
         self._builder = builder
-        self._unpack = unpack
+        self._units = units
         self.host = host
         self.facts = facts
         self.changed: frozenset[str] = frozenset()
         self.last: str | None = None
 
     def converge(
+        self, stage: str, title: str, resources: Sequence[Resource], needs: Needs = ()
+    ) -> str | None:
+        """A step for those resources that differ; None when all are as they should be."""
+        return self._step(stage, title, resources, needs, Converge)
+
+    def deliver(
+        self, stage: str, title: str, binaries: Sequence[Binary], needs: Needs = ()
+    ) -> str | None:
+        """The same for binaries, which are sent to the host."""
+        return self._step(stage, title, binaries, needs, DeliverBinaries)
+
+    def load(self, stage: str, title: str, images: Sequence[Image], *, unpack: bool) -> str | None:
+        """The same for images, which containerd imports. unpack: at once."""
+
+        def action(wanted: tuple[Image, ...], _: tuple[Content, ...]) -> Action:
+            return LoadImages(wanted, unpack)
+
+        return self._step(stage, title, images, (), action)
+
+    def _step(
         self,
         stage: str,
         title: str,
-        resources: Sequence[Resource],
-        units: Sequence[Unit] = (),
-        needs: Iterable[str | None] = (),
+        resources: Sequence[R],
+        needs: Needs,
+        action: Callable[[tuple[R, ...], tuple[Content, ...]], Action],
     ) -> str | None:
-        """A step for those resources that differ; None when all are as they should be.
-
-        units: all units of the host, so that a restart that becomes due is marked in time.
-        """
-        pending: list[Resource] = []
+        pending: list[R] = []
         changes: list[Change] = []
         new: frozenset[str] = frozenset()
         for resource in resources:
@@ -97,28 +116,15 @@ class HostBuilder:
             )
         if not pending:
             return None
-        step = self._builder.add(
+        marks = tuple(mark for unit in self._units for mark in unit.marks(new))
+        self.last = self._builder.add(
             self.host,
             stage,
             "converge",
             title,
-            self._deed(pending, _marks(units, new)),
+            action(tuple(pending), marks),
             needs=(self.last, *needs),
             changes=changes,
             timeout=900.0,
         )
-        self.last = step
-        return step
-
-    def _deed(self, resources: Sequence[Resource], marks: tuple[Content, ...]) -> Action:
-        binaries = [resource for resource in resources if isinstance(resource, Binary)]
-        images = [resource for resource in resources if isinstance(resource, Image)]
-        if len(binaries) == len(resources):
-            return DeliverBinaries(tuple(binaries), marks)
-        if len(images) == len(resources):
-            return LoadImages(tuple(images), self._unpack)
-        return Converge(tuple(resources), marks)
-
-
-def _marks(units: Sequence[Unit], changed: frozenset[str]) -> tuple[Content, ...]:
-    return tuple(mark for unit in units for mark in unit.marks(changed))
+        return self.last

@@ -2,90 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from kanae.layout import ports, units
-from kanae.plan.actions import AwaitApi, AwaitEtcd
-from kanae.plan.builder import Builder, HostBuilder
-from kanae.plan.desired import Stages
+from kanae.facts.model import Query
+from kanae.layout import paths as at
+from kanae.layout import units
+from kanae.plan.draft import Draft
 from kanae.plan.view import View
-from kanae.spec.models import Role
+from kanae.plan.waits import await_api, await_etcd
+from kanae.render import etcd, haproxy
+from kanae.resources.file import Directory, File
+from kanae.resources.model import Resource
+from kanae.resources.unit import Unit
+from kanae.spec.models import EtcdTopology, Role, Spec
 
 
-def plan_etcd(
-    view: View,
-    builder: Builder,
-    builders: Mapping[str, HostBuilder],
-    want: Mapping[str, Stages],
-    certificates: Mapping[str, str | None],
-) -> list[str | None]:
-    """The last step of each host in this stage, or None.
+def query(spec: Spec, host: str) -> Query:
+    """Whether a member has data, and what it says of itself."""
+    if host not in spec.etcd_hosts:
+        return Query()
+    external = spec.etcd_topology is EtcdTopology.EXTERNAL
+    return Query(files=(member_folder(spec),), etcd=external)
 
-    Hosts on which nothing serves start together, as all do in a new cluster. Those that serve
-    change one at a time after them: the next is touched when etcd has all its members and the API
-    server of the host has its etcd again.
+
+def member_folder(spec: Spec) -> str:
+    return f"{spec.etcd.data_dir}/member"
+
+
+def resources(view: View, host: str) -> tuple[Resource, ...]:
+    spec, base = view.spec, view.base(host)
+    if spec.etcd_topology is not EtcdTopology.EXTERNAL:
+        return ()
+    wanted: list[Resource] = []
+    roles = spec.hosts[host].roles
+    if Role.ETCD in roles:
+        config = File(at.ETCD_CONFIG, etcd.config(spec, host), 0o600)
+        unit = File(at.ETCD_UNIT, etcd.unit(spec))
+        # A member that has data knows the others by that.
+        members = {name: str(spec.hosts[name].address) for name in spec.etcd_hosts}
+        bootstrap = etcd.bootstrap(spec, members, "new")
+        wanted.append(File(at.ETCD_BOOTSTRAP, bootstrap, 0o600, until=member_folder(spec)))
+        wanted += [
+            Directory(str(spec.etcd.data_dir), 0o700),
+            config,
+            unit,
+            Unit(units.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
+        ]
+    if Role.CONTROL_PLANE in roles:
+        config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
+        unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_front_unit(base))
+        wanted += [
+            config,
+            unit,
+            Unit(units.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
+        ]
+    return tuple(wanted)
+
+
+def plan(draft: Draft) -> None:
+    """Members of a new cluster start together. Those that serve change one at a time after them:
+    the next is touched when etcd has all its members and the API server of the host has its etcd
+    again.
     """
-    serving = [host for host in view.reachable if _member(view, host) or _api(view, host)]
-    idle = [host for host in view.reachable if host not in serving]
-    steps: list[str | None] = []
+    view = draft.view
+    members = [host for host in view.spec.etcd_hosts if host in draft.hosts]
 
-    def converge(host: str, previous: str | None) -> str | None:
-        return builders[host].converge(
-            "etcd", "etcd", want[host].etcd, want[host].units, needs=[certificates[host], previous]
+    def change(host: str, needs: Sequence[str | None]) -> str | None:
+        return draft.hosts[host].converge(
+            "etcd",
+            "etcd",
+            resources(view, host),
+            needs=[draft.at.certificates.get(host), *needs],
         )
 
-    started = [step for host in idle if (step := converge(host, None)) is not None]
-    steps += started
-    previous = None
-    if started and any(_member(view, host) for host in serving):
-        previous = _quorum(view, builder, "started", *started)
-    for host in serving:
-        step = converge(host, previous)
-        if step is None:
-            continue
+    def gate(host: str, step: str) -> str:
         if _member(view, host):
-            step = _quorum(view, builder, "member-healthy", step, host=host)
-        if _api(view, host):
-            address = str(view.spec.hosts[host].address)
-            step = builder.add(
-                host,
-                "etcd",
-                "api-ready",
-                "wait for the API server",
-                AwaitApi(address, ports.API_SERVER),
-                needs=[step],
-            )
-        previous = builders[host].last = step
-        steps.append(step)
-    return steps
+            step = await_etcd(draft, host, "etcd", "member-healthy", step)
+            draft.hosts[host].last = step
+        if view.api_ready(host):
+            step = await_api(draft, host, "etcd", "api-ready", step)
+        return step
+
+    def started(steps: Sequence[str]) -> str:
+        return await_etcd(draft, members[0], "etcd", "started", *steps)
+
+    touched = draft.rolling.roll(
+        draft.hosts,
+        change,
+        gate,
+        serves=lambda host: _member(view, host) or view.api_ready(host),
+        started=started if any(_member(view, host) for host in members) else None,
+    )
+    if touched and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
+        draft.at.quorum = await_etcd(draft, members[0], "etcd", "quorum", *touched)
 
 
 def _member(view: View, host: str) -> bool:
     """Whether a member of external etcd runs there."""
-    unit = view.host(host).units.get(units.ETCD)
-    is_member = view.external and Role.ETCD in view.spec.hosts[host].roles
-    return is_member and unit is not None and unit.active == "active"
-
-
-def _api(view: View, host: str) -> bool:
-    """Whether an API server of this cluster serves there."""
-    api = view.host(host).api
-    return host in view.alive and api is not None and api.ready
-
-
-def _quorum(view: View, builder: Builder, name: str, *needs: str, host: str | None = None) -> str:
-    endpoints = tuple(
-        f"https://{view.spec.hosts[name].address}:{ports.ETCD_CLIENT}" for name in view.etcd_hosts
-    )
-    where = host or next(name for name in view.etcd_hosts if name in view.reachable)
-    return builder.add(
-        where, "etcd", name, "wait for etcd's quorum", AwaitEtcd(endpoints), needs=needs
-    )
-
-
-def plan_etcd_gate(view: View, builder: Builder, steps: list[str | None]) -> str | None:
-    """Wait for quorum when any member was touched; None when none was."""
-    touched = [step for step in steps if step is not None]
-    if not touched or not view.external:
-        return None
-    return _quorum(view, builder, "quorum", *touched)
+    return Role.ETCD in view.spec.hosts[host].roles and view.active(host, units.ETCD)

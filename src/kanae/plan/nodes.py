@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from kanae.facts.nodes import readiness
 from kanae.plan.actions import AwaitNodes, SetNode
-from kanae.plan.builder import Builder
+from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render.kubeadm import taints
@@ -20,15 +21,18 @@ OWNED = "kanae.dev/labels"
 TRANSIENT = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
 
-def plan_nodes(
-    view: View, builder: Builder, via: str, joins: Mapping[str, str], ready: str | None
-) -> None:
-    """Steps for nodes whose labels or taints differ. via: the host on which kubectl runs."""
+def plan(draft: Draft) -> None:
+    """Wait for all nodes when something was done that they have to come through; then labels and
+    taints that differ."""
+    _note_waiting(draft)
+    ready = _ready(draft)
+    view = draft.view
+    coming = {**draft.at.joins, draft.first: draft.at.init} if draft.first else draft.at.joins
     for host in view.spec.nodes:
         node = view.api.nodes.get(host) if view.api is not None else None
         labels = view.spec.hosts[host].labels
-        if host in joins or node is None:
-            if not labels or host not in joins:
+        if host in coming or node is None:
+            if not labels or host not in coming:
                 continue
             changes = [Change(Verb.CREATE, "label", f"{host}: {k}={v}") for k, v in labels.items()]
             action = SetNode(host, tuple(labels.items()))
@@ -37,15 +41,48 @@ def plan_nodes(
             if found is None:
                 continue
             action, changes = found
-        builder.add(
-            via,
+        draft.builder.add(
+            draft.via,
             "nodes",
             f"set-{host}",
             f"labels and taints of {host}",
             action,
-            needs=[joins.get(host), ready if host in joins else None],
+            needs=[coming.get(host), ready if host in coming else None],
             changes=changes,
         )
+
+
+def _ready(draft: Draft) -> str | None:
+    at, spec = draft.at, draft.view.spec
+    if at.init is None and at.network is None and not at.joins:
+        return None
+    network = spec.networks.pod_network.provider is not PodNetworkProvider.NONE
+    return draft.builder.add(
+        draft.via,
+        "nodes",
+        "ready",
+        "wait until all nodes are Ready and cluster DNS serves" if network else "wait for nodes",
+        AwaitNodes(spec.nodes, network),
+        needs=[at.init, at.network, *at.joins.values()],
+        timeout=300.0,
+    )
+
+
+def _note_waiting(draft: Draft) -> None:
+    """Say which joined nodes are not Ready: nothing to change, but nothing to be content with."""
+    view = draft.view
+    if view.api is None:
+        if view.joined_control_planes:
+            draft.builder.note(
+                "no API server answers: nodes and objects in the cluster were not compared; "
+                "plan again when it does"
+            )
+        return
+    if view.spec.networks.pod_network.provider is PodNetworkProvider.NONE:
+        return
+    for host in view.spec.nodes:
+        if view.joined(host) and not readiness(view.api.nodes.get(host)).ready:
+            draft.builder.note(f"node {host} is not Ready (kubectl describe node {host} says why)")
 
 
 def _compare(
@@ -83,39 +120,3 @@ def _set(each: Sequence[Mapping[str, str]]) -> set[str]:
         f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
         for taint in each
     }
-
-
-def note_waiting(view: View, builder: Builder) -> None:
-    """Say which joined nodes are not Ready: nothing to change, but nothing to be content with."""
-    if view.api is None or view.spec.networks.pod_network.provider is PodNetworkProvider.NONE:
-        return
-    for host in view.spec.nodes:
-        node = view.api.nodes.get(host)
-        if view.joined(host) and not _ready(node):
-            builder.note(f"node {host} is not Ready (kubectl describe node {host} says why)")
-
-
-def _ready(node: Mapping[str, object] | None) -> bool:
-    status = cast("Mapping[str, Sequence[Mapping[str, str]]]", (node or {}).get("status") or {})
-    return any(
-        each.get("type") == "Ready" and each.get("status") == "True"
-        for each in status.get("conditions", ())
-    )
-
-
-def plan_ready(
-    view: View, builder: Builder, via: str, needs: Sequence[str | None], fresh: bool
-) -> str | None:
-    """Wait for all nodes when something was done that they have to come through."""
-    if not fresh:
-        return None
-    network = view.spec.networks.pod_network.provider is not PodNetworkProvider.NONE
-    return builder.add(
-        via,
-        "nodes",
-        "ready",
-        "wait until all nodes are Ready and cluster DNS serves" if network else "wait for nodes",
-        AwaitNodes(view.spec.nodes, network),
-        needs=needs,
-        timeout=300.0,
-    )

@@ -8,7 +8,6 @@ issued by kanae; all others by kubeadm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,6 +21,7 @@ from kanae.plan.actions import (
     WriteAuthorities,
 )
 from kanae.plan.builder import Builder
+from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render import etcd
@@ -32,7 +32,7 @@ PKI = at.PKI
 AUTHORITIES = {
     "ca": (f"{PKI}/ca.crt", f"{PKI}/ca.key"),
     "front-proxy-ca": (f"{PKI}/front-proxy-ca.crt", f"{PKI}/front-proxy-ca.key"),
-    "sa": (f"{PKI}/sa.pub", f"{PKI}/sa.key"),
+    "sa": (at.SERVICE_ACCOUNT_PUBLIC, f"{PKI}/sa.key"),
     "etcd-ca": (f"{PKI}/etcd/ca.crt", f"{PKI}/etcd/ca.key"),
 }
 # A leaf certificate is issued anew when fewer days are left than a missed month would take.
@@ -136,16 +136,14 @@ def _wrong(facts: HostFacts, leaf: LeafCertificate, authority: CertificateFact |
     return ""
 
 
-def plan_pki(
-    view: View, builder: Builder, after: Mapping[str, str | None]
-) -> dict[str, str | None]:
-    """Steps that put authorities and leaf certificates on hosts; host -> its last step, or None.
+def plan(draft: Draft) -> None:
+    """Steps that put authorities and leaf certificates on hosts.
 
-    after: host -> the step that marks it as this cluster's, or None where that has been done. What
-    lay on a host without the mark would be taken for somebody else's.
+    They wait for the mark: what lay on a host without it would be taken for somebody else's.
     Raises Refused when hosts hold different authorities, or when a living cluster's are lost.
     """
-    hosts = tuple(after)
+    view, builder, marked = draft.view, draft.builder, draft.at.marked
+    hosts = tuple(draft.hosts)
     want = {host: wanted(view.spec, host) for host in hosts}
     sources = {name: _source(view, name) for name in AUTHORITIES}
     lacking = {host: _lacking(view, host, want[host], sources) for host in hosts}
@@ -153,7 +151,6 @@ def plan_pki(
     needed = {name for names, public in lacking.values() for name in (*names, *public)}
     needed |= {leaf.authority for found in leaves.values() for leaf, _ in found}
     gathered = _gather(builder, {name: sources[name] for name in AUTHORITIES if name in needed})
-    last: dict[str, str | None] = {}
     for host in hosts:
         names, public = lacking[host]
         step = None
@@ -164,7 +161,7 @@ def plan_pki(
                 "authorities",
                 "write certificate authorities",
                 WriteAuthorities(names, public),
-                needs=[after[host], *(gathered[name] for name in (*names, *public))],
+                needs=[marked[host], *(gathered[name] for name in (*names, *public))],
                 changes=[
                     Change(Verb.CREATE, "authority", AUTHORITIES[name][0], "known after apply")
                     for name in (*names, *public)
@@ -178,7 +175,7 @@ def plan_pki(
                 "issue etcd certificates",
                 IssueCertificates(tuple(leaf for leaf, _ in leaves[host])),
                 needs=[
-                    step or after[host],
+                    step or marked[host],
                     *(gathered[leaf.authority] for leaf, _ in leaves[host]),
                 ],
                 changes=[
@@ -191,8 +188,7 @@ def plan_pki(
                     for leaf, why in leaves[host]
                 ],
             )
-        last[host] = step
-    return last
+        draft.at.certificates[host] = step
 
 
 def _source(view: View, name: str) -> str:
@@ -204,7 +200,7 @@ def _source(view: View, name: str) -> str:
             remedy="find out which host belongs to another cluster and reset it",
         )
     wants = any(name in wanted(view.spec, host).names for host in view.spec.hosts)
-    if not holders and wants and view.alive:
+    if not holders and wants and view.joined_control_planes:
         raise Refused(
             f"the cluster has been built, yet no reachable host holds {AUTHORITIES[name][1]}",
             remedy="bring back a control-plane host that has it, or restore it from a backup",

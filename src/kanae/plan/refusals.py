@@ -11,19 +11,16 @@ from typing import cast
 from kanae.errors import Refused
 from kanae.facts.model import ApiFact
 from kanae.layout import marks, ports
+from kanae.plan.etcd import member_folder
+from kanae.plan.membership import leaving, require_ours
 from kanae.plan.view import View
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
+from kanae.spec.models import EtcdTopology, Role
 
 
 def refuse(view: View) -> None:
     """Raises Refused with the first reason found."""
-    for host in view.reachable:
-        owner = view.mark(host, marks.CLUSTER)
-        if owner is not None and owner.strip() != view.spec.name:
-            raise Refused(
-                f"{host} belongs to the cluster {owner.strip()!r}, not to {view.spec.name!r}",
-                remedy=f"take it off that cluster first: kanae reset with the spec of {owner!r}",
-            )
+    require_ours(view.spec, view.facts, view.known.identity)
     begun = [host for host in view.reachable if view.mark(host, marks.RESETTING) is not None]
     if begun:
         raise Refused(
@@ -31,20 +28,66 @@ def refuse(view: View) -> None:
             "cannot be built upon",
             remedy="run kanae reset again, to its end",
         )
-    if not view.alive:
+    _leaving(view)
+    if not view.joined_control_planes:
         _unknown(view)
         return
+    _changed(view)
     _versions(view)
     _nodes(view)
     _etcd(view)
     _networks(view)
 
 
+def _leaving(view: View) -> None:
+    gone = leaving(view.spec, view.known)
+    if gone:
+        one = len(gone) == 1
+        raise Refused(
+            f"{', '.join(map(str, gone))} belong{'s' if one else ''} to the cluster and "
+            f"{'is' if one else 'are'} not in the spec: removing a host is not built yet",
+            remedy=f"put {'it' if one else 'them'} back into the spec",
+        )
+
+
+def _changed(view: View) -> None:
+    """Hosts that are to be something else than they are."""
+    for name, host in view.spec.hosts.items():
+        before = view.known.hosts.get(name)
+        if before is None:
+            continue
+        if before.address != str(host.address):
+            raise Refused(
+                f"the address of {name} cannot be changed ({before.address} -> {host.address}): "
+                "this is not built yet",
+                remedy=f"set address: {before.address}",
+            )
+        old, new = {Role(role) for role in before.roles}, set(host.roles)
+        # Balancers are taken down by a plan. A control-plane host is a node without being a worker.
+        kept = {Role.LOAD_BALANCER, *([Role.WORKER] if Role.CONTROL_PLANE in new else [])}
+        if lost := old - new - kept:
+            raise Refused(
+                f"{name} is {_names(lost)} in the cluster and not in the spec: taking a role away "
+                "is not built yet",
+                remedy=f"set roles: [{', '.join(before.roles)}]",
+            )
+        if Role.CONTROL_PLANE in new - old and Role.WORKER in old:
+            raise Refused(
+                f"{name} has joined as a worker: making a control-plane host of it is not built "
+                "yet",
+                remedy=f"set roles: [{', '.join(before.roles)}]",
+            )
+
+
+def _names(roles: set[Role]) -> str:
+    return " and ".join(sorted(role.value for role in roles))
+
+
 def _unknown(view: View) -> None:
     """Without a host that has joined, only having asked all of them tells that there is none."""
     away = [
         host
-        for host in dict.fromkeys((*view.control_planes, *view.etcd_hosts))
+        for host in dict.fromkeys((*view.control_planes, *view.spec.etcd_hosts))
         if host not in view.reachable
     ]
     if away:
@@ -88,10 +131,12 @@ def _nodes(view: View) -> None:
 
 
 def _etcd(view: View) -> None:
+    external = view.spec.etcd_topology is EtcdTopology.EXTERNAL
     wanted = {
-        f"https://{view.spec.hosts[host].address}:{ports.ETCD_PEER}" for host in view.etcd_hosts
+        f"https://{view.spec.hosts[host].address}:{ports.ETCD_PEER}"
+        for host in view.spec.etcd_hosts
     }
-    for host in view.etcd_hosts:
+    for host in view.spec.etcd_hosts:
         fact = view.host(host).etcd if host in view.reachable else None
         if fact is None:
             continue
@@ -102,19 +147,19 @@ def _etcd(view: View) -> None:
                 "removing an etcd member is not built yet",
                 remedy="put the host back into the spec",
             )
-        if view.external and wanted - have:
+        if external and wanted - have:
             raise Refused(
                 "the spec has etcd hosts that are no members "
                 f"({', '.join(sorted(wanted - have))}): "
                 "changing the members of an external etcd is not built yet",
                 remedy="take the etcd role off the new hosts",
             )
-    if view.external:
+    if external:
         empty = [
             host
-            for host in view.etcd_hosts
+            for host in view.spec.etcd_hosts
             if host in view.reachable
-            and view.host(host).files.get(f"{view.spec.etcd.data_dir}/member") is None
+            and view.host(host).files.get(member_folder(view.spec)) is None
         ]
         if empty:
             raise Refused(
@@ -151,7 +196,7 @@ def _networks(view: View) -> None:
                 remedy="put the old value back into the spec",
             )
     old_etcd = cast("Mapping[str, object]", live.get("etcd", {}))
-    if ("external" in old_etcd) != view.external:
+    if ("external" in old_etcd) != (view.spec.etcd_topology is EtcdTopology.EXTERNAL):
         raise Refused(
             "changing the etcd topology of a living cluster is not built yet",
             remedy=f"set etcd.topology: {'external' if 'external' in old_etcd else 'stacked'}",

@@ -4,44 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kanae.errors import Refused
 from kanae.layout import marks
 from kanae.layout import paths as at
+from kanae.plan import runtime
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.plan.builder import Builder
-from kanae.plan.client import kubeconfig_path
-from kanae.plan.desired import Site, stages
+from kanae.plan.clients import kubeconfig_path
+from kanae.plan.etcd import member_folder
+from kanae.plan.membership import cluster_mark, identity_mark, named_after, require_ours, shared
 from kanae.plan.model import Change, Plan, Verb
-from kanae.plan.view import View, shared
+from kanae.plan.planner import resources
+from kanae.plan.view import View
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, File
 from kanae.resources.unit import NoUnit, Unit
-from kanae.spec.models import Role
+from kanae.spec.models import Role, Spec
 
 
-def reset(view: View, *, keep_artifacts: bool) -> Plan:
+def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
     """Steps for every reachable host that is marked as this cluster's; others are not touched.
 
     keep_artifacts: leave binaries, containerd and its images, for another apply soon.
+    identity: of the cluster that is meant, where no control-plane host tells it.
     Raises Refused when a host of the spec belongs to another cluster.
     """
-    builder = Builder(view.spec.name)
-    hosts = [host for host in view.reachable if view.ours(host)]
-    for host in view.reachable:
-        owner = (view.mark(host, marks.CLUSTER) or "").strip()
-        if owner not in ("", view.spec.name):
-            raise Refused(
-                f"{host} belongs to the cluster {owner!r}, not to {view.spec.name!r}",
-                remedy="give the spec of that cluster",
-            )
-    stops = {host: _stop(builder, host) for host in hosts if not shared(view.spec, host)}
-    masters = [stops[host] for host in hosts if Role.CONTROL_PLANE in view.spec.hosts[host].roles]
-    etcd = {host: _etcd(view, builder, host, masters) for host in hosts if host in view.etcd_hosts}
+    spec, builder = view.spec, Builder(view.spec.name)
+    require_ours(spec, view.facts, view.known.identity or identity)
+    hosts = [host for host in view.reachable if named_after(spec, view.host(host))]
+    stops = {host: _stop(builder, host) for host in hosts if not shared(spec, host)}
+    masters = [stops[host] for host in hosts if Role.CONTROL_PLANE in spec.hosts[host].roles]
+    etcd = {host: _etcd(spec, builder, host, masters) for host in hosts if host in spec.etcd_hosts}
+    # The control-plane hosts go last: by them the others are known as this cluster's.
+    hosts.sort(key=lambda host: Role.CONTROL_PLANE in spec.hosts[host].roles)
+    removed: list[str] = []
     for host in hosts:
         needs = [stops.get(host), etcd.get(host)]
-        if Role.CLIENT in view.spec.hosts[host].roles:
-            needs.append(_client(view, builder, host))
-        _remove(view, builder, host, needs, keep_artifacts=keep_artifacts)
+        if Role.CLIENT in spec.hosts[host].roles:
+            needs.append(_client(spec, builder, host))
+        if Role.CONTROL_PLANE in spec.hosts[host].roles:
+            needs += removed
+        step = _remove(view, builder, host, needs, keep_artifacts=keep_artifacts)
+        if Role.CONTROL_PLANE not in spec.hosts[host].roles:
+            removed.append(step)
     return builder.plan()
 
 
@@ -56,8 +60,8 @@ def _stop(builder: Builder, host: str) -> str:
     )
 
 
-def _etcd(view: View, builder: Builder, host: str, masters: Sequence[str]) -> str:
-    data = f"{view.spec.etcd.data_dir}/member"
+def _etcd(spec: Spec, builder: Builder, host: str, masters: Sequence[str]) -> str:
+    data = member_folder(spec)
     return builder.add(
         host,
         "etcd",
@@ -69,15 +73,15 @@ def _etcd(view: View, builder: Builder, host: str, masters: Sequence[str]) -> st
     )
 
 
-def _client(view: View, builder: Builder, host: str) -> str:
-    path = kubeconfig_path(view.spec, host)
+def _client(spec: Spec, builder: Builder, host: str) -> str:
+    path = kubeconfig_path(spec, host)
     return builder.add(
         host,
         "client",
         "kubeconfig",
         "take the context out of the kubeconfig",
-        RemoveKubeconfig(view.spec.name, path),
-        changes=[Change(Verb.UPDATE, "kubeconfig", path, f"without context {view.spec.name}")],
+        RemoveKubeconfig(spec.name, path),
+        changes=[Change(Verb.UPDATE, "kubeconfig", path, f"without context {spec.name}")],
     )
 
 
@@ -88,12 +92,11 @@ def _remove(
     needs: Sequence[str | None],
     *,
     keep_artifacts: bool,
-) -> None:
+) -> str:
     spec = view.spec
     facts = view.host(host)
-    wanted = stages(Site(spec, view.release, view.artifacts), host, facts.base, True)
-    runtime = {resource.key for resource in wanted.runtime} if keep_artifacts else set[str]()
-    ours = [resource for resource in wanted.all() if resource.key not in runtime]
+    kept = {each.key for each in runtime.resources(view, host)} if keep_artifacts else set[str]()
+    ours = [each for each in resources(view, host) if each.key not in kept]
     units = [each.unit for each in ours if isinstance(each, Unit)]
     files = [each.path for each in ours if isinstance(each, File)]
     # What an earlier spec wanted and this one does not, where no apply has removed it yet.
@@ -108,7 +111,8 @@ def _remove(
     if shared(spec, host):
         own = [
             marks.path(marks.KUBECONFIG + spec.name),
-            marks.path(marks.MEMBER + spec.name),
+            marks.path(identity_mark(spec, host)),
+            marks.path(cluster_mark(spec, host)),
         ]
         trees: list[str] = []
     else:
@@ -118,7 +122,7 @@ def _remove(
             trees += [at.CNI_BIN]
     trees.sort(key=lambda tree: tree == at.STATE)
     present = [path for path in files if facts.files.get(path) is not None]
-    builder.add(
+    return builder.add(
         host,
         "remove",
         "host",

@@ -7,17 +7,17 @@ from kanae.spec.models import Role, Spec
 
 
 def certificate_sans(spec: Spec) -> tuple[str, ...]:
-    """Names and addresses of every API server's certificate, the same on all of them.
+    """Names and addresses of every API server's certificate beside the host's own, which kubeadm
+    puts in itself (cmd/kubeadm/app/util/pkiutil GetAPIServerAltNames).
 
-    So a client may be pointed at any master directly, and 127.0.0.1 serves probes on the host.
+    So a client may be pointed at any control-plane host directly, 127.0.0.1 serves probes on the
+    host, and a host that comes or goes changes no certificate of the others.
     """
-    planes = spec.having(Role.CONTROL_PLANE)
     names = [
         "localhost",
         "127.0.0.1",
         str(spec.endpoint_address),
         spec.endpoint_host,
-        *(text for name in planes for text in (name, str(spec.hosts[name].address))),
         *spec.api_server.cert_sans,
     ]
     return tuple(dict.fromkeys(names))

@@ -27,6 +27,12 @@ _CLOSED: Final = (
     f" add rule inet kanae_etcd input tcp dport {ports.ETCD_CLIENT}"
     " tcp flags & (fin | syn | rst | ack) == syn reject with tcp reset"
 )
+# etcd reads one file only, and with it neither flags nor environment (server/etcdmain/config.go).
+_PUT_TOGETHER: Final = (
+    f"umask 077; mkdir -p {paths.RUN}; cat {paths.ETCD_CONFIG} >{paths.ETCD_RUNNING};"
+    f" ls {{data}}/member/wal/*.wal >/dev/null 2>&1"
+    f" || cat {paths.ETCD_BOOTSTRAP} >>{paths.ETCD_RUNNING}"
+)
 # In the file these are nanoseconds, as Go's time.Duration is in JSON (server/embed/config.go).
 _NANOSECONDS: Final = frozenset(
     {
@@ -45,13 +51,9 @@ _NANOSECONDS: Final = frozenset(
 )
 
 
-def config(
-    spec: Spec, host: str, initial_cluster: Mapping[str, str], state: Literal["new", "existing"]
-) -> str:
-    """etcd.yaml of one member. initial_cluster: member name -> its host's address.
-
-    state "existing" is for a member that joins a living cluster. Both only matter at a member's
-    first start; later starts go by its data.
+def config(spec: Spec, host: str) -> str:
+    """etcd.yaml of one member. It names no other member: a host that comes or goes must not restart
+    the others. See `bootstrap`.
     """
     address = str(spec.hosts[host].address)
     client = ports.ETCD_CLIENT
@@ -64,12 +66,6 @@ def config(
         "initial-advertise-peer-urls": f"https://{address}:{ports.ETCD_PEER}",
         # Health and metrics without a certificate, for this host only.
         "listen-metrics-urls": f"http://127.0.0.1:{ports.ETCD_METRICS}",
-        "initial-cluster": ",".join(
-            f"{name}=https://{where}:{ports.ETCD_PEER}" for name, where in initial_cluster.items()
-        ),
-        "initial-cluster-state": state,
-        # Members of two clusters on one network refuse each other.
-        "initial-cluster-token": f"kanae-{spec.name}",
         "strict-reconfig-check": True,
         "client-transport-security": _tls(paths.ETCD_SERVER),
         "peer-transport-security": _tls(paths.ETCD_PEER),
@@ -86,6 +82,30 @@ def config(
     }
     document |= {name: _value(name, text) for name, text in spec.etcd.extra_args.items()}
     return to_yaml([document])
+
+
+def bootstrap(
+    spec: Spec, initial_cluster: Mapping[str, str], state: Literal["new", "existing"]
+) -> str:
+    """What is laid beside etcd.yaml at a member's first start; later ones go by its data
+    (server/embed/etcd.go asks isMemberInitialized before it reads these fields).
+
+    initial_cluster: member name -> its host's address. state "existing" is for a member that joins
+    a living cluster.
+    """
+    members = ",".join(
+        f"{name}=https://{where}:{ports.ETCD_PEER}" for name, where in initial_cluster.items()
+    )
+    return to_yaml(
+        [
+            {
+                "initial-cluster": members,
+                "initial-cluster-state": state,
+                # Members of two clusters on one network refuse each other.
+                "initial-cluster-token": f"kanae-{spec.name}",
+            }
+        ]
+    )
 
 
 def unit(spec: Spec) -> str:
@@ -109,7 +129,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 ExecStartPre=-/usr/sbin/nft "{_CLOSED}"
-ExecStart={paths.BIN}/etcd --config-file={paths.ETCD_CONFIG}
+ExecStartPre=/bin/sh -c "{_PUT_TOGETHER.format(data=spec.etcd.data_dir)}"
+ExecStart={paths.BIN}/etcd --config-file={paths.ETCD_RUNNING}
 ExecStartPost=-/usr/sbin/nft "{_OPEN}"
 ExecStopPost=-/usr/sbin/nft "{_OPEN}"
 Restart=always

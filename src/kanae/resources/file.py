@@ -11,12 +11,16 @@ from kanae.resources.model import Content, Difference, Resource, quote, text_dif
 
 @dataclass(frozen=True, slots=True)
 class File(Resource):
-    """A text file with exactly this content, mode and owner."""
+    """A text file with exactly this content, mode and owner.
+
+    until: a path from whose existence on nobody reads the file any more, so that it may differ.
+    """
 
     path: str
     text: str
     mode: int = 0o644
     owner: str = "root:root"
+    until: str = ""
 
     @property
     def kind(self) -> str:
@@ -27,9 +31,12 @@ class File(Resource):
         return self.path
 
     def query(self) -> Query:
-        return Query(files=(self.path,), contents=(self.path,))
+        until = (self.until,) if self.until else ()
+        return Query(files=(self.path, *until), contents=(self.path,))
 
     def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
+        if self.until and facts.files.get(self.until) is not None:
+            return None
         fact = facts.files.get(self.path)
         if fact is None:
             return Difference("create", diff=text_diff("", self.text, self.path))

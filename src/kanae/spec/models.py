@@ -17,7 +17,7 @@ from kanae.spec.balancer import Balancer, Endpoint, HealthCheck, LoadBalancer, V
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
-from kanae.spec.text import ClusterName, DomainName, HostName, Version
+from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Version
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
@@ -135,6 +135,17 @@ class Policies(Model):
     parallel_hosts: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=50, description="Hosts worked on at once."
     )
+    max_unavailable_workers: HostCount = Field(
+        default="10%",
+        description="Workers on which kubelet or the container runtime may restart at once: a "
+        "number or a percentage, rounded down, of which one is the least.",
+    )
+
+    def workers_at_once(self, workers: int) -> int:
+        """How many of so many workers may be unavailable together; at least 1."""
+        said = self.max_unavailable_workers
+        share = workers * int(said[:-1]) // 100 if said.endswith("%") else int(said)
+        return max(1, share)
 
 
 class Spec(Model):
@@ -193,6 +204,17 @@ class Spec(Model):
     def nodes(self) -> tuple[str, ...]:
         """Hosts that are Kubernetes nodes: control plane and workers."""
         return self.having(Role.CONTROL_PLANE, Role.WORKER)
+
+    @property
+    def etcd_role(self) -> Role:
+        """The role whose hosts hold etcd's members."""
+        external = self.etcd_topology is EtcdTopology.EXTERNAL
+        return Role.ETCD if external else Role.CONTROL_PLANE
+
+    @property
+    def etcd_hosts(self) -> tuple[str, ...]:
+        """Hosts with an etcd member: of the role when external, control-plane ones when stacked."""
+        return self.having(self.etcd_role)
 
     @property
     def version(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -35,6 +35,22 @@ ClusterName = Annotated[
 Version = Annotated[str, _text(r"^v?\d{1,3}\.\d{1,3}\.\d{1,3}$", "a full version such as v1.37.2")]
 Digest = Annotated[
     str, _text(r"^sha256:[0-9a-f]{64}$", "sha256: followed by 64 lower-case hexadecimal digits")
+]
+# As maxUnavailable of a Deployment: an absolute number or a percentage.
+HostCount = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    _text(
+        r"^([1-9]\d{0,3}|(100|[1-9]\d?)%)$", "a number of hosts or a percentage, such as 2 or 10%"
+    ),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 9999},
+                {"type": "string", "pattern": r"^([1-9]\d{0,3}|(100|[1-9]\d?)%)$"},
+            ]
+        }
+    ),
 ]
 # A Go duration as Kubernetes components take it, or seconds.
 Duration = Annotated[str, _text(r"^(\d+(\.\d+)?(ms|s|m|h))+$", "a duration such as 500ms or 1m30s")]

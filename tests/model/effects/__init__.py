@@ -31,6 +31,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.SetNode: cluster.set_node,
     actions.AwaitEtcd: cluster.await_etcd,
     actions.AwaitApi: cluster.await_api,
+    actions.AwaitKubelet: cluster.await_kubelet,
     actions.AwaitNodes: cluster.await_nodes,
     actions.StopNode: reset.stop_node,
     actions.RemoveEtcd: reset.remove_etcd,

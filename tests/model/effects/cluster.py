@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from kanae.execute.events import Outcome
+from kanae.layout import units
 from kanae.plan import actions
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
@@ -57,6 +58,12 @@ def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
 
 def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
     yield from wait(step, lambda: "" if world.api_ready(step.host or "") else "refused")
+    return Outcome.OK
+
+
+def await_kubelet(world: World, step: Step, action: actions.AwaitKubelet) -> Effects:
+    host = world.hosts[step.host or ""]
+    yield from wait(step, lambda: "" if host.active(units.KUBELET) else "refused")
     return Outcome.OK
 
 

@@ -9,8 +9,8 @@ from kanae.execute.events import Outcome
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan import actions
+from kanae.plan.addons import ADDONS
 from kanae.plan.model import Step
-from kanae.plan.objects import ADDONS
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS, held
 

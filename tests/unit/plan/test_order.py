@@ -6,6 +6,7 @@ import pytest
 
 from kanae.layout import marks
 from kanae.plan.actions import Converge
+from kanae.plan.membership import cluster_mark
 
 from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, example
 
@@ -18,15 +19,9 @@ def test_nothing_is_put_on_a_host_before_it_is_marked_as_the_clusters(name: str)
     for host in spec.hosts:
         first = plan.by_id()[f"{host}/system/converge"]
         assert isinstance(first.action, Converge)
-        [mark] = [
-            content.path
-            for resource in first.action.resources
-            for content in resource.uploads()
-            if content.path.startswith(f"{marks.FOLDER}/")
-        ]
-        assert mark in (
-            marks.path(marks.CLUSTER),
-            marks.path(marks.MEMBER + spec.name),
-        )
+        written = {
+            content.path for resource in first.action.resources for content in resource.uploads()
+        }
+        assert marks.path(cluster_mark(spec, host)) in written
         others = [step.id for step in plan if step.host == host and step.id != first.id]
         assert [step for step in others if first.id not in ancestors(plan.by_id(), step)] == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from kanae.artifacts.named import LocalArchive
 from kanae.plan.actions import ApplyObjects, LoadImages
-from kanae.plan.bootstrap import plan
+from kanae.plan.planner import plan
 from kanae.plan.view import View
 from kanae.render import weave
 from kanae.spec.models import Role, Spec
 
-from ...model.fixtures import ARTIFACTS, RELEASE, Desk, bare, document_of
+from ...model.fixtures import Desk, bare, document_of
 
 ARCHIVE = LocalArchive(
     "/images/weave.tar",
@@ -27,7 +28,7 @@ def test_its_images_are_loaded_onto_every_node_and_its_objects_applied() -> None
     document["networks"] = {"podNetwork": {"provider": "weave"}}
     spec = Spec.model_validate(document)
     desk = Desk.of(spec)
-    found = plan(View(spec, RELEASE, bare(spec), ARTIFACTS, (ARCHIVE,), desk.manifests))
+    found = plan(View(replace(desk.site, archives=(ARCHIVE,)), bare(spec)))
     loaded = {
         step.host: {image.reference for image in step.action.images}
         for step in found

@@ -99,7 +99,8 @@ def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         files["(join)"] = to_yaml(joining)
     if Role.ETCD in roles:
         members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
-        files[paths.ETCD_CONFIG] = etcd.config(spec, host, members, "new")
+        files[paths.ETCD_CONFIG] = etcd.config(spec, host)
+        files[paths.ETCD_BOOTSTRAP] = etcd.bootstrap(spec, members, "new")
         files[paths.ETCD_UNIT] = etcd.unit(spec)
     if Role.LOAD_BALANCER in roles:
         files |= balancer_files(spec, host, base)

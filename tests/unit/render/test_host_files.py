@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -50,9 +51,7 @@ def test_kubelet_waits_for_its_configuration_and_has_the_specs_address() -> None
 
 def test_etcd_needs_certificates_of_peers_and_clients() -> None:
     spec = example("reference")
-    document = cast(
-        "Any", from_yaml(etcd.config(spec, "server1", {"server1": "10.77.1.10"}, "new"))
-    )
+    document = cast("Any", from_yaml(etcd.config(spec, "server1")))
     for side in ("client-transport-security", "peer-transport-security"):
         assert document[side]["client-cert-auth"] is True
     urls = [document[key] for key in document if key.endswith("-urls")]
@@ -70,12 +69,43 @@ def test_etcds_extra_arguments_have_the_types_of_its_file() -> None:
     spec = example("reference").model_copy(
         update={"etcd": example("reference").etcd.model_copy(update={"extra_args": extra})}
     )
-    document = from_yaml(etcd.config(spec, "server1", {"server1": "10.77.1.10"}, "existing")) or {}
+    document = from_yaml(etcd.config(spec, "server1")) or {}
     assert document["max-request-bytes"] == 3145728
     assert document["enable-pprof"] is True
     assert document["corrupt-check-time"] == 3600 * 10**9
     assert document["log-level"] == "warn"
-    assert document["initial-cluster-state"] == "existing"
+
+
+def test_what_a_first_start_of_etcd_needs_is_added_to_its_file_and_left_out_later(
+    tmp_path: Path,
+) -> None:
+    """By a real shell: the line of the unit, with folders of this machine."""
+    spec = example("reference")
+    line = next(
+        line.removeprefix("ExecStartPre=/bin/sh -c ").strip('"')
+        for line in etcd.unit(spec).splitlines()
+        if line.startswith("ExecStartPre=/bin/sh")
+    )
+    assert not set('$%"\\') & set(line)  # systemd would read these
+    for path in ("/etc/kanae", "/run/kanae", "/var/lib/etcd"):
+        line = line.replace(path, f"{tmp_path}{path}")
+    (tmp_path / "etc/kanae").mkdir(parents=True)
+    (tmp_path / "etc/kanae/etcd.yaml").write_text(etcd.config(spec, "server1"))
+    bootstrap = etcd.bootstrap(spec, {"server1": "10.77.1.10"}, "existing")
+    (tmp_path / "etc/kanae/etcd-bootstrap.yaml").write_text(bootstrap)
+
+    def read() -> dict[str, object]:
+        subprocess.run(["/bin/sh", "-c", line], check=True)
+        return from_yaml((tmp_path / "run/kanae/etcd.yaml").read_text()) or {}
+
+    assert read()["initial-cluster"] == "server1=https://10.77.1.10:2380"
+    assert read()["initial-cluster-state"] == "existing"
+    assert read()["name"] == "server1"
+    wal = tmp_path / "var/lib/etcd/member/wal"
+    wal.mkdir(parents=True)
+    assert "initial-cluster" in read()  # a start that was cut off before it wrote anything
+    (wal / "0000000000000000-0000000000000000.wal").touch()
+    assert not [field for field in read() if field.startswith("initial-cluster")]
 
 
 def test_etcds_certificates_have_the_address_that_peers_see() -> None:

@@ -15,7 +15,7 @@ from kanae.facts.model import (
     HostFacts,
     UnitFact,
 )
-from kanae.plan.desired import TYPICAL
+from kanae.plan.planner import TYPICAL
 from kanae.spec.models import Spec
 from kanae.verify.status import Unreachable, balancer_query, status, status_query
 

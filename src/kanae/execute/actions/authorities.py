@@ -22,8 +22,10 @@ from kanae.plan.actions import (
     GatherAuthorities,
     IssueCertificates,
     LeafCertificate,
+    RecordIdentity,
     WriteAuthorities,
 )
+from kanae.plan.membership import identity_of
 from kanae.plan.pki import AUTHORITIES
 from kanae.transport.protocol import Upload, must
 
@@ -78,6 +80,14 @@ async def write(ctx: StepContext) -> Outcome:
     for name in action.public:
         uploads.append(Upload(AUTHORITIES[name][0], ctx.values.get(_public(name)).encode(), 0o644))
     await ctx.transport().upload(uploads)
+    return Outcome.CHANGED
+
+
+async def record_identity(ctx: StepContext) -> Outcome:
+    key = ctx.values.get(_public("sa"))
+    identity = identity_of(hashlib.sha256(key.encode()).hexdigest())
+    path = ctx.action(RecordIdentity).path
+    await ctx.transport().upload([Upload(path, identity.encode(), 0o600)])
     return Outcome.CHANGED
 
 

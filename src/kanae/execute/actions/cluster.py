@@ -9,7 +9,9 @@ from kanae.execute.actions.commands import ETCDCTL, KUBECTL
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
-from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitNodes, SetNode
+from kanae.layout import paths as at
+from kanae.layout import units
+from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitKubelet, AwaitNodes, SetNode
 from kanae.plan.nodes import OWNED
 from kanae.resources.model import quote
 from kanae.transport.protocol import must
@@ -90,6 +92,31 @@ async def await_api(ctx: StepContext) -> Outcome:
             f"{server}/readyz",
             look,
             remedy="`crictl ps -a` and `journalctl -u kubelet` on the host",
+        ),
+        timeout=ctx.left(),
+        progress=ctx.progress,
+    )
+    return Outcome.OK
+
+
+async def await_kubelet(ctx: StepContext) -> Outcome:
+    port = ctx.action(AwaitKubelet).port
+    transport = ctx.transport()
+    ask = f"systemctl is-active {units.KUBELET} 2>&1"
+    if port:
+        # Without credentials: the health check is plain HTTP on loopback.
+        ask = f"{at.BIN}/kubectl --server http://127.0.0.1:{port} get --raw /healthz 2>&1"
+
+    async def look() -> Seen:
+        done = await transport.run(ask, timeout=15)
+        return Seen(done.status == 0, done.stdout.decode(errors="replace").strip()[-300:])
+
+    await poll(
+        Condition(
+            transport.host,
+            "kubelet to be healthy",
+            look,
+            remedy="`journalctl -u kubelet -u containerd` on the host says what it refuses",
         ),
         timeout=ctx.left(),
         progress=ctx.progress,

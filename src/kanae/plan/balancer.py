@@ -1,10 +1,17 @@
-"""What stands before the API servers on a host of each role, and what of it an edit takes away."""
+"""What stands in front of the API servers, on a host of each role, and what of it an edit takes
+away.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from kanae.facts.model import HostBase
 from kanae.layout import paths as at
 from kanae.layout import units
+from kanae.plan.draft import Draft
+from kanae.plan.rolling import in_turn
+from kanae.plan.view import View
 from kanae.render import haproxy, keepalived, nginx
 from kanae.resources.file import Absent, File
 from kanae.resources.model import Resource
@@ -12,12 +19,13 @@ from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import Balancer, Role, Spec
 
 
-def resources(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+def resources(view: View, host: str) -> tuple[Resource, ...]:
     """The balancer, keepalived and the gate, each wanted or not.
 
     The virtual address leaves a host before its balancer does; a gate goes after the balancer that
     needed it.
     """
+    spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
     virtual = holds and spec.load_balancer.virtual_address is not None
     gated = spec.load_balancer.kind is Balancer.NGINX
@@ -26,6 +34,34 @@ def resources(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
         *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
         *(() if holds else _no_balancer(spec)),
         *(_gate(spec, host, wanted=gated) if Role.CONTROL_PLANE in spec.hosts[host].roles else ()),
+    )
+
+
+def plan(draft: Draft) -> None:
+    """Balancers that run change one after another, so that the endpoint is always answered.
+
+    A host that only loses something (a balancer, a gate) does so when all balancers are as wanted.
+    """
+    view = draft.view
+    leaving = [host for host in draft.hosts if _only_loses(view, host)]
+    staying = [host for host in draft.hosts if host not in leaving]
+    unit = units.balancer(view.spec.name)
+
+    def change(host: str, needs: Sequence[str | None]) -> str | None:
+        return draft.hosts[host].converge("balancer", "load balancer", resources(view, host), needs)
+
+    steps = draft.rolling.roll(staying, change, serves=lambda host: view.active(host, unit))
+    steps += in_turn(leaving, change, at_once=max(1, len(leaving)), after=steps)
+    draft.at.balancers = steps
+
+
+def _only_loses(view: View, host: str) -> bool:
+    if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
+        return False
+    return any(
+        isinstance(resource, NoUnit)
+        and resource.difference(view.host(host), frozenset()) is not None
+        for resource in resources(view, host)
     )
 
 

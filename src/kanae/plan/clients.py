@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from kanae.facts.model import Query
+from kanae.layout import marks
 from kanae.plan.actions import WriteKubeconfig
-from kanae.plan.builder import Builder, HostBuilder
+from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import View
 from kanae.render.kubeadm import endpoint
 from kanae.spec.models import Role, Spec
-
-# marks/<this><cluster>: endpoint and the authority's sha256 for which the kubeconfig was merged.
-KUBECONFIG = "kubeconfig-"
 
 
 def kubeconfig_path(spec: Spec, host: str) -> str:
@@ -24,11 +20,12 @@ def kubeconfig_path(spec: Spec, host: str) -> str:
     return f"{home}/.kube/config"
 
 
-def client_query(spec: Spec, host: str) -> Query:
-    return Query(files=(kubeconfig_path(spec, host),))
+def query(spec: Spec, host: str) -> Query:
+    client = Role.CLIENT in spec.hosts[host].roles
+    return Query(files=(kubeconfig_path(spec, host),)) if client else Query()
 
 
-def identity(view: View) -> str:
+def _made_for(view: View) -> str:
     """What a kubeconfig was made for; differs when endpoint or authority do."""
     public = AUTHORITIES["ca"][0]
     facts = next(
@@ -37,28 +34,23 @@ def identity(view: View) -> str:
     return f"{endpoint(view.spec)} {facts.sha256 if facts is not None else ''}"
 
 
-def plan_clients(
-    view: View, builder: Builder, builders: Mapping[str, HostBuilder], source: str, init: str | None
-) -> None:
-    """source: the control-plane host from which the administrator's credentials are read."""
+def plan(draft: Draft) -> None:
+    view, init = draft.view, draft.at.init
+    mark = marks.KUBECONFIG + view.spec.name
     for host in view.spec.having(Role.CLIENT):
-        if host not in builders:
+        if host not in draft.hosts:
             continue
         path = kubeconfig_path(view.spec, host)
         present = view.host(host).files.get(path) is not None
-        if (
-            present
-            and init is None
-            and view.mark(host, KUBECONFIG + view.spec.name) == identity(view)
-        ):
+        if present and init is None and view.mark(host, mark) == _made_for(view):
             continue
-        builder.add(
+        draft.builder.add(
             host,
             "client",
             "kubeconfig",
             "merge the kubeconfig",
-            WriteKubeconfig(source, view.spec.name, path),
-            needs=[init, builders[host].last],
+            WriteKubeconfig(draft.via, view.spec.name, path),
+            needs=[init, draft.hosts[host].last],
             changes=[
                 Change(
                     Verb.UPDATE if present else Verb.CREATE,

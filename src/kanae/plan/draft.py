@@ -1,0 +1,47 @@
+"""A plan in the making: what its parts share, and what a later part waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kanae.plan.builder import Builder, HostBuilder
+from kanae.plan.rolling import Rolling
+from kanae.plan.view import View
+
+StepId = str | None  # None: nothing is to be done, so nothing has to be waited for
+
+
+@dataclass(slots=True)
+class Milestones:
+    """Steps that other parts wait for. By host where every host has its own."""
+
+    marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    quorum: StepId = None
+    balancers: list[str] = field(default_factory=list[str])
+    init: StepId = None
+    reconfigured: list[str] = field(default_factory=list[str])
+    joins: dict[str, str] = field(default_factory=dict[str, str])
+    network: StepId = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """hosts: those that can be reached. via: a control-plane host on which kubectl runs.
+
+    first: the host of `kubeadm init` while there is no cluster yet, else "".
+    """
+
+    view: View
+    builder: Builder
+    hosts: Mapping[str, HostBuilder]
+    rolling: Rolling
+    via: str
+    first: str
+    at: Milestones = field(default_factory=Milestones)
+
+    def prepared(self, host: str) -> list[StepId]:
+        """What everything of kubeadm on a host waits for: the host itself, and etcd."""
+        last = self.hosts[host].last if host in self.hosts else None
+        return [last, self.at.certificates.get(host), self.at.quorum]

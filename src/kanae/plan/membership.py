@@ -1,0 +1,169 @@
+"""What a cluster remembers of itself on its hosts: who they are, and which cluster it is.
+
+The control-plane hosts keep a list of all hosts, so that one that leaves the spec is still known:
+`known - spec` are those that are leaving. An entry is there before its host is changed for the
+first time, and until the host has been taken out of the cluster.
+
+A cluster is told apart from another one of the same name by its identity, kept on every host: the
+first half of the sha256 of the public service-account key with which it was built. A certificate
+authority would not do, since a company's may be shared by several clusters. It stays when that key
+is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+from kanae.errors import Refused
+from kanae.facts.model import Facts, HostFacts
+from kanae.layout import marks
+from kanae.layout import paths as at
+from kanae.spec.models import Role, Spec
+
+_IDENTITY_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHost:
+    """A host as the cluster remembers it. ssh: settings of `kanae.spec.host.Ssh` that were said."""
+
+    name: str
+    address: str
+    roles: tuple[str, ...]
+    ssh: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.roles)} at {self.address})"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """hosts: by name, empty where no control-plane host that answers keeps a list.
+
+    identity: "" while the cluster has none, or none that can be read.
+    """
+
+    hosts: Mapping[str, KnownHost]
+    identity: str
+
+
+def identity_of(service_account_digest: str) -> str:
+    """service_account_digest: sha256 of sa.pub, in hex."""
+    return service_account_digest[:_IDENTITY_DIGITS]
+
+
+def shared(spec: Spec, host: str) -> bool:
+    """Whether several clusters may use this host: balancers and clients are told apart by name."""
+    return not {Role.CONTROL_PLANE, Role.WORKER, Role.ETCD} & set(spec.hosts[host].roles)
+
+
+def cluster_mark(spec: Spec, host: str) -> str:
+    """The mark that says that the host is this cluster's."""
+    return marks.MEMBER + spec.name if shared(spec, host) else marks.CLUSTER
+
+
+def identity_mark(spec: Spec, host: str) -> str:
+    """The mark that says which cluster of that name it is."""
+    return marks.IDENTITY_OF + spec.name if shared(spec, host) else marks.IDENTITY
+
+
+def named_after(spec: Spec, facts: HostFacts) -> bool:
+    """Whether a host carries the mark of a cluster of this name; see `strangers` for which one."""
+    exclusive = facts.marks.get(marks.CLUSTER, "").strip() == spec.name
+    return exclusive or marks.MEMBER + spec.name in facts.marks
+
+
+def known(spec: Spec, facts: Facts) -> Known:
+    """Raises Refused when control-plane hosts of the spec belong to different clusters."""
+    hosts: dict[str, KnownHost] = {}
+    identities: dict[str, str] = {}
+    for name in spec.having(Role.CONTROL_PLANE):
+        here = facts.hosts.get(name)
+        if here is None or not named_after(spec, here):
+            continue
+        hosts |= {host.name: host for host in _listed(here.marks.get(marks.HOSTS, ""))}
+        if identity := _identity(spec, name, here):
+            identities.setdefault(identity, name)
+    if len(identities) > 1:
+        raise Refused(
+            f"{' and '.join(identities.values())} belong to different clusters called "
+            f"{spec.name!r} ({', '.join(identities)})",
+            remedy="take those out of the spec that are not meant",
+        )
+    return Known(hosts, next(iter(identities), ""))
+
+
+def _identity(spec: Spec, host: str, facts: HostFacts) -> str:
+    """As it is recorded; of a cluster that was built before identities were, by its key."""
+    recorded = facts.marks.get(identity_mark(spec, host), "").strip()
+    key = facts.files.get(at.SERVICE_ACCOUNT_PUBLIC)
+    return recorded or (identity_of(key.sha256) if key is not None else "")
+
+
+def strangers(spec: Spec, facts: Facts, identity: str) -> Mapping[str, str]:
+    """Hosts of another cluster -> which one, in words.
+
+    identity: of this cluster. "" when it has none that can be read: a host that has one is then of
+    another cluster, or what is left of one.
+    """
+    found: dict[str, str] = {}
+    for host in spec.hosts:
+        here = facts.hosts.get(host)
+        if here is None:
+            continue
+        owner = here.marks.get(marks.CLUSTER, "").strip()
+        recorded = here.marks.get(identity_mark(spec, host), "").strip()
+        if owner not in ("", spec.name):
+            found[host] = f"the cluster {owner!r}, not to {spec.name!r}"
+        elif recorded and recorded != identity:
+            found[host] = f"another cluster called {spec.name!r} ({recorded})"
+    return found
+
+
+def require_ours(spec: Spec, facts: Facts, identity: str) -> None:
+    """Raises Refused when a host of the spec belongs to another cluster."""
+    for host, whose in strangers(spec, facts, identity).items():
+        raise Refused(
+            f"{host} belongs to {whose}"
+            + (f"; this one is {identity}" if identity and "called" in whose else ""),
+            remedy="give the spec of that cluster, or take the host out of this one; "
+            "`kanae reset` with that cluster's spec makes it free",
+        )
+
+
+def leaving(spec: Spec, known: Known) -> tuple[KnownHost, ...]:
+    """Hosts of the cluster that the spec does not name any more."""
+    return tuple(host for name, host in known.hosts.items() if name not in spec.hosts)
+
+
+def roster(spec: Spec, known: Known) -> str:
+    """The list of hosts as it is kept: those of the spec, and those that are leaving."""
+    hosts = {name: _of(spec, name) for name in spec.hosts}
+    hosts |= {host.name: host for host in leaving(spec, known)}
+    return json.dumps([asdict(hosts[name]) for name in sorted(hosts)], indent=1) + "\n"
+
+
+def _of(spec: Spec, name: str) -> KnownHost:
+    host = spec.hosts[name]
+    said = spec.ssh_of(name).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    roles = tuple(sorted(role.value for role in host.roles))
+    return KnownHost(name, str(host.address), roles, dict(sorted(said.items())))
+
+
+def _listed(text: str) -> Iterator[KnownHost]:
+    """Entries that make sense: the file is ours, but a disk may have lost a part of it."""
+    try:
+        entries: object = json.loads(text or "[]")
+    except ValueError:
+        return
+    for entry in cast("list[Any]", entries) if isinstance(entries, list) else []:
+        match entry:
+            case {"name": str(name), "address": str(address), "roles": [*roles], "ssh": {**ssh}}:
+                settings = cast("dict[str, object]", ssh)
+                named = {role.value for role in Role} & set(map(str, cast("list[object]", roles)))
+                yield KnownHost(name, address, tuple(sorted(named)), settings)
+            case _:
+                continue

@@ -1,0 +1,69 @@
+"""What comes first on every host: its marks, kernel settings and modules, packages."""
+
+from __future__ import annotations
+
+from kanae.facts.model import Query
+from kanae.layout import marks
+from kanae.layout import paths as at
+from kanae.plan.draft import Draft
+from kanae.plan.membership import cluster_mark, identity_mark, roster, shared
+from kanae.plan.view import View
+from kanae.render import system
+from kanae.resources.file import Absent, Directory, File
+from kanae.resources.model import Resource
+from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
+from kanae.spec.models import Role, Spec, SwapPolicy
+
+
+def query(spec: Spec, host: str) -> Query:
+    """The identity, which is not wanted as a file before the cluster has one."""
+    path = marks.path(identity_mark(spec, host))
+    return Query(files=(path,), contents=(path,))
+
+
+def resources(view: View, host: str) -> tuple[Resource, ...]:
+    spec, base = view.spec, view.base(host)
+    sysctls = system.sysctls(spec, host, base)
+    modules = system.modules(spec, host)
+    packages, quiet = system.packages(spec, host)
+    wanted: list[Resource] = [
+        Directory(at.STATE, 0o700),
+        Directory(marks.FOLDER, 0o700),
+        Directory(at.KANAE),
+        File(marks.path(cluster_mark(spec, host)), spec.name, 0o600),
+    ]
+    if view.known.identity:
+        wanted.append(File(marks.path(identity_mark(spec, host)), view.known.identity, 0o600))
+    if Role.CONTROL_PLANE in spec.hosts[host].roles:
+        wanted.append(File(marks.path(marks.HOSTS), roster(spec, view.known), 0o600))
+    if modules:
+        wanted += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
+    if sysctls:
+        wanted.append(File(_sysctl_file(spec, host), system.sysctls_file(sysctls)))
+        wanted += [Sysctl(setting, value) for setting, value in sysctls.items()]
+    else:
+        wanted.append(Absent(_sysctl_file(spec, host)))
+    if spec.policies.swap is SwapPolicy.OFF and host in spec.nodes:
+        wanted.append(SwapOff())
+    if packages:
+        wanted.append(Packages(tuple(packages), tuple(quiet)))
+    return tuple(wanted)
+
+
+def _sysctl_file(spec: Spec, host: str) -> str:
+    """One for each cluster where several share the host, so that none overwrites another's."""
+    return at.SYSCTLS.replace(".conf", f"-{spec.name}.conf") if shared(spec, host) else at.SYSCTLS
+
+
+def plan(draft: Draft) -> None:
+    """A host that is new to a living cluster waits until the cluster has it on its list."""
+    view = draft.view
+    old = view.joined_control_planes
+    for host in (*old, *(host for host in view.reachable if host not in old)):
+        new = view.mark(host, cluster_mark(view.spec, host)) is None
+        draft.at.marked[host] = draft.hosts[host].converge(
+            "system",
+            "base system",
+            resources(view, host),
+            needs=[draft.at.marked[each] for each in old] if new else (),
+        )
