@@ -138,7 +138,7 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     spec = site.spec
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
-    packages, quiet = system.packages(spec, host)
+    needs = system.needs(spec, host)
     mark = marks.MEMBER + spec.name if shared(spec, host) else marks.CLUSTER
     wishes: list[Resource] = [
         Directory(at.STATE, 0o700),
@@ -155,8 +155,8 @@ def _system(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
         wishes.append(Absent(_sysctl_file(spec, host)))
     if spec.policies.swap is SwapPolicy.OFF and host in spec.nodes:
         wishes.append(SwapOff())
-    if packages:
-        wishes.append(Packages(tuple(packages), tuple(quiet)))
+    if needs:
+        wishes.append(Packages(needs, base.family))
     return tuple(wishes)
 
 
@@ -200,7 +200,7 @@ def _runtime(site: Site, host: str, base: HostBase, joined: bool) -> tuple[Resou
     config = File(at.CONTAINERD_CONFIG, containerd.config(spec, host, base, pause))
     unit = File(at.CONTAINERD_UNIT, containerd.unit(base))
     kubelet_unit = File(at.KUBELET_UNIT, kubelet.unit())
-    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(address))
+    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(address, base))
     return (
         config,
         unit,
@@ -249,7 +249,7 @@ def _etcd(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     if Role.ETCD in roles:
         members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
         config = File(at.ETCD_CONFIG, etcd.config(spec, host, members, "new"), 0o600)
-        unit = File(at.ETCD_UNIT, etcd.unit(spec))
+        unit = File(at.ETCD_UNIT, etcd.unit(spec, base))
         wishes += [
             Directory(str(spec.etcd.data_dir), 0o700),
             config,

@@ -12,6 +12,7 @@ from kanae.errors import Refused
 from kanae.facts.model import ApiFact
 from kanae.layout import marks, ports
 from kanae.plan.view import View
+from kanae.render import system
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
 
 
@@ -31,6 +32,7 @@ def refuse(view: View) -> None:
             "cannot be built upon",
             remedy="run kanae reset again, to its end",
         )
+    _distributions(view)
     if not view.alive:
         _unknown(view)
         return
@@ -38,6 +40,15 @@ def refuse(view: View) -> None:
     _nodes(view)
     _etcd(view)
     _networks(view)
+
+
+def _distributions(view: View) -> None:
+    """Nothing is guessed of a host whose distribution is of no known family."""
+    for host in view.reachable:
+        base = view.host(host).base
+        if lacking := system.unmet(view.spec, host, base):
+            what, remedy = system.unmet_words(base, lacking)
+            raise Refused(f"{host} {what}", remedy=remedy)
 
 
 def _unknown(view: View) -> None:
