@@ -19,7 +19,7 @@ CHECKS: tuple[Check, ...] = (
     Check("system", "systemd runs, the architecture is supported", system.base_system),
     Check(
         "distribution",
-        "the distribution is of a family that is known, and tried",
+        "the distribution is of a known family, and tried",
         system.distribution,
     ),
     Check("programs", "programs that Kubernetes and kanae call", system.programs),
