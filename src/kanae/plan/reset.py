@@ -10,7 +10,7 @@ from kanae.layout import paths as at
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.plan.builder import Builder
 from kanae.plan.client import kubeconfig_path
-from kanae.plan.desired import Site, stages
+from kanae.plan.desired import TYPICAL, Site, stages
 from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.view import View, shared
 from kanae.resources.artifact import Binary
@@ -91,7 +91,8 @@ def _remove(
 ) -> None:
     spec = view.spec
     facts = view.host(host)
-    wanted = stages(Site(spec, view.release, view.artifacts), host, facts.base, True)
+    # By paths and units only, which depend on no facts: it works on a host of any distribution.
+    wanted = stages(Site(spec, view.release, view.artifacts), host, TYPICAL, True)
     runtime = {resource.key for resource in wanted.runtime} if keep_artifacts else set[str]()
     ours = [resource for resource in wanted.all() if resource.key not in runtime]
     units = [each.unit for each in ours if isinstance(each, Unit)]

@@ -9,8 +9,10 @@ import pytest
 
 from kanae.errors import Refused
 from kanae.facts.model import Facts, HostBase, HostFacts
+from kanae.layout import marks
 from kanae.plan.actions import Converge
 from kanae.plan.model import Plan
+from kanae.plan.reset import reset
 
 from ...model.fixtures import EXAMPLES, V2, Desk, bare, example
 
@@ -110,3 +112,19 @@ def test_a_balancer_of_an_unknown_family_is_refused_even_with_its_programs(name:
     with pytest.raises(Refused, match=f"^{balancer} runs Void Linux") as caught:
         Desk.of(spec).plan(Facts(hosts))
     assert "by hand" not in caught.value.remedy
+
+
+def test_a_cluster_is_taken_off_hosts_of_an_unknown_family_too() -> None:
+    """As after an edit of /etc/os-release, or an older kanae that guessed."""
+    spec = example("vip")
+    desk = Desk.of(spec)
+
+    def taken_off(base: HostBase) -> Plan:
+        marked = {
+            host: replace(facts, marks={marks.CLUSTER: spec.name})
+            for host, facts in bare(spec, base).hosts.items()
+        }
+        return reset(desk.view(Facts(marked)), keep_artifacts=False)
+
+    assert taken_off(VOID) == taken_off(V2)
+    assert {step.host for step in taken_off(VOID)} == set(spec.hosts)
