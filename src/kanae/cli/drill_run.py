@@ -36,6 +36,7 @@ from kanae.errors import DrillFailed, Refused, UsageError
 from kanae.execute.lease import hold
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts, Query
+from kanae.layout.families import UNKNOWN
 from kanae.report.drill_text import comparison_text, verdict_text
 from kanae.transport.fleet import Fleet
 
@@ -196,8 +197,8 @@ class _Drills:
                 for turn in range(1, times):
                     self._apart(safety.choose(scenario, spec, first, target, turn))
                 known = first.hosts.get(self._prober)
-                os_id = known.base.os_id if known else ""
-                self._python = await find_python(fleet[self._prober], os_id)
+                family = known.base.family if known else UNKNOWN
+                self._python = await find_python(fleet[self._prober], family)
                 await power.allow_realtime(self._prober)
             if not self._yes:
                 self._confirm(scenario, hosts, times)

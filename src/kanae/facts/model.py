@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kanae.errors import HostError
+from kanae.layout import families
+from kanae.layout.family import Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class HostBase:
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
     oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
     as a module; those of them that are modules and not loaded yet are unloaded_modules too.
+    os_id, os_version, os_name, os_like: ID, VERSION_ID, PRETTY_NAME and the words of ID_LIKE in
+    /etc/os-release, "" or () where it lacks them.
     """
 
     hostname: str
@@ -159,6 +163,12 @@ class HostBase:
     unloaded_modules: frozenset[str] = frozenset()
     missing_programs: tuple[str, ...] = ()
     selinux: str = "disabled"
+    os_like: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> Family:
+        """What its distribution calls things and where it has them."""
+        return families.of(self.os_id, self.os_like)
 
 
 @dataclass(frozen=True, slots=True)

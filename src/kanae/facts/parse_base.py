@@ -74,6 +74,7 @@ def parse_base(
         selinux={"1": "enforcing", "0": "permissive"}.get(
             _first(read, "/sys/fs/selinux/enforce"), "disabled"
         ),
+        os_like=tuple(release.get("ID_LIKE", "").split()),
     )
 
 

@@ -18,7 +18,9 @@ from collections.abc import Iterable
 
 from kanae.facts import shell
 from kanae.facts.model import ObjectKey, Query
+from kanae.layout import families
 from kanae.layout import paths as at
+from kanae.layout.family import PROGRAMS as NEEDED
 
 _UNIT = re.compile(
     r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|mount|target|path|slice|swap|scope)"
@@ -75,33 +77,28 @@ GROUPS = {
 }
 
 # Programs that kubeadm, kubelet, kube-proxy, the balancers and kanae call on some role's hosts.
-PROGRAMS = [
-    "apt-get",
-    "base64",
-    "conntrack",
-    "cp",
-    "ethtool",
-    "haproxy",
-    "head",
-    "ip",
-    "iptables",
-    "keepalived",
-    "kmod",
-    "losetup",
-    "modprobe",
-    "mount",
-    "nft",
-    "nginx",
-    "nsenter",
-    "openssl",
-    "sha256sum",
-    "socat",
-    "stat",
-    "systemctl",
-    "tar",
-    "timeout",
-    "umount",
-]
+PROGRAMS = sorted(
+    {
+        *(manager.program for manager in families.MANAGERS),
+        *NEEDED.values(),
+        "base64",
+        "cp",
+        "head",
+        "ip",
+        "kmod",
+        "losetup",
+        "modprobe",
+        "mount",
+        "nsenter",
+        "openssl",
+        "sha256sum",
+        "stat",
+        "systemctl",
+        "tar",
+        "timeout",
+        "umount",
+    }
+)
 
 
 def script(query: Query, state: str = at.STATE) -> str:
@@ -130,7 +127,13 @@ def script(query: Query, state: str = at.STATE) -> str:
         parts.append(shell.UNITS.format(units=_quoted(_like(_UNIT, u) for u in query.units)))
     if query.packages:
         names = _quoted(_like(_PACKAGE, p) for p in query.packages)
-        parts.append(shell.PACKAGES.format(packages=names))
+        parts.append(shell.PACKAGES.format())
+        parts += [
+            shell.PACKAGES_OF.format(
+                program=manager.query.split()[0], query=manager.query, packages=names
+            )
+            for manager in families.MANAGERS
+        ]
     parts.append(shell.TAIL.format())
     return "".join(parts)
 

@@ -260,10 +260,12 @@ section units
 
 PACKAGES = """\
 section packages
-if have dpkg-query; then
-dpkg-query -W -f '${{db:Status-Status}} ${{Package}} ${{Version}}\\n' -- {packages} 2>/dev/null
-elif have rpm; then
-rpm -q --qf 'installed %{{NAME}} %{{VERSION}}-%{{RELEASE}}\\n' -- {packages} 2>/dev/null
+"""
+
+# Every package manager that is there is asked: a distribution may also offer another one's tools.
+PACKAGES_OF = """\
+if have {program}; then
+{query} {packages} 2>/dev/null
 fi
 """
 

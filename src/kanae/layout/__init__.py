@@ -1,1 +1,4 @@
-"""Where everything lives on a host: paths, units, ports and marks. Names only, nothing else."""
+"""Where everything lives on a host: paths, units, ports, marks, what differs by distribution.
+
+Names only, nothing else.
+"""

@@ -70,11 +70,11 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     name = units.balancer(spec.name)
     config = File(
         at.balancer_config(spec.name),
-        nginx.config(spec) if is_nginx else haproxy.front(spec, host, base),
+        nginx.config(spec, base) if is_nginx else haproxy.front(spec, host, base),
     )
     unit = File(
         f"{at.UNITS}/{name}",
-        nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
+        nginx.unit(spec, base) if is_nginx else haproxy.front_unit(spec, base),
     )
     return (config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,)))
 
@@ -86,7 +86,7 @@ def _no_balancer(spec: Spec) -> tuple[Resource, ...]:
 def _keepalived(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     name = units.keepalived(spec.name)
     settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
-    unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec))
+    unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec, base))
     return (settings, unit, Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)))
 
 

@@ -37,7 +37,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     roles = spec.hosts[host].roles
     if Role.ETCD in roles:
         config = File(at.ETCD_CONFIG, etcd.config(spec, host), 0o600)
-        unit = File(at.ETCD_UNIT, etcd.unit(spec))
+        unit = File(at.ETCD_UNIT, etcd.unit(spec, base))
         # A member that has data knows the others by that.
         members = {name: str(spec.hosts[name].address) for name in spec.etcd_hosts}
         bootstrap = etcd.bootstrap(spec, members, "new")

@@ -86,18 +86,21 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     return tuple(each for part in _OF_HOSTS for each in part.resources(view, host))
 
 
+def typical(site: Site) -> View:
+    """Hosts that have not been asked: only their paths, units and packages are of use."""
+    then = datetime.fromtimestamp(0, UTC)
+    return View(site, Facts({host: HostFacts(host, then, TYPICAL) for host in site.spec.hosts}))
+
+
 def queries(site: Site) -> Mapping[str, Query]:
     """All that has to be asked of each host to plan for it."""
-    spec = site.spec
-    then = datetime.fromtimestamp(0, UTC)
-    unasked = {host: HostFacts(host, then, TYPICAL) for host in spec.hosts}
-    typical = View(site, Facts(unasked))
-    return {host: _query(site, typical, host) for host in spec.hosts}
+    unasked = typical(site)
+    return {host: _query(site, unasked, host) for host in site.spec.hosts}
 
 
-def _query(site: Site, typical: View, host: str) -> Query:
+def _query(site: Site, unasked: View, host: str) -> Query:
     spec = site.spec
-    asked = [resource.query() for resource in resources(typical, host)]
+    asked = [resource.query() for resource in resources(unasked, host)]
     asked += [
         system.query(spec, host),
         pki.query(spec, host),

@@ -14,6 +14,7 @@ from kanae.layout import marks, ports
 from kanae.plan.etcd import member_folder
 from kanae.plan.membership import leaving, require_ours
 from kanae.plan.view import View
+from kanae.render import system
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
 from kanae.spec.models import EtcdTopology, Role
 
@@ -29,6 +30,7 @@ def refuse(view: View) -> None:
             remedy="run kanae reset again, to its end",
         )
     _leaving(view)
+    _distributions(view)
     if not view.joined_control_planes:
         _unknown(view)
         return
@@ -81,6 +83,15 @@ def _changed(view: View) -> None:
 
 def _names(roles: set[Role]) -> str:
     return " and ".join(sorted(role.value for role in roles))
+
+
+def _distributions(view: View) -> None:
+    """Nothing is guessed of a host whose distribution is of no known family."""
+    for host in view.reachable:
+        base = view.host(host).base
+        if lacking := system.unmet(view.spec, host, base):
+            what, remedy = system.unmet_words(base, lacking)
+            raise Refused(f"{host} {what}", remedy=remedy)
 
 
 def _unknown(view: View) -> None:

@@ -13,7 +13,7 @@ from kanae.plan.clients import kubeconfig_path
 from kanae.plan.etcd import member_folder
 from kanae.plan.membership import cluster_mark, identity_mark, named_after, require_ours, shared
 from kanae.plan.model import Change, Plan, Verb
-from kanae.plan.planner import resources
+from kanae.plan.planner import resources, typical
 from kanae.plan.view import View
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, File
@@ -95,8 +95,10 @@ def _remove(
 ) -> str:
     spec = view.spec
     facts = view.host(host)
-    kept = {each.key for each in runtime.resources(view, host)} if keep_artifacts else set[str]()
-    ours = [each for each in resources(view, host) if each.key not in kept]
+    # By paths and units only, which depend on no facts: it works on a host of any distribution.
+    whole = typical(view.site)
+    kept = {each.key for each in runtime.resources(whole, host)} if keep_artifacts else set[str]()
+    ours = [each for each in resources(whole, host) if each.key not in kept]
     units = [each.unit for each in ours if isinstance(each, Unit)]
     files = [each.path for each in ours if isinstance(each, File)]
     # What an earlier spec wanted and this one does not, where no apply has removed it yet.

@@ -25,7 +25,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     spec, base = view.spec, view.base(host)
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
-    packages, quiet = system.packages(spec, host)
+    needs = system.needs(spec, host)
     wanted: list[Resource] = [
         Directory(at.STATE, 0o700),
         Directory(marks.FOLDER, 0o700),
@@ -45,8 +45,8 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted.append(Absent(_sysctl_file(spec, host)))
     if spec.policies.swap is SwapPolicy.OFF and host in spec.nodes:
         wanted.append(SwapOff())
-    if packages:
-        wanted.append(Packages(tuple(packages), tuple(quiet)))
+    if needs:
+        wanted.append(Packages(needs, base.family))
     return tuple(wanted)
 
 

@@ -81,7 +81,7 @@ After=network.target local-fs.target dbus.service
 
 [Service]
 Type=notify
-ExecStartPre=-/sbin/modprobe overlay
+ExecStartPre=-{base.family.modprobe} overlay
 ExecStart={paths.BIN}/containerd --config {paths.CONTAINERD_CONFIG}
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 Delegate=yes

@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from kanae.facts.model import HostBase
 from kanae.layout import paths, ports
+from kanae.layout.family import Need
 from kanae.render.banner import banner
 from kanae.render.documents import Document, to_yaml
 from kanae.render.duration import go_milliseconds
@@ -108,7 +110,7 @@ def bootstrap(
     )
 
 
-def unit(spec: Spec) -> str:
+def unit(spec: Spec, base: HostBase) -> str:
     """etcd.service. It says that it is ready when it has joined its cluster.
 
     A killed member is started again within a second, but listens for clients long before it serves
@@ -119,6 +121,7 @@ def unit(spec: Spec) -> str:
     Files: etcd needs some hundred; 65536 is what its authors' unit asks for, and the system's own
     limit may be lower, so none is asked for.
     """
+    nft = base.family.path(Need.NFTABLES)
     return f"""{banner()}[Unit]
 Description=etcd, the store of the Kubernetes cluster {spec.name}
 Documentation=https://etcd.io/docs/
@@ -128,11 +131,11 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-ExecStartPre=-/usr/sbin/nft "{_CLOSED}"
+ExecStartPre=-{nft} "{_CLOSED}"
 ExecStartPre=/bin/sh -c "{_PUT_TOGETHER.format(data=spec.etcd.data_dir)}"
 ExecStart={paths.BIN}/etcd --config-file={paths.ETCD_RUNNING}
-ExecStartPost=-/usr/sbin/nft "{_OPEN}"
-ExecStopPost=-/usr/sbin/nft "{_OPEN}"
+ExecStartPost=-{nft} "{_OPEN}"
+ExecStopPost=-{nft} "{_OPEN}"
 Restart=always
 RestartSec=500ms
 TimeoutStartSec=infinity

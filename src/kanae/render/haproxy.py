@@ -10,6 +10,7 @@ from typing import Final
 
 from kanae.facts.model import HostBase
 from kanae.layout import paths, ports
+from kanae.layout.family import Need
 from kanae.render.banner import banner
 from kanae.render.duration import milliseconds
 from kanae.spec.models import Role, Spec
@@ -208,6 +209,7 @@ def _connections(base: HostBase) -> int:
 
 
 def _unit(description: str, config: str, pid: str, base: HostBase) -> str:
+    program = base.family.path(Need.HAPROXY)
     files = min(2 * _MOST_CONNECTIONS + _SPARE_FILES, base.hard_nofile)
     return f"""{banner()}[Unit]
 Description={description}
@@ -218,9 +220,9 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-ExecStartPre=/usr/sbin/haproxy -c -q -f {config}
-ExecStart=/usr/sbin/haproxy -Ws -f {config} -p {pid}
-ExecReload=/usr/sbin/haproxy -c -q -f {config}
+ExecStartPre={program} -c -q -f {config}
+ExecStart={program} -Ws -f {config} -p {pid}
+ExecReload={program} -c -q -f {config}
 ExecReload=/bin/kill -USR2 $MAINPID
 KillMode=mixed
 Restart=always

@@ -12,6 +12,7 @@ from typing import Final
 
 from kanae.facts.model import HostBase
 from kanae.layout import paths, units
+from kanae.layout.family import Need
 from kanae.render.banner import banner
 from kanae.spec.models import Role, Spec, VirtualAddress
 
@@ -54,7 +55,7 @@ def config(spec: Spec, host: str, base: HostBase) -> str:
 }}
 
 vrrp_script balancer {{
-    script "/usr/bin/pgrep -F {paths.balancer_pid(spec.name)}"
+    script "{base.family.path(Need.PROCPS)} -F {paths.balancer_pid(spec.name)}"
     interval 1
     timeout 3
     fall 2
@@ -79,7 +80,7 @@ vrrp_instance {spec.name} {{
 """
 
 
-def unit(spec: Spec) -> str:
+def unit(spec: Spec, base: HostBase) -> str:
     name = spec.name
     run = f"/run/kanae-keepalived-{name}"
     return f"""{banner()}[Unit]
@@ -92,7 +93,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NotifyAccess=all
-ExecStart=/usr/sbin/keepalived --dont-fork --log-console --vrrp \\
+ExecStart={base.family.path(Need.KEEPALIVED)} --dont-fork --log-console --vrrp \\
   --use-file={paths.keepalived_config(spec.name)} --pid={run}.pid --vrrp_pid={run}-vrrp.pid
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process

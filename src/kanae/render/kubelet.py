@@ -6,6 +6,7 @@ Source of the drop-in's variables and files: 10-kubeadm.conf of the Kubernetes p
 
 from __future__ import annotations
 
+from kanae.facts.model import HostBase
 from kanae.layout import paths, units
 from kanae.render.banner import banner
 
@@ -35,7 +36,7 @@ WantedBy=multi-user.target
 """
 
 
-def dropin(node_ip: str) -> str:
+def dropin(node_ip: str, base: HostBase) -> str:
     """10-kubeadm.conf. node_ip: the host's address in the spec, also where it has several.
 
     The HTTP/2 health check of client connections is shortened from 30 s + 15 s to 5 s + 3 s: a
@@ -51,7 +52,7 @@ Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=5
 Environment=HTTP2_PING_TIMEOUT_SECONDS=3
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 EnvironmentFile=-{paths.KUBELET_STATE}/kubeadm-flags.env
-EnvironmentFile=-/etc/default/kubelet
+EnvironmentFile=-{base.family.environment}/kubelet
 ExecStart=
 ExecStart={paths.BIN}/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS \\
   $KUBELET_ADDRESS_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from kanae.facts.model import HostBase
 from kanae.layout import paths, ports, units
+from kanae.layout.family import Need
 from kanae.render.banner import banner
 from kanae.render.duration import milliseconds
 from kanae.spec.models import Role, Spec
@@ -21,7 +23,6 @@ from kanae.spec.models import Role, Spec
 # nothing to wait for between the two.
 _CONNECT_TIMEOUT: Final = "300ms"
 _ASIDE: Final = "5s"
-_STREAM_MODULE: Final = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 # For the whole balancer host: nginx cannot set TCP_USER_TIMEOUT on its connections.
 SYSCTLS: Final[Mapping[str, str]] = {
@@ -38,7 +39,7 @@ SYSCTLS: Final[Mapping[str, str]] = {
 }
 
 
-def config(spec: Spec) -> str:
+def config(spec: Spec, base: HostBase) -> str:
     """A whole nginx.conf, for a process of its own; the distribution's is left alone."""
     connect = milliseconds(spec.load_balancer.connect_timeout or _CONNECT_TIMEOUT)
     planes = spec.having(Role.CONTROL_PLANE)
@@ -48,8 +49,9 @@ def config(spec: Spec) -> str:
         f"        server {spec.hosts[name].address}:{ports.API_SERVER} {judged}; # {name}"
         for name in planes
     )
-    return f"""{banner()}load_module {_STREAM_MODULE};
-user www-data;
+    family = base.family
+    return f"""{banner()}load_module {family.path(Need.NGINX_STREAM)};
+user {family.supplies[Need.NGINX].user};
 worker_processes auto;
 worker_rlimit_nofile 16384;
 # After a reload old workers serve their connections on; API clients renew theirs.
@@ -83,8 +85,8 @@ stream {{
 """
 
 
-def unit(spec: Spec) -> str:
-    command = f"/usr/sbin/nginx -c {paths.balancer_config(spec.name)}"
+def unit(spec: Spec, base: HostBase) -> str:
+    command = f"{base.family.path(Need.NGINX)} -c {paths.balancer_config(spec.name)}"
     return f"""{banner()}[Unit]
 Description=API balancer of the cluster {spec.name}
 Documentation=man:nginx(8)

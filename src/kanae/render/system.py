@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kanae.facts.model import HostBase
+from kanae.layout import families
+from kanae.layout.family import PROGRAMS, Need
 from kanae.render import nginx
 from kanae.render.banner import banner
 from kanae.spec.models import Balancer, EtcdTopology, PodNetworkProvider, Role, Spec
@@ -51,34 +53,60 @@ def modules_file(names: Sequence[str]) -> str:
     return banner() + "".join(f"{name}\n" for name in names)
 
 
-def packages(spec: Spec, host: str) -> tuple[list[str], list[str]]:
-    """Debian packages, and units of theirs that must not start by being installed."""
+def needs(spec: Spec, host: str) -> tuple[Need, ...]:
+    """What the host's roles need of its distribution, each once."""
     roles = spec.hosts[host].roles
-    names: list[str] = []
-    quiet: list[str] = []
+    wanted: list[Need] = []
     if host in spec.nodes:
         # kube-proxy and portmap: conntrack, iptables, nftables; kubectl port-forward: socat;
         # kubeadm's preflight also looks for ethtool.
-        names += ["conntrack", "ethtool", "iptables", "nftables", "socat"]
+        wanted += [Need.CONNTRACK, Need.ETHTOOL, Need.IPTABLES, Need.NFTABLES, Need.SOCAT]
     front = Role.LOAD_BALANCER in roles
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
     master = Role.CONTROL_PLANE in roles
     if master and is_nginx and spec.having(Role.LOAD_BALANCER):
-        names.append("curl")
+        wanted.append(Need.CURL)
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    if Role.ETCD in roles and "nftables" not in names:
-        names.append("nftables")
+    if Role.ETCD in roles and Need.NFTABLES not in wanted:
+        wanted.append(Need.NFTABLES)
     if (front and not is_nginx) or (master and external):
-        names.append("haproxy")
-        quiet.append("haproxy.service")
+        wanted.append(Need.HAPROXY)
     if front and is_nginx:
-        names += ["nginx", "libnginx-mod-stream"]
-        quiet.append("nginx.service")
+        wanted += [Need.NGINX, Need.NGINX_STREAM]
     if front and spec.load_balancer.virtual_address is not None:
         # procps: pgrep, by which keepalived watches the balancer.
-        names += ["keepalived", "procps"]
-        quiet.append("keepalived.service")
-    return names, quiet
+        wanted += [Need.KEEPALIVED, Need.PROCPS]
+    return tuple(wanted)
+
+
+def unmet(spec: Spec, host: str, base: HostBase) -> tuple[Need, ...]:
+    """Needs of a host of no known family that kanae cannot fill and nobody has filled.
+
+    Without a package manager a program has to be there already. Needs that kanae's files name by
+    path or user stay unmet even then: where they are would be a guess.
+    """
+    if base.family.manager is not None:
+        return ()
+    return tuple(
+        need
+        for need in needs(spec, host)
+        if need not in base.family.supplies or PROGRAMS[need] in base.missing_programs
+    )
+
+
+def unmet_words(base: HostBase, lacking: Sequence[Need]) -> tuple[str, str]:
+    """What `unmet` found, to be put behind the host's name, and what to do about it."""
+    known = f"use a distribution of the families {', '.join(f.name for f in families.FAMILIES)}"
+    by_hand = all(need in base.family.supplies for need in lacking)
+    return (
+        f"runs {distribution(base)}, of no family that kanae knows, and how to install or find "
+        f"{', '.join(lacking)} there would be a guess",
+        f"install them by hand, or {known}" if by_hand else f"{known} for its roles",
+    )
+
+
+def distribution(base: HostBase) -> str:
+    return base.os_name or base.os_id or "a system without /etc/os-release"
 
 
 def network_images(spec: Spec) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kanae.facts.model import HostFacts, Query
+from kanae.layout import families
 from kanae.layout import paths as at
+from kanae.layout.family import Family, Need
 from kanae.resources.model import Difference, Resource, quote
 
 
@@ -99,14 +101,24 @@ class SwapOff(Resource):
 
 @dataclass(frozen=True, slots=True)
 class Packages(Resource):
-    """Packages of the distribution. quiet: units that must not start because of the installation.
+    """Packages of the host's distribution for these needs.
 
-    These units are masked only where kanae installs the package: a balancer that was there before
-    belongs to somebody.
+    Units of the vendor that installing a package would start are masked before, and only where
+    kanae installs it: a balancer that was there before belongs to somebody.
     """
 
-    names: tuple[str, ...]
-    quiet: tuple[str, ...] = ()
+    needs: tuple[Need, ...]
+    family: Family
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Without the needs for which the family has nothing to be installed."""
+        return tuple(name for need in self.needs if (name := self.family.package(need)))
+
+    @property
+    def quiet(self) -> tuple[str, ...]:
+        supplies = (self.family.supplies.get(need) for need in self.needs)
+        return tuple(unit for supply in supplies if supply for unit in supply.starts)
 
     @property
     def kind(self) -> str:
@@ -117,26 +129,23 @@ class Packages(Resource):
         return ", ".join(self.names)
 
     def query(self) -> Query:
-        return Query(packages=self.names)
+        """Asks by all families' names, for it is made before the host's family is known."""
+        return Query(packages=families.packages(self.needs))
 
     def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
         missing = [name for name in self.names if facts.packages.get(name) is None]
         return Difference("create", f"install {', '.join(missing)}") if missing else None
 
     def apply(self) -> str:
+        manager = self.family.manager
+        if manager is None:
+            return ""  # names is empty: there is never a difference
         lines = [
             f"[ -e /usr/lib/systemd/system/{unit} ] || [ -e /lib/systemd/system/{unit} ] || "
             f"{{ systemctl mask -q {unit}; echo {unit} >>{at.MASKED}; }}"
             for unit in self.quiet
         ]
-        names = quote(*self.names)
-        # Debian's own sources may be newer than the lists on the host; try without asking first.
-        install = (
-            "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "
-            f"-o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 {names} >/dev/null"
-        )
-        lines.append(
-            f"if command -v apt-get >/dev/null; then {install} || "
-            f"{{ apt-get update -qq && {install}; }}; else dnf install -q -y {names}; fi"
-        )
+        # The host's lists of packages may be good enough: reading them anew is only the second try.
+        install = f"{manager.install} {quote(*self.names)} >/dev/null"
+        lines.append(f"{install} || {{ {manager.refresh} && {install}; }}")
         return "\n".join(lines)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kanae.facts.model import Query
 from kanae.facts.probe import ProbeQuery
+from kanae.layout import families, units
 from kanae.layout import paths as at
-from kanae.layout import units
 from kanae.spec.models import Role, Spec
 from kanae.verify.model import etcd_role
 
@@ -21,8 +21,6 @@ LEFTOVERS = (
     "/var/lib/k0s",
     "/var/snap/microk8s",
 )
-FIREWALLS = ("firewalld.service", "ufw.service")
-RUNTIMES = ("containerd", "containerd.io", "docker.io", "docker-ce", "cri-o")
 SSH_PORT = 22
 
 
@@ -36,8 +34,8 @@ def check_query(spec: Spec, host: str) -> Query:
     return Query(
         files=files,
         contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG) if node else (),
-        units=(*FIREWALLS, units.balancer(spec.name)),
-        packages=RUNTIMES if node else (),
+        units=(*families.FIREWALLS, units.balancer(spec.name)),
+        packages=families.RUNTIMES if node else (),
         sysctls=("net.ipv4.ip_forward",) if node else (),
         cluster=master,
         address=str(spec.hosts[host].address),

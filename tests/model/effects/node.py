@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kanae.layout import marks, units
 from kanae.layout import paths as at
+from kanae.layout.family import Need
 from kanae.plan.model import Step
 
 from ..machine import SimHost
@@ -32,8 +33,8 @@ def preflight(world: World, step: Step, host: SimHost, allowed: bool, control_pl
         wrong.append("container runtime is not running")
     wrong += [f"{program} is not there" for program in ("kubelet", "kubeadm", "crictl")
               if not host.has(f"{at.BIN}/{program}")]  # fmt: skip
-    wrong += [f"{package} is not installed" for package in ("conntrack", "iptables")
-              if package not in host.packages]  # fmt: skip
+    wrong += [f"{need} is not installed" for need in (Need.CONNTRACK, Need.IPTABLES)
+              if host.base.family.package(need) not in host.packages]  # fmt: skip
     if host.sysctls.get("net.ipv4.ip_forward") != "1":
         wrong.append("ip_forward is not 1")
     if not host.has(at.KUBELET_UNIT, at.KUBELET_DROPIN) or not host.unit(units.KUBELET).enabled:

@@ -23,6 +23,7 @@ from kanae.drills.launching.clock import Sample, quickest
 from kanae.drills.launching.place import LocalConversation, find_python, leave, mark, way_to
 from kanae.drills.probing.orders import Output
 from kanae.errors import CheckFailed
+from kanae.layout.families import RHEL
 from kanae.spec.load import loads
 from kanae.transport.local import LocalTransport
 from kanae.transport.protocol import Completed, Upload
@@ -125,7 +126,7 @@ def test_a_newer_python_beside_an_old_one_is_found(tmp_path: Path) -> None:
 
 async def test_a_host_without_a_fit_python_is_told_what_to_install() -> None:
     with pytest.raises(CheckFailed, match=r"client: .* there is python3 3\.9") as caught:
-        await find_python(Says("unfit python3 3.9\n"), "rocky")
+        await find_python(Says("unfit python3 3.9\n"), RHEL)
     assert "on client: dnf install python3.12" in caught.value.remedy
     with pytest.raises(CheckFailed, match="there is none"):
         await find_python(Says(""))

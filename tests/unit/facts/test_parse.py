@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kanae.errors import FactsError
 from kanae.facts.model import Facts, HostFacts, ObjectKey, Query
 from kanae.facts.parse import parse
+from kanae.layout import families
 
 PKI = "/etc/kubernetes/pki"
 RECORDED = (Path(__file__).parent / "recorded" / "server1.txt").read_bytes()
@@ -65,6 +66,8 @@ def test_base_of_the_recorded_host() -> None:
     base = _parse(RECORDED).base
     assert base.hostname == "server1"
     assert (base.os_id, base.os_version, base.arch, base.systemd) == ("debian", "12", "amd64", 252)
+    assert base.os_like == ()
+    assert base.family is families.DEBIAN
     assert base.cgroup == 1
     assert not base.can_lower_oom
     assert {"overlay", "vxlan", "nf_tables"} <= base.kernel_features
@@ -74,6 +77,17 @@ def test_base_of_the_recorded_host() -> None:
     links = {interface.name: interface for interface in base.interfaces}
     assert links["host0"].addresses[0] == "10.88.1.10/24"
     assert ("default", "host0") in {(r.destination, r.interface) for r in base.routes}
+
+
+def test_a_host_is_of_the_family_of_its_kin() -> None:
+    release = b'ID="rebuild"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.6"\n'
+    output = re.sub(
+        rb"(==> /etc/os-release <==\n)(?:.+\n)+", lambda match: match[1] + release, RECORDED
+    )
+    base = _parse(output).base
+    assert (base.os_id, base.os_version) == ("rebuild", "9.6")
+    assert base.os_like == ("rhel", "centos", "fedora")
+    assert base.family is families.RHEL
 
 
 def test_a_module_may_be_there_and_not_loaded() -> None:

@@ -117,6 +117,19 @@ def test_reads_kinds_modes_links_and_texts_under_any_name(tmp_path: Path) -> Non
     assert files[str(tmp_path / "missing")] is None
 
 
+def test_packages_of_every_package_manager_that_is_there_are_found(tmp_path: Path) -> None:
+    """As on a Fedora that also has Debian's tools. rpm's query answers like this one."""
+    rpm = "rpm() { printf 'package bash is not installed\\ninstalled made-up 1-2\\n'; }\n"
+    query = Query(packages=("bash", "made-up", "nope"))
+    output = subprocess.run(
+        ["/bin/sh", "-c", rpm + script(query, str(tmp_path))], capture_output=True, check=True
+    ).stdout
+    packages = parse("here", query, output, 0, 0).packages
+    assert packages["made-up"] == "1-2"
+    assert packages["nope"] is None
+    assert (packages["bash"] is not None) is (shutil.which("dpkg-query") is not None)
+
+
 def _aged(path: Path, content: bytes) -> None:
     """Write a file whose change time is in the past as far as the cache is concerned."""
     path.write_bytes(content)

@@ -46,7 +46,7 @@ def test_every_master_is_behind_the_front() -> None:
     spec = example("reference")
     assert servers(haproxy.front(spec, "lb", V2)) == ["server1", "server2", "server3"]
     for name in spec.having(Role.CONTROL_PLANE):
-        assert f"server {spec.hosts[name].address}:6443 " in nginx.config(spec)
+        assert f"server {spec.hosts[name].address}:6443 " in nginx.config(spec, V2)
 
 
 def test_health_checks_are_as_the_spec_says() -> None:
@@ -64,7 +64,7 @@ def test_connect_timeout_is_the_specs_or_the_one_measured_best_by_kind(
 ) -> None:
     spec = small(loadBalancer={"connectTimeout": timeout})
     assert f"timeout connect {in_haproxy}\n" in haproxy.front(spec, "lb", V2)
-    assert f"proxy_connect_timeout {in_nginx};" in nginx.config(spec)
+    assert f"proxy_connect_timeout {in_nginx};" in nginx.config(spec, V2)
 
 
 def test_no_more_connections_than_open_files_allow() -> None:
@@ -119,8 +119,8 @@ def test_only_the_preferred_member_is_no_backup() -> None:
 
 
 def test_a_lone_api_server_is_never_put_aside_by_nginx() -> None:
-    assert "max_fails=0" in nginx.config(example("two-clusters-a"))
-    assert "max_fails=1" in nginx.config(example("reference"))
+    assert "max_fails=0" in nginx.config(example("two-clusters-a"), V2)
+    assert "max_fails=1" in nginx.config(example("reference"), V2)
 
 
 def test_gate_closes_the_port_to_every_balancer_and_to_nobody_else() -> None:

@@ -45,7 +45,7 @@ def node_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         paths.CONTAINERD_UNIT: containerd.unit(base),
         paths.CRICTL_CONFIG: containerd.crictl(),
         paths.KUBELET_UNIT: kubelet.unit(),
-        paths.KUBELET_DROPIN: kubelet.dropin(address),
+        paths.KUBELET_DROPIN: kubelet.dropin(address, base),
         paths.KUBELET_PATCH: kubelet_patch(spec, host, base),
     }
 
@@ -71,14 +71,14 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     unit = f"{paths.UNITS}/{units.balancer(spec.name)}"
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
     files = {
-        paths.balancer_config(spec.name): nginx.config(spec)
+        paths.balancer_config(spec.name): nginx.config(spec, base)
         if is_nginx
         else haproxy.front(spec, host, base),
-        unit: nginx.unit(spec) if is_nginx else haproxy.front_unit(spec, base),
+        unit: nginx.unit(spec, base) if is_nginx else haproxy.front_unit(spec, base),
     }
     if spec.load_balancer.virtual_address is not None:
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
-        files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec)
+        files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec, base)
     return files
 
 
@@ -101,7 +101,7 @@ def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         members = {name: str(spec.hosts[name].address) for name in spec.having(Role.ETCD)}
         files[paths.ETCD_CONFIG] = etcd.config(spec, host)
         files[paths.ETCD_BOOTSTRAP] = etcd.bootstrap(spec, members, "new")
-        files[paths.ETCD_UNIT] = etcd.unit(spec)
+        files[paths.ETCD_UNIT] = etcd.unit(spec, base)
     if Role.LOAD_BALANCER in roles:
         files |= balancer_files(spec, host, base)
     return files

@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from kanae.layout import families
 from kanae.render import containerd, etcd, kubelet, shutdown, system
 from kanae.render.documents import from_yaml
 from kanae.render.duration import go_milliseconds, milliseconds
+from kanae.resources.system import Packages
 
 from .cases import V1, V2, example, small
 
@@ -43,7 +45,7 @@ def test_containerd_lowers_its_oom_score_only_where_it_can() -> None:
 
 def test_kubelet_waits_for_its_configuration_and_has_the_specs_address() -> None:
     assert "ConditionPathExists=/var/lib/kubelet/config.yaml\n" in kubelet.unit()
-    dropin = kubelet.dropin("10.0.0.12")
+    dropin = kubelet.dropin("10.0.0.12", V2)
     assert "--node-ip=10.0.0.12" in dropin
     assert "EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n" in dropin
     assert "$KUBELET_KUBEADM_ARGS" in dropin
@@ -83,7 +85,7 @@ def test_what_a_first_start_of_etcd_needs_is_added_to_its_file_and_left_out_late
     spec = example("reference")
     line = next(
         line.removeprefix("ExecStartPre=/bin/sh -c ").strip('"')
-        for line in etcd.unit(spec).splitlines()
+        for line in etcd.unit(spec, V2).splitlines()
         if line.startswith("ExecStartPre=/bin/sh")
     )
     assert not set('$%"\\') & set(line)  # systemd would read these
@@ -131,14 +133,14 @@ def test_only_nginx_balancers_get_short_tcp_timeouts() -> None:
 
 
 def test_packages_follow_roles_and_their_services_stay_quiet() -> None:
-    names, quiet = system.packages(example("vip"), "lb1")
-    assert {"haproxy", "keepalived"} <= set(names)
-    assert quiet == ["haproxy.service", "keepalived.service"]
-    names, quiet = system.packages(example("reference"), "lb")
-    assert names == ["nginx", "libnginx-mod-stream"]
-    names, quiet = system.packages(example("reference"), "server1")
-    assert {"haproxy", "curl", "nftables"} <= set(names)
-    assert system.packages(example("reference"), "server5") == ([], [])
+    balancer = Packages(system.needs(example("vip"), "lb1"), families.DEBIAN)
+    assert {"haproxy", "keepalived"} <= set(balancer.names)
+    assert balancer.quiet == ("haproxy.service", "keepalived.service")
+    balancer = Packages(system.needs(example("reference"), "lb"), families.DEBIAN)
+    assert balancer.names == ("nginx", "libnginx-mod-stream")
+    master = Packages(system.needs(example("reference"), "server1"), families.DEBIAN)
+    assert {"haproxy", "curl", "nftables"} <= set(master.names)
+    assert system.needs(example("reference"), "server5") == ()
 
 
 def test_shutdown_script_is_posix_sh() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from kanae.facts.model import FileFact, HostFacts, ObjectKey, Query, UnitFact
 from kanae.layout import marks
+from kanae.layout.families import DEBIAN, RHEL, UBUNTU, UNKNOWN
+from kanae.layout.family import Family, Need
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Difference, Resource, merge, text_diff
@@ -49,7 +51,7 @@ KINDS = [
     Sysctl("net.ipv4.ip_forward", "1"),
     Modules(("overlay",)),
     SwapOff(),
-    Packages(("conntrack",)),
+    Packages((Need.CONNTRACK,), DEBIAN),
     Unit("x.service"),
     NoUnit("y.service", "/y"),
 ]
@@ -175,11 +177,58 @@ def test_swap_is_turned_off_where_there_is_some() -> None:
 
 
 def test_only_packages_that_are_missing_are_named() -> None:
-    wanted = Packages(("conntrack", "iptables"))
-    assert wanted.query() == Query(packages=("conntrack", "iptables"))
+    wanted = Packages((Need.CONNTRACK, Need.IPTABLES), DEBIAN)
+    assert wanted.key == "package:conntrack, iptables"
     facts = replace(BARE, packages={"conntrack": "1.4", "iptables": None})
     assert wanted.difference(facts, NONE) == Difference("create", "install iptables")
     assert verb(wanted, replace(BARE, packages={"conntrack": "1", "iptables": "1"})) is None
+
+
+def test_packages_are_asked_for_by_all_families_names_and_judged_by_the_hosts_own() -> None:
+    needs = (Need.CONNTRACK, Need.CURL)
+    on_debian, on_rhel = Packages(needs, DEBIAN), Packages(needs, RHEL)
+    asked = Query(packages=("conntrack", "conntrack-tools", "curl"))
+    assert on_debian.query() == on_rhel.query() == asked
+    facts = replace(BARE, packages={"conntrack": None, "conntrack-tools": "1.4", "curl": "8"})
+    assert on_debian.difference(facts, NONE) == Difference("create", "install conntrack")
+    assert verb(on_rhel, facts) is None
+    assert verb(Packages(needs, UNKNOWN), BARE) is None
+
+
+PROGRAM = """#!/bin/sh
+echo "${0##*/} $*" >>"$CALLS"
+case "$*" in *install*) [ -e "$CALLS.fresh" ] ;; *) : >"$CALLS.fresh" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "manager", "package"),
+    [
+        (DEBIAN, "apt-get", "conntrack"),
+        (UBUNTU, "apt-get", "conntrack"),
+        (RHEL, "dnf", "conntrack-tools"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_packages_are_installed_by_the_familys_manager_and_once_more_with_new_lists(
+    tmp_path: Path, family: Family, manager: str, package: str
+) -> None:
+    for name in ("apt-get", "dnf"):
+        (tmp_path / name).write_text(PROGRAM)
+        (tmp_path / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    script = f"set -e\n{Packages((Need.CONNTRACK, Need.SOCAT), family).apply()}\n"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(calls)}
+    done = subprocess.run(
+        ["sh", "-c", script], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == ""
+    first, refresh, second = calls.read_text().splitlines()
+    assert first == second
+    assert first.startswith(f"{manager} install ")
+    assert first.endswith(f" {package} socat")
+    assert refresh.startswith(f"{manager} ")
+    assert " install" not in refresh
 
 
 UNIT = Unit("x.service", restart_on=("file:/unit",), reload_on=("file:/config",))
@@ -295,7 +344,7 @@ def test_a_unit_that_somebody_else_starts_is_only_enabled() -> None:
 
 def test_names_cannot_break_out_of_the_lines() -> None:
     evil = "/a b;reboot"
-    for resource in (Directory(evil), Absent(evil), Sysctl(evil, "1"), Packages((evil,))):
+    for resource in (Directory(evil), Absent(evil), Sysctl(evil, "1")):
         assert " reboot" not in resource.apply().replace("'", "' ")
         assert "'" in resource.apply()
 

@@ -144,6 +144,30 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: _change(s, "w1", missing_programs=("conntrack", "apt-get")),
     ),
     ("programs", Severity.INFO, "lb", lambda s: _change(s, "lb", missing_programs=("haproxy",))),
+    (
+        "programs",
+        Severity.ERROR,
+        "w1",
+        lambda s: _change(
+            s, "w1", os_id="fedora", missing_programs=("apt-get", "dnf", "conntrack")
+        ),
+    ),
+    (
+        "programs",
+        Severity.INFO,
+        "w1",
+        lambda s: _change(s, "w1", os_id="fedora", missing_programs=("apt-get", "conntrack")),
+    ),
+    ("distribution", Severity.WARNING, "w1", lambda s: _change(s, "w1", os_id="fedora")),
+    ("distribution", Severity.WARNING, "w1", lambda s: _change(s, "w1", os_version="11")),
+    ("distribution", Severity.WARNING, "w1", lambda s: _change(s, "w1", os_id="void")),
+    (
+        "distribution",
+        Severity.ERROR,
+        "w1",
+        lambda s: _change(s, "w1", os_id="void", missing_programs=("socat",)),
+    ),
+    ("distribution", Severity.ERROR, "lb", lambda s: _change(s, "lb", os_id="void")),
     ("hostname", Severity.INFO, "w1", lambda s: _change(s, "w1", hostname="debian")),
     ("hostname", Severity.WARNING, None, lambda s: _change(s, "w1", hostname="m1")),
     ("machine-id", Severity.ERROR, None, lambda s: _change(s, "w1", machine_id=f"{11:032x}")),
@@ -418,6 +442,22 @@ def test_a_finding_reads_as_host_evidence_check_and_remedy() -> None:
         "m2: 1 CPU; kubeadm wants 2 on a control-plane host [cpus]\n"
         "    give it more, or another role"
     )
+
+
+def test_debian_12_and_13_are_tried() -> None:
+    for version in ("12", "13"):
+        assert not _found(_change(_subject(), "w1", os_version=version), "distribution")
+
+
+def test_an_unknown_distribution_is_one_finding_and_not_one_more_for_its_programs() -> None:
+    subject = _change(_subject(), "w1", os_id="void", os_name="Void", missing_programs=("socat",))
+    assert not _found(subject, "programs")
+    (finding,) = _found(subject, "distribution")
+    assert finding.evidence == (
+        "runs Void, of no family that kanae knows, and how to install or find socat there would "
+        "be a guess"
+    )
+    assert "debian, ubuntu, rhel" in finding.remedy
 
 
 def test_docs_list_every_check_in_order() -> None:

@@ -12,6 +12,8 @@ from typing import Protocol
 from kanae.drills.children import kill
 from kanae.drills.launching import parcel
 from kanae.errors import CheckFailed
+from kanae.layout.families import UNKNOWN
+from kanae.layout.family import Family
 from kanae.spec.models import Spec
 from kanae.transport.connect import way
 from kanae.transport.conversation import Conversant, Conversation
@@ -97,10 +99,10 @@ class There:
         await leave(self.reached, self.run)
 
 
-async def find_python(reached: Transport, os_id: str = "") -> str:
+async def find_python(reached: Transport, family: Family = UNKNOWN) -> str:
     """The name of a Python on a host that the prober can run with. Raises CheckFailed.
 
-    os_id: ID in the host's /etc/os-release, for the remedy.
+    family: of the host, for the remedy.
     """
     done = await must(reached, parcel.FIND, command="find Python", timeout=30)
     found = [line.split() for line in done.decode().splitlines()]
@@ -109,22 +111,12 @@ async def find_python(reached: Transport, os_id: str = "") -> str:
             return words[1]
     oldest = ".".join(str(part) for part in parcel.OLDEST)
     there = ", ".join(" ".join(words[1:]) for words in found) or "none"
+    install = family.python or f"install Python {oldest} or newer"
     raise CheckFailed(
         f"{reached.host}: the prober needs Python {oldest} or newer with its ssl module;"
         f" there is {there}",
-        remedy=f"on {reached.host}: {_INSTALL.get(os_id, _INSTALL[''])}; or leave --from out",
+        remedy=f"on {reached.host}: {install}; or leave --from out",
     )
-
-
-_INSTALL = {
-    "": f"install Python {parcel.OLDEST[0]}.{parcel.OLDEST[1]} or newer",
-    "debian": "apt-get install python3 (bookworm or newer)",
-    "ubuntu": "apt-get install python3 (python3.11 on 22.04)",
-    "rhel": "dnf install python3.12",
-    "rocky": "dnf install python3.12",
-    "almalinux": "dnf install python3.12",
-    "fedora": "dnf install python3",
-}
 
 
 def way_to(spec: Spec, host: str) -> tuple[str, ...]:

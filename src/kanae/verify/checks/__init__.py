@@ -17,6 +17,11 @@ from kanae.verify.model import Check
 CHECKS: tuple[Check, ...] = (
     Check("reachable", "every host answers over SSH", system.reachable),
     Check("system", "systemd runs, the architecture is supported", system.base_system),
+    Check(
+        "distribution",
+        "the distribution is of a known family, and tried",
+        system.distribution,
+    ),
     Check("programs", "programs that Kubernetes and kanae call", system.programs),
     Check("hostname", "host names are unique and those of the spec", identity.hostname),
     Check("machine-id", "/etc/machine-id is there and unique", identity.machine_id),

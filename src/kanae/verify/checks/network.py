@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from kanae.facts.model import HostFacts, Listener
-from kanae.layout import ports, units
+from kanae.layout import families, ports, units
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.verify.model import Finding, Subject, error, etcd_role, warning
-from kanae.verify.query import FIREWALLS
 
 # Links that pod networks make on a node, by how their names begin.
 POD_LINKS = (
@@ -134,7 +133,7 @@ def _apart(listener: Listener, own: IPv4Address) -> bool:
 
 def firewall(subject: Subject) -> Iterator[Finding]:
     for host, facts in subject.hosts():
-        for name in FIREWALLS:
+        for name in families.FIREWALLS:
             unit = facts.units.get(name)
             if unit is not None and unit.active == "active":
                 wanted = sorted(_wanted(subject.spec, host))

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from kanae.facts.model import HostFacts
+from kanae.layout import families
 from kanae.layout import paths as at
 from kanae.render.banner import MANAGED
 from kanae.render.containerd import cgroup_driver
 from kanae.spec.models import Spec
 from kanae.verify.model import Finding, Subject, error, info, warning
-from kanae.verify.query import RUNTIMES
 
 _RUNC = re.compile(r"^\s*SystemdCgroup\s*=\s*(true|false)", re.MULTILINE)
 _KUBELET = re.compile(r"^cgroupDriver:\s*[\"']?(\w+)", re.MULTILINE)
@@ -65,7 +65,7 @@ def _wish(spec: Spec, host: str) -> str:
 
 def foreign(subject: Subject) -> Iterator[Finding]:
     for host, facts in subject.nodes():
-        found = [name for name in RUNTIMES if facts.packages.get(name) is not None]
+        found = [name for name in families.RUNTIMES if facts.packages.get(name) is not None]
         if found:
             yield warning(
                 "runtime",

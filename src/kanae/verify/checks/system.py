@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from kanae.facts.model import HostBase
+from kanae.layout.family import PROGRAMS, Need
 from kanae.render import system
 from kanae.spec.models import Role
 from kanae.verify.model import Finding, Subject, error, info, warning
@@ -12,17 +14,6 @@ ARCHITECTURES = ("amd64", "arm64")
 # Seconds. Certificates and leases are judged by clocks: kubeadm makes certificates valid from five
 # minutes before, so a second is harmless, but etcd and logs already read wrongly.
 SKEW_WARNS, SKEW_FAILS = 1.0, 5.0
-# Program -> Debian package that kanae installs for the roles that need it.
-PACKAGED = {
-    "conntrack": "conntrack",
-    "ethtool": "ethtool",
-    "iptables": "iptables",
-    "nft": "nftables",
-    "socat": "socat",
-    "haproxy": "haproxy",
-    "nginx": "nginx",
-    "keepalived": "keepalived",
-}
 EVERYWHERE = ("base64", "head", "ip", "sha256sum", "stat", "systemctl", "tar", "timeout")
 # kubeadm's preflight and kubelet's mounts.
 ON_NODES = ("cp", "losetup", "mount", "nsenter", "umount")
@@ -50,19 +41,52 @@ def programs(subject: Subject) -> Iterator[Finding]:
         wanted = {*EVERYWHERE, *(ON_NODES if host in nodes else ())}
         if lost := sorted(wanted & missing):
             yield error("programs", host, f"{', '.join(lost)} not found", "install them")
-        packages = set(system.packages(subject.spec, host)[0])
-        lacking = sorted(p for p in missing & set(PACKAGED) if PACKAGED[p] in packages)
-        if not lacking:
-            continue
-        if "apt-get" in missing:
-            yield error(
-                "programs",
+        yield from _packaged(host, facts.base, system.needs(subject.spec, host))
+
+
+def _packaged(host: str, base: HostBase, needs: Sequence[Need]) -> Iterator[Finding]:
+    """Programs that packages bring. Of hosts of no known family `distribution` tells."""
+    family, missing = base.family, set(base.missing_programs)
+    lacking = sorted(
+        PROGRAMS[need]
+        for need in needs
+        if PROGRAMS.get(need) in missing and family.package(need) is not None
+    )
+    if not lacking or family.manager is None:
+        return
+    if family.manager.program in missing:
+        yield error(
+            "programs",
+            host,
+            f"{', '.join(lacking)} not found, and there is no {family.manager.program} to install "
+            "them with",
+            "install them by hand",
+        )
+    else:
+        yield info("programs", host, f"{', '.join(lacking)} will be installed")
+
+
+def distribution(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.hosts():
+        base = facts.base
+        name = system.distribution(base)
+        if base.family.manager is None:
+            if lacking := system.unmet(subject.spec, host, base):
+                yield error("distribution", host, *system.unmet_words(base, lacking))
+            else:
+                yield warning(
+                    "distribution",
+                    host,
+                    f"runs {name}, of no family that kanae knows; the programs it needs are there",
+                    "kanae installs nothing on it: keep them there",
+                )
+        elif f"{base.os_id} {base.os_version}" not in base.family.tried:
+            yield warning(
+                "distribution",
                 host,
-                f"{', '.join(lacking)} not found, and there is no apt-get to install them with",
-                "install them with the distribution's own package manager",
+                f"runs {name}, on which kanae is untried: it takes it for {base.family.name}",
+                "try kanae on spare hosts of this kind first",
             )
-        else:
-            yield info("programs", host, f"{', '.join(lacking)} will be installed")
 
 
 def clock(subject: Subject) -> Iterator[Finding]:
