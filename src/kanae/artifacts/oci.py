@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from kanae.artifacts import atomic
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import CHUNK, Store
 from kanae.errors import ArtifactError, MachineUnfit
@@ -79,6 +80,14 @@ def _zstd(output: IO[bytes]) -> subprocess.Popen[bytes]:
             "there is no program zstd on this machine, which compresses image layers",
             remedy="install it (on Debian: apt-get install zstd)",
         ) from error
+
+
+def diff_id(layer: Path) -> str:
+    """The digest of a layer's tar before compression, by unpacking it; "" when zstd fails."""
+    command = ["zstd", "-dqc", str(layer)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as zstd:
+        found = hashlib.file_digest(cast(io.BufferedReader, zstd.stdout), "sha256").hexdigest()
+    return f"sha256:{found}" if zstd.returncode == 0 else ""
 
 
 def _add_member(tar: tarfile.TarFile, member: Member) -> None:
@@ -156,9 +165,10 @@ def blobs_of(manifest: bytes) -> tuple[tuple[str, int], ...]:
 def write_archive(images: Sequence[Artifact], destination: Path) -> str:
     """Write one OCI archive that holds all images, each blob once; returns the file's sha256.
 
-    `ctr -n k8s.io images import FILE` makes all of them known by their references.
+    `ctr -n k8s.io images import FILE` makes all of them known by their references. The file
+    appears when it is complete.
     """
-    with destination.open("wb") as stream:
+    with atomic.written(destination) as stream:
         return stream_archive(images, stream)
 
 

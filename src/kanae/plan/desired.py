@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kanae.artifacts.catalogue import Release
-from kanae.artifacts.model import Artifact, Kind, artifact_id
+from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.named import LocalArchive
 from kanae.facts.model import HostBase
 from kanae.layout import marks, units
@@ -230,7 +230,7 @@ def _images(site: Site, host: str, base: HostBase) -> tuple[Resource, ...]:
     wishes: list[Resource] = []
     for name in names:
         item = site.release.item(Kind.IMAGE, name, base.arch)
-        had = site.artifacts.get(artifact_id(Kind.IMAGE, name, base.arch))
+        had = site.artifacts.get(item.id)
         wishes.append(
             Image(item.reference, item.id, had.digest if had else "", had.size if had else 0)
         )

@@ -161,7 +161,7 @@ def test_an_image_built_twice_in_different_stores_is_the_same(tmp_path: Path) ->
     digests: set[str] = set()
     for name in ("one", "two"):
         found = fetch.obtain(
-            RELEASE, [arch], ArtifactSource.BUILD, store=Store(tmp_path / name), names=["pause"]
+            [RELEASE], [arch], ArtifactSource.BUILD, store=Store(tmp_path / name), names=["pause"]
         )
         digests.add(found.image("pause", arch).digest)
     assert len(digests) == 1
@@ -180,7 +180,7 @@ def test_pause_waits_and_ends_at_once_when_told_to(tmp_path: Path) -> None:
 
 
 def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:
-    groups = BuildSupplier().groups(fetch.select(RELEASE, ["amd64"], None))
+    groups = BuildSupplier().groups(fetch.select([RELEASE], ["amd64"], None))
     assert {item.component for item in groups[0]} == {"kubernetes"}
     assert len(groups[0]) == 7
     components = [group[0].component for group in groups]
@@ -189,7 +189,7 @@ def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:
 
 def test_what_cannot_be_built_is_an_error_that_says_where_it_can_be_had(store: Store) -> None:
     with pytest.raises(ArtifactError, match="weave-kube cannot be built") as raised:
-        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=["weave-kube"])
+        fetch.obtain([RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["weave-kube"])
     assert "upstream" in raised.value.remedy
 
 

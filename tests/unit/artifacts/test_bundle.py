@@ -29,7 +29,7 @@ def artifacts(store: Store) -> ArtifactSet:
         layers = [base, oci.add_layer(store, [Member(name, data=name.encode())])]
         image = oci.add_image(store, layers, arch="amd64", entrypoint=[name])
         made.append(
-            Artifact(name, "1", "amd64", Kind.IMAGE, image.digest, image.size,
+            Artifact(name, RELEASE.components[name], "amd64", Kind.IMAGE, image.digest, image.size,
                      store.path(image.digest), RELEASE.image_references()[name])
         )  # fmt: skip
     return ArtifactSet(made)
@@ -38,7 +38,7 @@ def artifacts(store: Store) -> ArtifactSet:
 @pytest.fixture
 def file(artifacts: ArtifactSet, tmp_path: Path) -> Path:
     target = tmp_path / "bundle.tar"
-    bundle.create(target, "v1.37.2", artifacts, Silent())
+    bundle.create(target, ["v1.37.2"], artifacts, Silent())
     return target
 
 
@@ -47,7 +47,7 @@ NAMES = ("kubeadm", "pause", "coredns")
 
 def obtain(store: Store, file: Path | None, names: tuple[str, ...] = NAMES) -> ArtifactSet:
     return fetch.obtain(
-        RELEASE, ["amd64"], ArtifactSource.BUNDLE, store=store, bundle=file, names=names
+        [RELEASE], ["amd64"], ArtifactSource.BUNDLE, store=store, bundle=file, names=names
     )
 
 
@@ -65,7 +65,7 @@ def test_what_a_bundle_brought_is_found_without_unpacking_again(file: Path, tmp_
     store = Store(tmp_path / "empty")
     obtain(store, file)
     cached = fetch.lookup(
-        RELEASE, ["amd64"], ArtifactSource.BUNDLE, store=store, bundle=file, names=NAMES
+        [RELEASE], ["amd64"], ArtifactSource.BUNDLE, store=store, bundle=file, names=NAMES
     )
     assert len(cached) == 3
 
@@ -73,7 +73,7 @@ def test_what_a_bundle_brought_is_found_without_unpacking_again(file: Path, tmp_
 def test_the_same_content_gives_the_same_file(
     artifacts: ArtifactSet, file: Path, tmp_path: Path
 ) -> None:
-    bundle.create(tmp_path / "again.tar", "v1.37.2", artifacts, Silent())
+    bundle.create(tmp_path / "again.tar", ["v1.37.2"], artifacts, Silent())
     assert (tmp_path / "again.tar").read_bytes() == file.read_bytes()
 
 
@@ -121,11 +121,11 @@ def test_a_file_that_is_no_bundle_is_an_error(tmp_path: Path) -> None:
 
 def test_a_bundle_of_another_release_is_refused(file: Path) -> None:
     with pytest.raises(ArtifactError, match=r"is for Kubernetes v1\.37\.2, not v1\.36\.3"):
-        BundleSupplier(file, "v1.36.3")
+        BundleSupplier(file, ["v1.36.3"])
 
 
 def test_what_a_bundle_lacks_is_named(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="holds no binary/kubelet/amd64"):
+    with pytest.raises(ArtifactError, match=r"holds no binary/kubelet/v1\.37\.2/amd64"):
         obtain(Store(tmp_path / "empty"), file, ("kubelet", "kubeadm"))
 
 
@@ -139,5 +139,5 @@ def test_a_bundle_that_cannot_be_completed_does_not_appear(
 ) -> None:
     artifacts.binary("kubeadm").path.unlink()
     with pytest.raises(FileNotFoundError):
-        bundle.create(tmp_path / "bundle.tar", "v1.37.2", artifacts, Silent())
+        bundle.create(tmp_path / "bundle.tar", ["v1.37.2"], artifacts, Silent())
     assert not [p for p in tmp_path.iterdir() if p.name.startswith("bundle.tar")]

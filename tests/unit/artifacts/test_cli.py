@@ -83,7 +83,7 @@ def test_a_damaged_bundle_is_told_and_is_an_error(tmp_path: Path) -> None:
     digest = store.add_bytes(b"kubeadm" * 100)
     binary = Artifact("kubeadm", "v1", "amd64", Kind.BINARY, digest, 700, store.path(digest))
     file = tmp_path / "b.tar"
-    bundles.create(file, "v1.37.2", ArtifactSet([binary]), Silent())
+    bundles.create(file, ["v1.37.2"], ArtifactSet([binary]), Silent())
     inspected = CliRunner().invoke(bundle.command, ["inspect", str(file), "-o", "json"])
     assert json.loads(inspected.stdout)["entries"][0]["digest"] == digest
     assert "kubeadm" in CliRunner().invoke(bundle.command, ["inspect", str(file)]).stdout
