@@ -60,7 +60,11 @@ def add_layer(store: Store, members: Iterable[Member]) -> Layer:
     Raises ArtifactError when zstd fails, MachineUnfit when there is none.
     """
     with store.new_file() as part:
-        with part.open("wb") as packed, _zstd(packed) as zstd, cast(IO[bytes], zstd.stdin) as pipe:
+        with (
+            part.open("wb") as packed,
+            _zstd(ZSTD, stdin=subprocess.PIPE, stdout=packed) as zstd,
+            cast(IO[bytes], zstd.stdin) as pipe,
+        ):
             hashing = _Hashing(pipe)
             with tarfile.open(
                 fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
@@ -73,9 +77,11 @@ def add_layer(store: Store, members: Iterable[Member]) -> Layer:
     return Layer(digest, size, hashing.digest)
 
 
-def _zstd(output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _zstd(
+    command: Sequence[str], *, stdin: int | None = None, stdout: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(ZSTD, stdin=subprocess.PIPE, stdout=output)
+        return subprocess.Popen(command, stdin=stdin, stdout=stdout)
     except FileNotFoundError as error:
         raise MachineUnfit(
             "there is no program zstd on this machine, which compresses image layers",
@@ -85,8 +91,7 @@ def _zstd(output: IO[bytes]) -> subprocess.Popen[bytes]:
 
 def diff_id(layer: Path) -> str:
     """The digest of a layer's tar before compression, by unpacking it; "" when zstd fails."""
-    command = ["zstd", "-dqc", str(layer)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as zstd:
+    with _zstd(["zstd", "-dqc", str(layer)], stdout=subprocess.PIPE) as zstd:
         found = hashlib.file_digest(cast(io.BufferedReader, zstd.stdout), "sha256").hexdigest()
     return f"sha256:{found}" if zstd.returncode == 0 else ""
 
