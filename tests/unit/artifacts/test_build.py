@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -15,9 +14,9 @@ import pytest
 from kanae.artifacts import catalogue, fetch, oci
 from kanae.artifacts.build import machine, programs, userland
 from kanae.artifacts.build.supplier import BuildSupplier
-from kanae.artifacts.catalogue import Build, Release
+from kanae.artifacts.catalogue import Build
 from kanae.artifacts.model import Kind
-from kanae.artifacts.progress import Progress, Silent
+from kanae.artifacts.progress import Silent
 from kanae.artifacts.store import Entry, Store
 from kanae.errors import ArtifactError, MachineUnfit
 from kanae.spec.models import ArtifactSource
@@ -209,62 +208,6 @@ def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:
     assert len(groups[0]) == 7
     components = [group[0].component for group in groups]
     assert len(components) == len(set(components))
-
-
-def made_up(components: dict[str, str]) -> Release:
-    """The release with other versions of some components."""
-    return Release("v1.37.3", {**RELEASE.components, **components}, RELEASE.data)
-
-
-def test_releases_that_list_two_versions_built_from_one_get_both(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """flannel's CNI plugin: whatever is listed, v0.9.1 is what can be built."""
-    built: list[str] = []
-
-    def build(
-        recipe: Build, arch: str, names: Collection[str], folder: Path, progress: Progress
-    ) -> dict[str, Path]:
-        built.append(recipe.version)
-        for name in names:
-            (folder / name).write_text(name)
-        return {name: folder / name for name in names}
-
-    monkeypatch.setattr(programs, "build", build)
-    other = made_up({"flannel-cni": "v1.9.2-flannel1"})
-    found = fetch.obtain(
-        [RELEASE, other], ["amd64"], ArtifactSource.BUILD, store=store, names=["binary/flannel"]
-    )
-    assert built == ["v0.9.1"]
-    assert list(found) == [
-        "binary/flannel/v1.9.1-flannel3/amd64",
-        "binary/flannel/v1.9.2-flannel1/amd64",
-    ]
-    assert {a.version for a in found.values()} == {"v0.9.1"}
-    assert found == fetch.lookup(
-        [other, RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["binary/flannel"]
-    )
-
-
-def test_two_versions_of_a_module_are_two_builds(store: Store) -> None:
-    other = made_up({"kubernetes": "v1.36.3", "pause": "3.10.3"})
-    groups = BuildSupplier().groups(fetch.select([RELEASE, other], ["amd64", "arm64"], None))
-    for group in groups:
-        assert len({(item.component, item.version, item.arch) for item in group}) == 1
-        assert len({repr(item.build) for item in group}) == 1
-    twice = [g[0].version for g in groups if g[0].component == "pause" and g[0].arch == "amd64"]
-    assert twice == ["3.10.2", "3.10.3"]
-
-
-def test_two_images_of_equal_bytes_are_had_under_both_references(tmp_path: Path) -> None:
-    arch = programs.MACHINES[os.uname().machine]
-    releases = [RELEASE, made_up({"pause": "3.10.3"})]
-    found = fetch.obtain(
-        releases, [arch], ArtifactSource.BUILD, store=Store(tmp_path / "one"), names=["pause"]
-    )
-    images = found.images(arch)
-    assert [i.reference for i in images] == [f"registry.k8s.io/pause:3.10.{n}" for n in (2, 3)]
-    assert images[0].digest == images[1].digest
 
 
 def test_a_layer_whose_index_line_is_damaged_is_made_again(

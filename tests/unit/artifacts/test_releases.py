@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kanae.artifacts import catalogue, fetch
+from kanae.artifacts.build import programs
+from kanae.artifacts.build.supplier import BuildSupplier
+from kanae.artifacts.catalogue import Build, Release
 from kanae.artifacts.model import Artifact, ArtifactSet, Kind
+from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import Store
 from kanae.artifacts.supplier import item_key
 from kanae.errors import ArtifactError
@@ -38,13 +44,13 @@ def publish(site: Site) -> dict[str, str]:
     return {"dl.k8s.io": site.url, "github.com": site.url}
 
 
-def obtain(site: Site, store: Store, *releases: catalogue.Release) -> ArtifactSet:
+def obtain(site: Site, store: Store, *releases: Release) -> ArtifactSet:
     return fetch.obtain(
         releases, ["amd64"], ArtifactSource.MIRROR, store=store, mirror=publish(site), names=NAMES
     )
 
 
-def lookup(site: Site, store: Store, *releases: catalogue.Release) -> ArtifactSet:
+def lookup(site: Site, store: Store, *releases: Release) -> ArtifactSet:
     return fetch.lookup(
         releases, ["amd64"], ArtifactSource.MIRROR, store=store, mirror=publish(site), names=NAMES
     )
@@ -123,3 +129,59 @@ def test_caches_filled_before_ids_had_versions_stay_good() -> None:
 def test_an_unknown_name_is_told_with_all_releases(store: Store) -> None:
     with pytest.raises(ArtifactError, match=r"of v1\.36\.3 and v1\.37\.2 has no nginx"):
         fetch.obtain(BOTH, ["amd64"], ArtifactSource.BUILD, store=store, names=["nginx"])
+
+
+def made_up(components: dict[str, str]) -> Release:
+    """The release with other versions of some components."""
+    return Release("v1.37.3", {**NEW.components, **components}, NEW.data)
+
+
+def test_releases_that_list_two_versions_built_from_one_get_both(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """flannel's CNI plugin: whatever is listed, v0.9.1 is what can be built."""
+    built: list[str] = []
+
+    def build(
+        recipe: Build, arch: str, names: Collection[str], folder: Path, progress: Progress
+    ) -> dict[str, Path]:
+        built.append(recipe.version)
+        for name in names:
+            (folder / name).write_text(name)
+        return {name: folder / name for name in names}
+
+    monkeypatch.setattr(programs, "build", build)
+    other = made_up({"flannel-cni": "v1.9.2-flannel1"})
+    found = fetch.obtain(
+        [NEW, other], ["amd64"], ArtifactSource.BUILD, store=store, names=["binary/flannel"]
+    )
+    assert built == ["v0.9.1"]
+    assert list(found) == [
+        "binary/flannel/v1.9.1-flannel3/amd64",
+        "binary/flannel/v1.9.2-flannel1/amd64",
+    ]
+    assert {a.version for a in found.values()} == {"v0.9.1"}
+    assert found == fetch.lookup(
+        [other, NEW], ["amd64"], ArtifactSource.BUILD, store=store, names=["binary/flannel"]
+    )
+
+
+def test_two_versions_of_a_module_are_two_builds(store: Store) -> None:
+    other = made_up({"kubernetes": "v1.36.3", "pause": "3.10.3"})
+    groups = BuildSupplier().groups(fetch.select([NEW, other], ["amd64", "arm64"], None))
+    for group in groups:
+        assert len({(item.component, item.version, item.arch) for item in group}) == 1
+        assert len({repr(item.build) for item in group}) == 1
+    twice = [g[0].version for g in groups if g[0].component == "pause" and g[0].arch == "amd64"]
+    assert twice == ["3.10.2", "3.10.3"]
+
+
+def test_two_images_of_equal_bytes_are_had_under_both_references(tmp_path: Path) -> None:
+    arch = programs.MACHINES[os.uname().machine]
+    releases = [NEW, made_up({"pause": "3.10.3"})]
+    found = fetch.obtain(
+        releases, [arch], ArtifactSource.BUILD, store=Store(tmp_path / "one"), names=["pause"]
+    )
+    images = found.images(arch)
+    assert [i.reference for i in images] == [f"registry.k8s.io/pause:3.10.{n}" for n in (2, 3)]
+    assert images[0].digest == images[1].digest
