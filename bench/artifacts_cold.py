@@ -62,7 +62,7 @@ def main() -> None:
             os.environ["GOMODCACHE"] = f"{folder}/modules"
         watch, begin = Stopwatch(), time.monotonic()
         found = fetch.obtain(
-            catalogue.load().release(arguments.kubernetes), ["amd64"], ArtifactSource.BUILD,
+            [catalogue.load().release(arguments.kubernetes)], ["amd64"], ArtifactSource.BUILD,
             store=Store(Path(folder) / "store"), progress=watch,
         )  # fmt: skip
         whole = round(time.monotonic() - begin, 1)

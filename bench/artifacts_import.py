@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=4)
     hosts: int = parser.parse_args().hosts
     artifacts = fetch.obtain(
-        catalogue.load().release("v1.37.2"), ["amd64"], ArtifactSource.BUILD, store=Store()
+        [catalogue.load().release("v1.37.2")], ["amd64"], ArtifactSource.BUILD, store=Store()
     )
     images = [image for image in artifacts.images() if image.name != "etcd"]
     with tempfile.TemporaryDirectory(prefix="kanae-plain-") as folder:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from figures import Figure, ratio, table
 from kanae.artifacts import oci
+from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
 from kanae.cli.session import Session, arches
 from kanae.execute.actions import handlers
@@ -90,10 +91,9 @@ class Bench:
             async def run(part: Plan, emit: Callable[[Event], None] | None = None) -> None:
                 values = Values()
                 context = RunContext(self.session.spec, fleet, values)
+                deeds = handlers(artifacts, Archives(archives))
                 with Journal(self.session.spec.name, new_run_id(), values.redactor) as journal:
-                    result = await run_plan(
-                        part, handlers(artifacts, archives), context, journal=journal, emit=emit
-                    )
+                    result = await run_plan(part, deeds, context, journal=journal, emit=emit)
                 result.raise_failed(values.redactor)
 
             await run(only(whole, self.nodes, BEFORE))
@@ -126,7 +126,7 @@ class Bench:
         master = [step for step in delivery if step.host == self.nodes[0]]
         binaries, _ = items(master)
         self.size.add(sum(binary.size for binary in binaries.values()) / 1e6)
-        self.archive.add(max(path.stat().st_size for path in archives.iterdir()) / 1e6)
+        self.archive.add(max(path.stat().st_size for path in archives.glob("*.tar")) / 1e6)
 
     def _send_by_hand(self, delivery: Plan, artifacts: Mapping[str, Artifact]) -> None:
         archive = self.here.folder / "binaries.tar"

@@ -45,7 +45,9 @@ def kanae(*arguments: str, env: dict[str, str] | None = None, prefix: tuple[str,
 def artifacts() -> ArtifactSet:
     """Everything of the newest release, built, in the user's own cache."""
     release = catalogue.load().release("v1.37.2")
-    return fetch.obtain(release, ["amd64"], ArtifactSource.BUILD, store=Store(), progress=Silent())
+    return fetch.obtain(
+        [release], ["amd64"], ArtifactSource.BUILD, store=Store(), progress=Silent()
+    )
 
 
 @pytest.fixture
@@ -58,7 +60,9 @@ def empty_cache(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("version", ["v1.37.2", "v1.36.3"])
 def test_names_and_tags_are_what_that_kubeadm_asks_for(version: str) -> None:
     release = catalogue.load().release(version)
-    found = fetch.obtain(release, ["amd64"], ArtifactSource.BUILD, store=Store(), names=["kubeadm"])
+    found = fetch.obtain(
+        [release], ["amd64"], ArtifactSource.BUILD, store=Store(), names=["kubeadm"]
+    )
     listed = subprocess.run(
         [found.binary("kubeadm").path, "config", "images", "list", "--kubernetes-version", version],
         capture_output=True, text=True, check=True,

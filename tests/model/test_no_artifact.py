@@ -119,6 +119,6 @@ def test_a_file_that_is_no_bundle(refused: Callable[[str], str], tmp_path: Path)
 
 
 def test_a_bundle_that_has_nothing(refused: Callable[[str], str], tmp_path: Path) -> None:
-    bundle.create(tmp_path / "bundle.tar", "v1.37.2", ArtifactSet([]), Silent())
+    bundle.create(tmp_path / "bundle.tar", ["v1.37.2"], ArtifactSet([]), Silent())
     said = refused("{source: bundle, bundle: bundle.tar}")
     assert "bundle.tar holds no binary/" in said

@@ -1,7 +1,11 @@
-"""One file with everything of a release, for operators without Internet.
+"""One file with everything of one release or several, for operators without Internet.
 
 A plain tar: first `kanae-bundle.json` (what is in it, with digests), then every blob once as
 blobs/sha256/<hex>, sorted. The same content gives the same file.
+
+The index of format 2: format; kubernetes, the versions of the releases; entries, as in the store's
+index, those that releases share once; blobs, digest -> bytes; sum, the sha256 of the index without
+its sum. Format 1 is still read: there kubernetes is one version, and there is no sum.
 """
 
 from __future__ import annotations
@@ -10,68 +14,76 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kanae.artifacts import oci
+from kanae.artifacts import atomic, oci
 from kanae.artifacts.catalogue import Item
-from kanae.artifacts.model import Artifact, ArtifactSet, Kind, artifact_id
+from kanae.artifacts.model import Artifact, ArtifactSet, Kind
 from kanae.artifacts.progress import Progress, Task
 from kanae.artifacts.store import CHUNK, Entry, Store, hash_file
 from kanae.errors import ArtifactError, ArtifactMismatch
 
 INDEX = "kanae-bundle.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a bundle's index says. digest: of the index, which names all other bytes."""
+    """What a bundle's index says.
+
+    kubernetes: versions of the releases in it. digest: of the index, which names all other bytes.
+    """
 
     file: Path
-    kubernetes: str
+    kubernetes: tuple[str, ...]
     entries: tuple[Entry, ...]
     sizes: dict[str, int]
     digest: str
 
     def find(self, item: Item) -> Entry | None:
         for entry in self.entries:
-            if artifact_id(Kind(entry.kind), entry.name, entry.arch) == item.id:
+            if item.admits(entry.kind, entry.name, entry.version, entry.arch):
                 return entry
         return None
 
 
-def create(file: Path, kubernetes: str, artifacts: ArtifactSet, progress: Progress) -> Bundle:
-    """Write a bundle of artifacts that are in the store; the file appears when it is complete."""
-    entries = [_entry(artifact) for artifact in artifacts.values()]
+def create(
+    file: Path, kubernetes: Sequence[str], artifacts: ArtifactSet, progress: Progress
+) -> Bundle:
+    """Write a bundle of artifacts that are in the store; the file appears when it is complete.
+
+    kubernetes: versions of the releases that the artifacts belong to.
+    """
+    # What two releases list under different versions can be one and the same.
+    entries = {_entry(artifact): artifact for artifact in artifacts.values()}
     files = {
         digest: artifact.path.with_name(digest.removeprefix("sha256:"))
-        for artifact, entry in zip(artifacts.values(), entries, strict=True)
+        for entry, artifact in entries.items()
         for digest in entry.blobs
     }
     sizes = {digest: path.stat().st_size for digest, path in sorted(files.items())}
     told = {
         "format": FORMAT,
-        "kubernetes": kubernetes,
+        "kubernetes": list(kubernetes),
         "entries": [asdict(entry) for entry in entries],
         "blobs": sizes,
     }
-    index = json.dumps(told, sort_keys=True, indent=1).encode()
-    part = file.with_name(file.name + ".part")
-    try:
-        with progress.task(f"writing {file.name}") as task, tarfile.open(part, "w") as tar:
-            task.total(sum(sizes.values()))
-            _add(tar, INDEX, len(index), io.BytesIO(index))
-            for digest, path in sorted(files.items()):
-                with path.open("rb") as stream:
-                    name = f"blobs/sha256/{digest.removeprefix('sha256:')}"
-                    _add(tar, name, sizes[digest], stream)
-                task.advance(sizes[digest])
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    index = _json(told | {"sum": _sum(told)})
+    with (
+        progress.task(f"writing {file.name}") as task,
+        atomic.written(file) as out,
+        tarfile.open(fileobj=out, mode="w") as tar,
+    ):
+        task.total(sum(sizes.values()))
+        _add(tar, INDEX, len(index), io.BytesIO(index))
+        for digest, path in sorted(files.items()):
+            with path.open("rb") as stream:
+                name = f"blobs/sha256/{digest.removeprefix('sha256:')}"
+                _add(tar, name, sizes[digest], stream)
+            task.advance(sizes[digest])
     return inspect(file)
 
 
@@ -85,11 +97,16 @@ def inspect(file: Path) -> Bundle:
                 raise ArtifactError(f"{file} does not begin with {INDEX}: it is not a bundle")
             index = stream.read()
         told: dict[str, Any] = json.loads(index)
-        if told["format"] != FORMAT:
+        if told["format"] not in (1, FORMAT):
             raise ArtifactError(
-                f"{file} has bundle format {told['format']}; this kanae reads {FORMAT}",
+                f"{file} has bundle format {told['format']}; this kanae reads 1 and {FORMAT}",
                 remedy="make the bundle with the same version of kanae",
             )
+        if told["format"] == 1:
+            told["kubernetes"] = [told["kubernetes"]]
+        elif told.pop("sum") != _sum(told):
+            raise _damaged(file, f"{INDEX} does not have its own sum")
+        kubernetes = tuple(str(version) for version in told["kubernetes"])
         entries = tuple(Entry(**(e | {"blobs": tuple(e["blobs"])})) for e in told["entries"])
         sizes = {str(digest): int(size) for digest, size in told["blobs"].items()}
     except FileNotFoundError as error:
@@ -106,7 +123,7 @@ def inspect(file: Path) -> Bundle:
             f"{file} cannot be read as a bundle: {error}", remedy="copy or make it again"
         ) from error
     digest = "sha256:" + hashlib.sha256(index).hexdigest()
-    return Bundle(file, told["kubernetes"], entries, sizes, digest)
+    return Bundle(file, kubernetes, entries, sizes, digest)
 
 
 def verify(file: Path, progress: Progress) -> tuple[Bundle, tuple[str, ...]]:
@@ -143,16 +160,21 @@ class BundleSupplier:
     label = "bundle"
     parallel = 1
 
-    def __init__(self, file: Path, kubernetes: str) -> None:
+    def __init__(self, file: Path, kubernetes: Sequence[str]) -> None:
         self._bundle = inspect(file)
-        if self._bundle.kubernetes != kubernetes:
+        lacking = [v for v in kubernetes if v not in self._bundle.kubernetes]
+        if lacking:
+            options = " ".join(f"--kubernetes {version}" for version in kubernetes)
             raise ArtifactError(
-                f"{file} is for Kubernetes {self._bundle.kubernetes}, not {kubernetes}",
-                remedy=f"make one: kanae bundle create --kubernetes {kubernetes}",
+                f"{file} is for Kubernetes {' and '.join(self._bundle.kubernetes)}, "
+                f"not {' and '.join(lacking)}",
+                remedy=f"make one: kanae bundle create {options}",
             )
 
     def key(self, item: Item) -> str:
-        return hashlib.sha256(f"bundle\n{self._bundle.digest}\n{item.id}".encode()).hexdigest()
+        # By its part where there is one release, so that what caches have from such bundles holds.
+        name = item.part if len(self._bundle.kubernetes) == 1 else item.id
+        return hashlib.sha256(f"bundle\n{self._bundle.digest}\n{name}".encode()).hexdigest()
 
     def close(self) -> None:
         pass
@@ -235,6 +257,14 @@ def _entry(artifact: Artifact) -> Entry:
         blobs=blobs,
         reference=artifact.reference,
     )
+
+
+def _json(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told, sort_keys=True, indent=1).encode()
+
+
+def _sum(told: Mapping[str, Any]) -> str:
+    return "sha256:" + hashlib.sha256(_json(told)).hexdigest()
 
 
 def _add(tar: tarfile.TarFile, name: str, size: int, stream: Any) -> None:

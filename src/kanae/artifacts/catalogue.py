@@ -82,7 +82,18 @@ class Item:
 
     @property
     def id(self) -> str:
-        return artifact_id(self.kind, self.name, self.arch)
+        """Names this item, and the artifact made from it, in every release that has it."""
+        return artifact_id(self.kind, self.name, self.version, self.arch)
+
+    @property
+    def part(self) -> str:
+        """kind/name/arch: names it within one release only."""
+        return f"{self.kind.value}/{self.name}/{self.arch}"
+
+    def admits(self, kind: str, name: str, version: str, arch: str) -> bool:
+        """Whether something is this item, as the catalogue lists it or as it is built."""
+        versions = {self.version, self.build.version if self.build is not None else self.version}
+        return (kind, name, arch) == (self.kind, self.name, self.arch) and version in versions
 
     def pins(self) -> str:
         """sha256 over everything that this catalogue and its go.mod and go.sum say about it."""

@@ -14,13 +14,13 @@ from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.artifacts.progress import Progress, Silent
 from kanae.artifacts.sources import choose
 from kanae.artifacts.store import Store
-from kanae.artifacts.supplier import Supplier
+from kanae.artifacts.supplier import Supplier, held
 from kanae.errors import ArtifactError
 from kanae.spec.models import ArtifactSource
 
 
 def obtain(
-    release: Release,
+    releases: Sequence[Release],
     arches: Collection[str],
     source: ArtifactSource,
     *,
@@ -30,29 +30,30 @@ def obtain(
     names: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> ArtifactSet:
-    """Everything of a release that `names` asks for, from the store or from the source.
+    """Everything of these releases that `names` asks for, from the store or from the source.
 
-    arches: Go's names, as in ("amd64",). mirror: upstream host -> base URL, for source `mirror`.
-    bundle: the file, for source `bundle`. names: as in "kubeadm" (of either kind) or
-    "image/etcd"; None is all that is not optional. Raises ArtifactError, ArtifactMismatch and
-    MachineUnfit; what was obtained before the error stays in the store.
+    releases: what several of them have in common is obtained once. arches: Go's
+    names, as in ("amd64",). mirror: upstream host -> base URL, for source `mirror`. bundle: the
+    file, for source `bundle`. names: as in "kubeadm" (of either kind) or "image/etcd"; None is all
+    that is not optional. Raises ArtifactError, ArtifactMismatch and MachineUnfit; what was obtained
+    before the error stays in the store.
     """
     telling = progress if progress is not None else Silent()
-    items = select(release, arches, names)
+    items = select(releases, arches, names)
     store.sweep()
     with (
         store.in_use(),
-        choose(source, release, items, store, mirror=mirror, bundle=bundle) as choice,
+        choose(source, releases, items, store, mirror=mirror, bundle=bundle) as choice,
     ):
         if choice.reason:
             telling.say(choice.reason)
-        missing = [item for item in items if store.get(choice.supplier.key(item)) is None]
+        missing = [item for item in items if held(choice.supplier, item, store) is None]
         _supply(choice.supplier, missing, store, telling)
         return _collect(choice.supplier, items, store)
 
 
 def lookup(
-    release: Release,
+    releases: Sequence[Release],
     arches: Collection[str],
     source: ArtifactSource,
     *,
@@ -62,26 +63,33 @@ def lookup(
     names: Collection[str] | None = None,
 ) -> ArtifactSet:
     """As `obtain`, but only what the store already has: nothing is fetched, built or probed."""
-    items = select(release, arches, names)
+    items = select(releases, arches, names)
     with choose(
-        source, release, items, store, mirror=mirror, bundle=bundle, probing=False
+        source, releases, items, store, mirror=mirror, bundle=bundle, probing=False
     ) as choice:
-        found = [store.get(choice.supplier.key(item)) for item in items]
+        found = [held(choice.supplier, item, store) for item in items]
     return ArtifactSet(artifact for artifact in found if artifact is not None)
 
 
+def items_of(releases: Sequence[Release], arches: Collection[str]) -> tuple[Item, ...]:
+    """Every item of these releases, release by release; what they share once."""
+    every = (item for release in releases for arch in arches for item in release.items(arch))
+    return tuple({item.id: item for item in every}.values())
+
+
 def select(
-    release: Release, arches: Collection[str], names: Collection[str] | None
+    releases: Sequence[Release], arches: Collection[str], names: Collection[str] | None
 ) -> tuple[Item, ...]:
     """The catalogue's items for these architectures and names; ArtifactError for unknown names."""
-    items = [item for arch in arches for item in release.items(arch)]
+    items = items_of(releases, arches)
     if names is None:
         return tuple(item for item in items if not item.optional)
     known = {name for item in items for name in (item.name, f"{item.kind.value}/{item.name}")}
     unknown = sorted(set(names) - known)
     if unknown:
+        versions = " and ".join(release.version for release in releases)
         raise ArtifactError(
-            f"the catalogue of {release.version} has no {', '.join(unknown)}",
+            f"the catalogue of {versions} has no {', '.join(unknown)}",
             remedy="see `kanae artifacts list` for the names",
         )
     wanted = set(names)
@@ -113,7 +121,7 @@ def _supply_group(
         progress.say(f"waiting for {names}: another process is getting it")
 
     with store.locked([supplier.key(item) for item in group], on_wait):
-        missing = [item for item in group if store.get(supplier.key(item)) is None]
+        missing = [item for item in group if held(supplier, item, store) is None]
         if missing:
             supplier.supply(missing, store, progress)
 
@@ -121,7 +129,7 @@ def _supply_group(
 def _collect(supplier: Supplier, items: Sequence[Item], store: Store) -> ArtifactSet:
     found: list[Artifact] = []
     for item in items:
-        artifact = store.get(supplier.key(item))
+        artifact = held(supplier, item, store)
         if artifact is None:
             raise ArtifactError(
                 f"{item.id} was obtained but is gone or damaged again in {store.root}",

@@ -26,6 +26,8 @@ class Arch(StrEnum):
 class Artifact:
     """One binary or image in the store.
 
+    version: what it is. listed: the version by which the catalogue knows it, where that is another
+        one ("" where it is not): flannel's CNI plugin when it is built.
     digest: of a binary the sha256 of its bytes; of an image that of its OCI manifest.
     size: bytes; of an image the sum of its manifest, configuration and layers.
     path: of a binary an executable file; of an image its manifest, beside which (same folder, by
@@ -41,22 +43,35 @@ class Artifact:
     size: int
     path: Path
     reference: str = ""
+    listed: str = ""
 
     @property
     def id(self) -> str:
-        """Unique within a set: kind/name/arch."""
-        return artifact_id(self.kind, self.name, self.arch)
+        """The id of its item: see `artifact_id`."""
+        return artifact_id(self.kind, self.name, self.listed or self.version, self.arch)
 
 
-def artifact_id(kind: Kind, name: str, arch: str) -> str:
-    return f"{kind.value}/{name}/{arch}"
+def artifact_id(kind: Kind, name: str, version: str, arch: str) -> str:
+    """kind/name/version/arch, with the catalogue's version: one item in all of its releases."""
+    return f"{kind.value}/{name}/{version}/{arch}"
 
 
 class ArtifactSet(Mapping[str, Artifact]):
-    """Artifacts by `Artifact.id`, in the order of the catalogue."""
+    """Artifacts by `Artifact.id`, of one release or of several, in the order in which they came.
+
+    What releases share is there once. Raises ArtifactError when one id stands for different bytes,
+    as it does when sets from different sources are put together.
+    """
 
     def __init__(self, artifacts: Iterable[Artifact] = ()) -> None:
-        self._artifacts = {artifact.id: artifact for artifact in artifacts}
+        self._artifacts: dict[str, Artifact] = {}
+        for artifact in artifacts:
+            had = self._artifacts.setdefault(artifact.id, artifact)
+            if had.digest != artifact.digest:
+                raise ArtifactError(
+                    f"{artifact.id} is here with two digests: {had.digest} and {artifact.digest}",
+                    remedy="take all releases from one source, together",
+                )
 
     def __getitem__(self, key: str) -> Artifact:
         return self._artifacts[key]
@@ -67,13 +82,16 @@ class ArtifactSet(Mapping[str, Artifact]):
     def __len__(self) -> int:
         return len(self._artifacts)
 
-    def binary(self, name: str, arch: str = Arch.AMD64) -> Artifact:
-        """The binary of this name. Raises ArtifactError when the set lacks it."""
-        return self._one(Kind.BINARY, name, arch)
+    def binary(self, name: str, arch: str = Arch.AMD64, version: str = "") -> Artifact:
+        """The binary of this name. version: the catalogue's, where the set has several.
 
-    def image(self, name: str, arch: str = Arch.AMD64) -> Artifact:
-        """The image of this name. Raises ArtifactError when the set lacks it."""
-        return self._one(Kind.IMAGE, name, arch)
+        Raises ArtifactError when the set lacks it, or has several and no version is said.
+        """
+        return self._one(self.binaries(arch), f"binary {name}", name, version)
+
+    def image(self, name: str, arch: str = Arch.AMD64, version: str = "") -> Artifact:
+        """The image of this name, as `binary`."""
+        return self._one(self.images(arch), f"image {name}", name, version)
 
     def binaries(self, arch: str = Arch.AMD64) -> tuple[Artifact, ...]:
         return tuple(a for a in self.values() if a.kind is Kind.BINARY and a.arch == arch)
@@ -81,11 +99,14 @@ class ArtifactSet(Mapping[str, Artifact]):
     def images(self, arch: str = Arch.AMD64) -> tuple[Artifact, ...]:
         return tuple(a for a in self.values() if a.kind is Kind.IMAGE and a.arch == arch)
 
-    def _one(self, kind: Kind, name: str, arch: str) -> Artifact:
-        found = self._artifacts.get(artifact_id(kind, name, arch))
-        if found is None:
+    def _one(self, among: Iterable[Artifact], what: str, name: str, version: str) -> Artifact:
+        found = [a for a in among if a.name == name and version in {"", a.listed or a.version}]
+        if not found:
             raise ArtifactError(
-                f"{kind.value} {name} for {arch} is not in this set of artifacts",
+                f"{' '.join((what, version)).rstrip()} is not in this set of artifacts",
                 remedy="obtain it first: kanae artifacts fetch",
             )
-        return found
+        if len(found) > 1:
+            versions = ", ".join(artifact.listed or artifact.version for artifact in found)
+            raise ArtifactError(f"{what} is in this set in several versions: {versions}")
+        return found[0]

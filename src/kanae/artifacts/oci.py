@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from kanae.artifacts import atomic
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import CHUNK, Store
 from kanae.errors import ArtifactError, MachineUnfit
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+INDEX_FILE = "index.json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 # Several threads give other bytes than one, but any number of threads gives the same.
@@ -58,7 +60,11 @@ def add_layer(store: Store, members: Iterable[Member]) -> Layer:
     Raises ArtifactError when zstd fails, MachineUnfit when there is none.
     """
     with store.new_file() as part:
-        with part.open("wb") as packed, _zstd(packed) as zstd, cast(IO[bytes], zstd.stdin) as pipe:
+        with (
+            part.open("wb") as packed,
+            _zstd(ZSTD, stdin=subprocess.PIPE, stdout=packed) as zstd,
+            cast(IO[bytes], zstd.stdin) as pipe,
+        ):
             hashing = _Hashing(pipe)
             with tarfile.open(
                 fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK
@@ -71,14 +77,23 @@ def add_layer(store: Store, members: Iterable[Member]) -> Layer:
     return Layer(digest, size, hashing.digest)
 
 
-def _zstd(output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _zstd(
+    command: Sequence[str], *, stdin: int | None = None, stdout: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(ZSTD, stdin=subprocess.PIPE, stdout=output)
+        return subprocess.Popen(command, stdin=stdin, stdout=stdout)
     except FileNotFoundError as error:
         raise MachineUnfit(
             "there is no program zstd on this machine, which compresses image layers",
             remedy="install it (on Debian: apt-get install zstd)",
         ) from error
+
+
+def diff_id(layer: Path) -> str:
+    """The digest of a layer's tar before compression, by unpacking it; "" when zstd fails."""
+    with _zstd(["zstd", "-dqc", str(layer)], stdout=subprocess.PIPE) as zstd:
+        found = hashlib.file_digest(cast(io.BufferedReader, zstd.stdout), "sha256").hexdigest()
+    return f"sha256:{found}" if zstd.returncode == 0 else ""
 
 
 def _add_member(tar: tarfile.TarFile, member: Member) -> None:
@@ -156,9 +171,10 @@ def blobs_of(manifest: bytes) -> tuple[tuple[str, int], ...]:
 def write_archive(images: Sequence[Artifact], destination: Path) -> str:
     """Write one OCI archive that holds all images, each blob once; returns the file's sha256.
 
-    `ctr -n k8s.io images import FILE` makes all of them known by their references.
+    `ctr -n k8s.io images import FILE` makes all of them known by their references. The file
+    appears when it is complete.
     """
-    with destination.open("wb") as stream:
+    with atomic.written(destination) as stream:
         return stream_archive(images, stream)
 
 
@@ -185,7 +201,7 @@ def stream_archive(images: Sequence[Artifact], stream: IO[bytes]) -> str:
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors}
     with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK) as tar:
         _add_member(tar, Member("oci-layout", data=_json({"imageLayoutVersion": "1.0.0"})))
-        _add_member(tar, Member("index.json", data=_json(index)))
+        _add_member(tar, Member(INDEX_FILE, data=_json(index)))
         for name in sorted(blobs):
             _add_member(tar, Member(f"blobs/sha256/{name}", file=blobs[name]))
     return hashing.digest

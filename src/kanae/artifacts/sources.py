@@ -11,7 +11,7 @@ from kanae.artifacts.build.supplier import BuildSupplier
 from kanae.artifacts.bundle import BundleSupplier
 from kanae.artifacts.catalogue import Item, Release
 from kanae.artifacts.store import Store
-from kanae.artifacts.supplier import Supplier
+from kanae.artifacts.supplier import Supplier, held
 from kanae.artifacts.upstream import UpstreamSupplier
 from kanae.errors import KanaeError, UsageError
 from kanae.spec.models import ArtifactSource
@@ -39,7 +39,7 @@ class Choice:
 
 def choose(
     source: ArtifactSource,
-    release: Release,
+    releases: Sequence[Release],
     items: Sequence[Item],
     store: Store,
     *,
@@ -47,7 +47,9 @@ def choose(
     bundle: Path | None = None,
     probing: bool = True,
 ) -> Choice:
-    """The supplier for a source. UsageError when its mirror or bundle is not said.
+    """The supplier for a source, one for all releases, so that what they share is the same bytes.
+
+    UsageError when its mirror or bundle is not said.
 
     auto: upstream (or the mirror, if one is said) when everything is cached from there or when it
     answers, else build. probing: whether asking the network is allowed; without it, auto is
@@ -70,7 +72,7 @@ def choose(
                 "source bundle needs a file",
                 remedy="say --bundle FILE, or artifacts.bundle in the spec",
             )
-        return Choice(BundleSupplier(bundle, release.version))
+        return Choice(BundleSupplier(bundle, [release.version for release in releases]))
     return _automatic(items, store, UpstreamSupplier(mirror), probing=probing)
 
 
@@ -79,7 +81,7 @@ def _automatic(
 ) -> Choice:
     build = BuildSupplier()
     have = {
-        supplier.label: sum(store.get(supplier.key(item)) is not None for item in items)
+        supplier.label: sum(held(supplier, item, store) is not None for item in items)
         for supplier in (upstream, build)
     }
     if have[upstream.label] == len(items):

@@ -20,24 +20,26 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from kanae import paths
-from kanae.artifacts import locks
+from kanae.artifacts import atomic, locks
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.progress import Progress
 from kanae.errors import ArtifactError
 
 CHUNK = 1 << 20
+# The kind of an index line that is no artifact: what images are made of.
+LAYER = "layer"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the index: what a recipe gave.
 
-    kind: a `Kind`, or "layer" for what images are made of. blobs: digests of all blobs that it
-    needs, its own first. diff_id: of a layer, the digest of its tar before compression.
+    kind: a `Kind` or LAYER. blobs: digests of all blobs that it needs, its own first. size: of all
+    of them, in bytes. diff_id: of a layer, the digest of its tar before compression.
     """
 
     kind: str
@@ -119,18 +121,19 @@ class Store:
         """
         blob = self.path(digest)
         try:
-            seen = _stamp(blob)
+            seen = stamp(blob)
         except FileNotFoundError:
             return False
         note = self.root / "verified" / blob.name
         if not full:
             with contextlib.suppress(FileNotFoundError):
-                if note.read_text() == seen:
+                # Bytes: a damaged note need not be text.
+                if note.read_bytes() == seen.encode():
                     return True
         if hash_file(blob) != digest:
             self.discard(digest)
             return False
-        write_atomically(note, seen)
+        atomic.write_text(note, seen)
         return True
 
     def verify_all(self, progress: Progress) -> tuple[int, list[str]]:
@@ -155,7 +158,7 @@ class Store:
             os.close(descriptor)
         blob = self.path(digest)
         file.replace(blob)
-        write_atomically(self.root / "verified" / blob.name, _stamp(blob))
+        atomic.write_text(self.root / "verified" / blob.name, stamp(blob))
 
     def make_executable(self, digest: str) -> None:
         if not os.access(self.path(digest), os.X_OK):
@@ -174,16 +177,20 @@ class Store:
         return self._artifact(entry) if entry is not None else None
 
     def have(self, key: str) -> Entry | None:
-        """The index line of a recipe, if all its blobs are here and verify."""
+        """The index line of a recipe, if it agrees with itself and all its blobs verify."""
         entry = self.entry(key)
-        if entry is None or not all(self.verified(digest) for digest in entry.blobs):
+        if entry is None or entry.blobs[:1] != (entry.digest,):
             return None
-        return entry
+        if not all(self.verified(digest) for digest in entry.blobs):
+            return None
+        size = sum(self.path(digest).stat().st_size for digest in entry.blobs)
+        return entry if entry.size == size else None
 
     def entry(self, key: str) -> Entry | None:
         try:
             told = json.loads((self.root / "index" / f"{key}.json").read_text())
-            return Entry(**(told | {"blobs": tuple(told["blobs"])}))
+            entry = Entry(**(told | {"blobs": tuple(told["blobs"])}))
+            return entry if entry.kind == LAYER else replace(entry, kind=Kind(entry.kind))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):
@@ -195,7 +202,7 @@ class Store:
         missing = [digest for digest in entry.blobs if not self.path(digest).exists()]
         if missing:
             raise ArtifactError(f"{entry.name}: blobs {missing} are not in the store {self.root}")
-        write_atomically(
+        atomic.write_text(
             self.root / "index" / f"{key}.json", json.dumps(asdict(entry), indent=1) + "\n"
         )
 
@@ -269,18 +276,7 @@ def hash_file(file: Path) -> str:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_atomically(file: Path, text: str) -> None:
-    """Replace a small file so that readers see the old or the new text, never half of one."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _stamp(file: Path) -> str:
+def stamp(file: Path) -> str:
+    """What changes with a file: size in bytes, mtime in ns, inode. OSError when there is none."""
     status = file.stat()
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"

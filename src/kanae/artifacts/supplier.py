@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from kanae.artifacts.catalogue import Item
+from kanae.artifacts.model import Artifact
 from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import Entry, Store
 
@@ -42,8 +44,24 @@ class Supplier(Protocol):
 
 
 def item_key(source: str, item: Item, pins: str = "") -> str:
-    """A store key from the source's name, the item's pins and whatever else fixes the bytes."""
-    return hashlib.sha256(f"{source}\n{item.id}\n{item.pins()}\n{pins}".encode()).hexdigest()
+    """A store key from the source's name, the item's pins and whatever else fixes the bytes.
+
+    The version is among the pins. Caches stay good for as long as this gives what it gives.
+    """
+    return hashlib.sha256(f"{source}\n{item.part}\n{item.pins()}\n{pins}".encode()).hexdigest()
+
+
+def held(supplier: Supplier, item: Item, store: Store) -> Artifact | None:
+    """What the store has of an item from this source; None when it lacks it or it is damaged."""
+    found = store.get(supplier.key(item))
+    # The index is compared with the catalogue: a line may be damaged and look like one.
+    if (
+        found is None
+        or found.reference != item.reference
+        or not item.admits(found.kind, found.name, found.version, found.arch)
+    ):
+        return None
+    return replace(found, listed=item.version)
 
 
 def entry_for(

@@ -1,4 +1,4 @@
-"""`kanae artifacts`: what a release consists of, and getting, checking and removing it."""
+"""`kanae artifacts`: what releases consist of, and getting, checking and removing it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from kanae.artifacts import catalogue, fetch
+from kanae.artifacts.archives import Archives
+from kanae.artifacts.catalogue import Release
 from kanae.artifacts.console import progress
 from kanae.artifacts.model import Arch, Artifact
-from kanae.artifacts.store import Store
+from kanae.artifacts.store import LAYER, Entry, Store
 from kanae.cli.output import emit, output_option
 from kanae.errors import ArtifactMismatch, UsageError
 from kanae.spec.models import ArtifactSource
@@ -22,8 +24,9 @@ def selection(function: Callable[..., None]) -> Callable[..., None]:
     newest = catalogue.load().versions()[0]
     for option in reversed(
         (
-            click.option("--kubernetes", default=newest, show_default=True, metavar="VERSION",
-                         help="Kubernetes version."),
+            click.option("--kubernetes", "versions", multiple=True, default=(newest,),
+                         show_default=True, metavar="VERSION",
+                         help="Kubernetes version; may be repeated."),
             click.option("--arch", "arches", multiple=True, default=("amd64",), show_default=True,
                          type=click.Choice([a.value for a in Arch]), help="CPU; may be repeated."),
             click.option("--source", type=click.Choice([s.value for s in ArtifactSource]),
@@ -37,6 +40,12 @@ def selection(function: Callable[..., None]) -> Callable[..., None]:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def releases_of(versions: Sequence[str]) -> list[Release]:
+    """The releases of these versions, each once, oldest first; ArtifactError for an unknown one."""
+    found = {release.version: release for release in map(catalogue.load().release, versions)}
+    return [found[version] for version in sorted(found, key=catalogue.version_key)]
 
 
 def mirror_urls(mirrors: Sequence[str]) -> dict[str, str]:
@@ -77,7 +86,7 @@ def megabytes(size: int) -> str:
 
 @click.group()
 def command() -> None:
-    """Fetch, list and verify the binaries and images of a Kubernetes release.
+    """Fetch, list and verify the binaries and images of Kubernetes releases.
 
     \b
     Examples:
@@ -93,20 +102,21 @@ def command() -> None:
 @selection
 @output_option
 def list_(
-    kubernetes: str, arches: tuple[str, ...], source: str, mirrors: tuple[str, ...],
+    versions: tuple[str, ...], arches: tuple[str, ...], source: str, mirrors: tuple[str, ...],
     bundle: Path | None, output: str,
 ) -> None:  # fmt: skip
-    """What a release consists of, and what of it is in the cache already.
+    """What releases consist of, and what of it is in the cache already.
 
     \b
     Examples:
       kanae artifacts list
+      kanae artifacts list --kubernetes v1.36.3 --kubernetes v1.37.2
       kanae artifacts list --kubernetes v1.36.3 --source build -o json
     """
-    release = catalogue.load().release(kubernetes)
-    items = [item for arch in arches for item in release.items(arch)]
+    releases = releases_of(versions)
+    items = fetch.items_of(releases, arches)
     cached = fetch.lookup(
-        release, arches, ArtifactSource(source), store=Store(), mirror=mirror_urls(mirrors),
+        releases, arches, ArtifactSource(source), store=Store(), mirror=mirror_urls(mirrors),
         bundle=bundle, names={f"{i.kind.value}/{i.name}" for i in items},
     )  # fmt: skip
     value = [
@@ -133,22 +143,22 @@ def list_(
 @selection
 @output_option
 def fetch_(
-    names: tuple[str, ...], kubernetes: str, arches: tuple[str, ...], source: str,
+    names: tuple[str, ...], versions: tuple[str, ...], arches: tuple[str, ...], source: str,
     mirrors: tuple[str, ...], bundle: Path | None, output: str,
 ) -> None:  # fmt: skip
-    """Get artifacts into the cache: all of a release, or only NAMES (kubeadm, image/etcd).
+    """Get artifacts into the cache: all of releases, or only NAMES (kubeadm, image/etcd).
 
     \b
     Examples:
       kanae artifacts fetch
-      kanae artifacts fetch --kubernetes v1.36.3 --source build
+      kanae artifacts fetch --kubernetes v1.36.3 --kubernetes v1.37.2 --source build
       kanae artifacts fetch kubectl --arch arm64
       kanae artifacts fetch --source bundle --bundle kanae-v1.37.2-amd64.tar
     """
-    release = catalogue.load().release(kubernetes)
+    releases = releases_of(versions)
     with progress() as telling:
         found = fetch.obtain(
-            release, arches, ArtifactSource(source), store=Store(), mirror=mirror_urls(mirrors),
+            releases, arches, ArtifactSource(source), store=Store(), mirror=mirror_urls(mirrors),
             bundle=bundle, names=names or None, progress=telling,
         )  # fmt: skip
 
@@ -168,23 +178,38 @@ def fetch_(
 def verify(output: str) -> None:
     """Read everything in the cache again and compare it with its digest.
 
-    What does not agree is removed (the next fetch gets it again) and the exit status is 7.
+    Blobs, and the image archives that were put together for hosts. What does not agree is removed
+    (the next fetch or apply has it again) and the exit status is 7.
 
     \b
     Examples:
       kanae artifacts verify
       kanae artifacts verify -o json
     """
-    store = Store()
+    store, archives = Store(), Archives()
     with progress() as telling:
         checked, removed = store.verify_all(telling)
-    value = {"checked": checked, "removed": removed, "store": str(store.root)}
-    bad = "".join(f"\nremoved: {digest}" for digest in removed)
-    emit(value, output, lambda: f"{checked} blobs read in {store.root}{bad}")
-    if removed:
+        archives_checked, archives_removed = archives.verify_all(telling)
+    value = {
+        "checked": checked, "removed": removed, "store": str(store.root),
+        "archives": {"checked": archives_checked, "removed": archives_removed,
+                     "folder": str(archives.root)},
+    }  # fmt: skip
+    bad = [*removed, *archives_removed]
+
+    def text() -> str:
+        lines = [f"{checked} blobs read in {store.root}"]
+        if archives_checked:
+            lines.append(f"{archives_checked} image archives read in {archives.root}")
+        return "\n".join((*lines, *(f"removed: {name}" for name in bad)))
+
+    emit(value, output, text)
+    if bad:
         raise ArtifactMismatch(
-            f"{len(removed)} blobs in {store.root} were not what their names say",
-            remedy="they were removed; run `kanae artifacts fetch` to get them again",
+            f"{len(removed)} blobs and {len(archives_removed)} image archives in the cache were "
+            "not what they were when they were stored",
+            remedy="they were removed; `kanae artifacts fetch` gets blobs again, and archives are "
+            "made again when they are needed",
         )
 
 
@@ -202,20 +227,20 @@ def prune(versions: tuple[str, ...], output: str) -> None:
       kanae artifacts prune --kubernetes v1.37.2 --kubernetes v1.36.3
       kanae artifacts prune
     """
-    store = Store()
-    releases = [catalogue.load().release(version) for version in versions]
-    needed = {
-        (item.kind.value, item.name, version)
-        for release in releases
-        for arch in Arch
-        for item in release.items(arch)
-        for version in (item.version, item.build.version if item.build is not None else "")
-    }
-    keep = [
-        key
-        for key, entry in store.entries().items()
-        if (entry.kind, entry.name, entry.version) in needed or (releases and entry.kind == "layer")
-    ]
-    count, size = store.prune(keep)
-    value = {"removed": count, "bytes": size, "store": str(store.root)}
-    emit(value, output, lambda: f"{count} blobs removed, {megabytes(size)} freed in {store.root}")
+    store, archives = Store(), Archives()
+    items = fetch.items_of(releases_of(versions), tuple(Arch))
+
+    def needed(entry: Entry) -> bool:
+        if entry.kind == LAYER:
+            return bool(items)
+        return any(i.admits(entry.kind, entry.name, entry.version, entry.arch) for i in items)
+
+    kept = {key: entry for key, entry in store.entries().items() if needed(entry)}
+    count, size = store.prune(tuple(kept))
+    archives_count, archives_size = archives.prune({entry.digest for entry in kept.values()})
+    value = {
+        "removed": count, "archives": archives_count, "bytes": size + archives_size,
+        "store": str(store.root),
+    }  # fmt: skip
+    told = f"{count} blobs and {archives_count} image archives removed"
+    emit(value, output, lambda: f"{told}, {megabytes(size + archives_size)} freed")

@@ -1,4 +1,4 @@
-"""`kanae bundle`: one file with everything of a release, for operators without Internet."""
+"""`kanae bundle`: one file with everything of releases, for operators without Internet."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from kanae.artifacts import bundle as bundles
-from kanae.artifacts import catalogue, fetch
+from kanae.artifacts import fetch
 from kanae.artifacts.console import progress
 from kanae.artifacts.store import Store
-from kanae.cli.artifacts import megabytes, mirror_urls, selection, table
+from kanae.cli.artifacts import megabytes, mirror_urls, releases_of, selection, table
 from kanae.cli.output import emit, output_option
 from kanae.errors import ArtifactMismatch
 from kanae.spec.models import ArtifactSource
@@ -22,7 +22,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=
 
 @click.group()
 def command() -> None:
-    """Make and inspect one file that holds all binaries and images of a release.
+    """Make and inspect one file that holds all binaries and images of releases.
 
     \b
     Examples:
@@ -38,25 +38,28 @@ def command() -> None:
 @selection
 @output_option
 def create(
-    file: Path, names: tuple[str, ...], kubernetes: str, arches: tuple[str, ...], source: str,
-    mirrors: tuple[str, ...], bundle: Path | None, output: str,
+    file: Path, names: tuple[str, ...], versions: tuple[str, ...], arches: tuple[str, ...],
+    source: str, mirrors: tuple[str, ...], bundle: Path | None, output: str,
 ) -> None:  # fmt: skip
-    """Write FILE with a release's artifacts, fetching or building what the cache lacks.
+    """Write FILE with the artifacts of releases, fetching or building what the cache lacks.
+
+    What several releases have in common is in it once.
 
     \b
     Examples:
       kanae bundle create kanae.tar
+      kanae bundle create kanae.tar --kubernetes v1.36.3 --kubernetes v1.37.2
       kanae bundle create kanae.tar --kubernetes v1.36.3 --source build
       kanae bundle create kanae.tar --arch amd64 --arch arm64 --source upstream
     """
-    release = catalogue.load().release(kubernetes)
+    releases = releases_of(versions)
     store = Store()
     with progress() as telling:
         found = fetch.obtain(
-            release, arches, ArtifactSource(source), store=store, mirror=mirror_urls(mirrors),
+            releases, arches, ArtifactSource(source), store=store, mirror=mirror_urls(mirrors),
             bundle=bundle, names=names or None, progress=telling,
         )  # fmt: skip
-        made = bundles.create(file, release.version, found, telling)
+        made = bundles.create(file, [release.version for release in releases], found, telling)
     emit(described(made), output, lambda: summary(made))
 
 
@@ -106,7 +109,7 @@ def inspect(file: Path, output: str) -> None:
 def described(bundle: bundles.Bundle) -> dict[str, Any]:
     return {
         "file": str(bundle.file),
-        "kubernetes": bundle.kubernetes,
+        "kubernetes": list(bundle.kubernetes),
         "digest": bundle.digest,
         "bytes": sum(bundle.sizes.values()),
         "entries": [asdict(e) | {"blobs": list(e.blobs)} for e in bundle.entries],
@@ -116,6 +119,6 @@ def described(bundle: bundles.Bundle) -> dict[str, Any]:
 def summary(bundle: bundles.Bundle) -> str:
     size = megabytes(sum(bundle.sizes.values()))
     return (
-        f"{bundle.file}: Kubernetes {bundle.kubernetes}, {len(bundle.entries)} artifacts, {size}, "
-        f"index {bundle.digest}"
+        f"{bundle.file}: Kubernetes {' and '.join(bundle.kubernetes)}, "
+        f"{len(bundle.entries)} artifacts, {size}, index {bundle.digest}"
     )

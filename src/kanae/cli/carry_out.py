@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
-from kanae.cli.session import Session, archive_folder
+from kanae.cli.session import Session
 from kanae.execute.actions import handlers
 from kanae.execute.journal import Journal
 from kanae.execute.scheduler import RunContext, run_plan
@@ -26,7 +27,7 @@ async def carry_out(
     with Journal(session.spec.name, run, values.redactor) as journal, live(plan) as emit:
         result = await run_plan(
             plan,
-            handlers(artifacts, archive_folder()),
+            handlers(artifacts, Archives()),
             RunContext(session.spec, fleet, values),
             journal=journal,
             emit=emit,

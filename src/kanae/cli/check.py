@@ -69,7 +69,7 @@ async def _inspect(session: Session) -> Subject:
 def missing_artifacts(session: Session, wanted: frozenset[str]) -> tuple[str, ...]:
     """Ids of artifacts that are not in the cache and whose source does not answer."""
     had = session.lookup(wanted)
-    items = fetch.select(session.site.release, sorted(wanted), None)
+    items = fetch.select([session.site.release], sorted(wanted), None)
     lost = tuple(item for item in items if item.id not in had)
     if not lost or _obtainable(session, lost):
         return ()
@@ -84,7 +84,7 @@ def _obtainable(session: Session, items: tuple[fetch.Item, ...]) -> bool:
     try:
         with choose(
             ArtifactSource.BUILD if source is ArtifactSource.BUILD else ArtifactSource.AUTO,
-            session.site.release,
+            [session.site.release],
             items,
             session.store,
             mirror=mirror.urls if mirror else None,

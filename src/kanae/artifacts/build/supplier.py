@@ -31,11 +31,11 @@ class BuildSupplier:
         pass
 
     def groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Items of one module and architecture; the longest build first."""
+        """Items of one recipe and architecture; the longest build first."""
         grouped: dict[tuple[str, str, str], list[Item]] = {}
         for item in items:
             recipe = _recipe(item)
-            grouped.setdefault((recipe.gomod, recipe.component, item.arch), []).append(item)
+            grouped.setdefault((recipe.component, recipe.version, item.arch), []).append(item)
         return sorted(grouped.values(), key=lambda group: -len(_recipe(group[0]).variables))
 
     def supply(self, items: Sequence[Item], store: Store, progress: Progress) -> None:
@@ -47,22 +47,27 @@ class BuildSupplier:
             images = [item for item in items if item.kind is Kind.IMAGE]
             if images:
                 need_packages(["zstd"], progress)
-            below = {
-                item.name: userland.layers(_layout(item).layer, item.arch, store, progress)
-                for item in images
-            }
+            kinds = {_layout(item).layer for item in images}
+            below = {k: userland.layers(k, items[0].arch, store, progress) for k in kinds}
             with ThreadPoolExecutor(max_workers=2) as pool:
                 jobs = [
-                    pool.submit(self._image, item, built, below[item.name], store, progress)
+                    pool.submit(
+                        self._image, item, built, below[_layout(item).layer], store, progress
+                    )
                     for item in images
                 ]
             for job in jobs:
                 job.result()
-            for item in items:
-                if item.kind is Kind.BINARY:
-                    digest, size = store.add_file(built[item.name], executable=True)
-                    entry = entry_for(item, "build", recipe.version, digest, size, (digest,))
-                    store.put(self.key(item), entry)
+            binaries = [item for item in items if item.kind is Kind.BINARY]
+            # Releases that list different versions can be built from the same one.
+            added = {
+                name: store.add_file(built[name], executable=True)
+                for name in {item.name for item in binaries}
+            }
+            for item in binaries:
+                digest, size = added[item.name]
+                entry = entry_for(item, "build", recipe.version, digest, size, (digest,))
+                store.put(self.key(item), entry)
 
     def _image(
         self,

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from kanae.artifacts.build.machine import run
 from kanae.artifacts.build.programs import GNU
-from kanae.artifacts.oci import ZSTD, Layer, Member, add_layer, parents
+from kanae.artifacts.oci import ZSTD, Layer, Member, add_layer, diff_id, parents
 from kanae.artifacts.progress import Progress
-from kanae.artifacts.store import Entry, Store
+from kanae.artifacts.store import LAYER, Entry, Store
 from kanae.errors import ArtifactError, MachineUnfit
 
 PROGRAMS = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "ipset")
@@ -82,7 +82,7 @@ def _stored(
     key = layer_key(kind, packages, arch)
     with store.locked([key], lambda: progress.say(f"waiting: image layer {kind} is being made")):
         entry = store.have(key)
-        if entry is None:
+        if entry is None or diff_id(store.path(entry.digest)) != entry.diff_id:
             with store.work_dir() as work:
                 debs = _fetch(packages, arch, work, progress)
                 if kind == "base":
@@ -90,7 +90,7 @@ def _stored(
                 else:
                     members = list(_userland_members(debs, work, arch))
                 layer = add_layer(store, members)
-            entry = Entry("layer", kind, "1", arch, "build", layer.digest, layer.size,
+            entry = Entry(LAYER, kind, "1", arch, "build", layer.digest, layer.size,
                           (layer.digest,), diff_id=layer.diff_id)  # fmt: skip
             store.put(key, entry)
     return Layer(entry.digest, entry.size, entry.diff_id)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
 from kanae.execute.actions import authorities, client, cluster, hosts, kubeadm, reset
 from kanae.execute.context import Handler
@@ -12,9 +12,11 @@ from kanae.plan import actions
 from kanae.plan.model import Action
 
 
-def handlers(artifacts: Mapping[str, Artifact], folder: Path) -> Mapping[type[Action], Handler]:
-    """One for every action. folder: for image archives, see `hosts.Delivery`."""
-    delivery = hosts.Delivery(artifacts, folder)
+def handlers(
+    artifacts: Mapping[str, Artifact], archives: Archives
+) -> Mapping[type[Action], Handler]:
+    """One for every action. artifacts, archives: see `hosts.Delivery`."""
+    delivery = hosts.Delivery(artifacts, archives)
     return {
         actions.Converge: Handler(hosts.converge),
         actions.DeliverBinaries: Handler(delivery.binaries),

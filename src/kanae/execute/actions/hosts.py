@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kanae.artifacts import oci
+from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
 from kanae.errors import ArtifactError
 from kanae.execute.context import StepContext
@@ -53,13 +52,13 @@ def _uploads(contents: Sequence[Content]) -> list[Upload]:
 class Delivery:
     """Carries artifacts from the store to hosts. artifacts: by Artifact.id.
 
-    archives: files that hold images the spec names, by the artifact of their `Image`.
-    folder: where image archives are put together, once for all hosts that want the same.
+    archives: where images are put together, once for all hosts that want the same.
     """
 
-    def __init__(self, artifacts: Mapping[str, Artifact], folder: Path) -> None:
+    def __init__(self, artifacts: Mapping[str, Artifact], archives: Archives) -> None:
         self._artifacts = artifacts
-        self._folder = folder
+        self._archives = archives
+        self._archiving = asyncio.Lock()
 
     def _artifact(self, wanted: Binary | Image) -> Artifact:
         found = self._artifacts.get(wanted.artifact)
@@ -89,21 +88,18 @@ class Delivery:
         }
         archives = [Path(path) for path in sorted(files)]
         if ours:
-            archives.append(self.archive(ours))
+            archives.append(await self._archive(ours))
         for archive in archives:
             await self._load(ctx, archive, unpack=action.unpack)
         await self._pin(ctx, action.images)
         return Outcome.CHANGED
 
-    def archive(self, images: Sequence[Image]) -> Path:
+    async def _archive(self, images: Sequence[Image]) -> Path:
         """One archive of these images, made when it is first wanted."""
         wanted = [self._artifact(image) for image in images]
-        name = hashlib.sha256(" ".join(sorted(a.digest for a in wanted)).encode()).hexdigest()
-        path = self._folder / f"{name}.tar"
-        if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            oci.write_archive(wanted, path)
-        return path
+        # Hosts want the same one at once: all but the first wait here, not each in a thread.
+        async with self._archiving:
+            return await asyncio.to_thread(self._archives.of, wanted)
 
     async def _pin(self, ctx: StepContext, images: Sequence[Image]) -> None:
         """There may be no registry that could give them again once kubelet has removed them."""
