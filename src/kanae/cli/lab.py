@@ -154,7 +154,8 @@ def _as_json(row: HostStatus) -> dict[str, object]:
 
 def _text(rows: Sequence[HostStatus]) -> str:
     return "\n".join(
-        f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.image:<8} {row.state:<8} {row.leader or '-'}"
+        f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.image:<8} {row.state:<8} "
+        f"{row.leader or '-'}"
         for row in rows
     )
 

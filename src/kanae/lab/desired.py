@@ -1,4 +1,4 @@
-"""The record that a lab is to have, from its specs and what is recorded of it; made is nothing."""
+"""The record that a lab is to have, from its specs and what is recorded of it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def record(
     """What the lab's record is to be.
 
     specs: the lab's own, then its guests'. images: of every host. bases: of every image among
-    them; those that the lab has are kept. A host that is recorded stays as it is. Raises LabError when its address in the spec is
-    another, or when the lab's network cannot hold a host.
+    them; those that the lab has are kept. A host that is recorded stays as it is. Raises LabError
+    when its address in the spec is another, or when the lab's network cannot hold a host.
     """
     spec, *guests = specs
     wanted = _addresses(specs)

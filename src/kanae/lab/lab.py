@@ -24,7 +24,7 @@ from kanae.lab.keys import SshFiles
 from kanae.lab.locks import held
 from kanae.lab.programs import run
 from kanae.lab.record import HostRecord, LabRecord, Phase, boot_id
-from kanae.lab.release import Image
+from kanae.lab.release import RELEASES, Image
 from kanae.lab.waiting import wait_until
 from kanae.paths import guest_config, lab_dir
 
@@ -255,7 +255,7 @@ def _prepare(lab: Lab) -> None:
             disk,
             current.base(of),
             {
-                "etc/default/locale": ("LANG=C.UTF-8\n", 0o644),
+                RELEASES[of.image].locale: ("LANG=C.UTF-8\n", 0o644),
                 "etc/hostname": (f"{of.name}\n", 0o644),
                 "etc/hosts": (host.hosts_file(current), 0o644),
                 "etc/kanae-lab/authorized_keys": (authorized, 0o644),

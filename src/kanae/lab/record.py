@@ -73,9 +73,11 @@ class LabRecord(BaseModel):
     @classmethod
     def _with_one_base(cls, data: Any) -> Any:
         """Read a record from before hosts had images, which names the base of all of them."""
-        if isinstance(data, dict) and "base" in data:
-            return {**data, "bases": {Image.BOOKWORM: data["base"]}}
-        return data
+        match data:
+            case {"base": base}:
+                return {**data, "bases": {Image.BOOKWORM: base}}
+            case _:
+                return data
 
     @property
     def network(self) -> Network:

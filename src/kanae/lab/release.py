@@ -23,13 +23,15 @@ DEFAULT = Image.BOOKWORM
 class Release:
     """version: VERSION_ID of its os-release. packages: installed in the base root. offered: not
     installed; in the repository inside, with what they depend on. masked: units that find nothing
-    to do in a container or wait for hardware; each costs time at boot.
+    to do in a container or wait for hardware; each costs time at boot. locale: the path of the
+    file below the root that has LANG.
     """
 
     version: str
     packages: tuple[str, ...]
     offered: tuple[str, ...]
     masked: tuple[str, ...]
+    locale: str
 
 
 _PACKAGES = (
@@ -87,8 +89,23 @@ _MASKED = (
 )
 
 RELEASES = {
-    Image.BOOKWORM: Release("12", _PACKAGES, _OFFERED, _MASKED),
-    Image.TRIXIE: Release("13", _PACKAGES, _OFFERED, _MASKED),
+    Image.BOOKWORM: Release("12", _PACKAGES, _OFFERED, _MASKED, "etc/default/locale"),
+    Image.TRIXIE: Release(
+        "13",
+        _PACKAGES,
+        _OFFERED,
+        (
+            *_MASKED,
+            # What a new /usr wants done at the next boot is done in the base root.
+            "ldconfig.service",
+            "systemd-journal-catalog-update.service",
+            "systemd-update-done.service",
+            # A second way in, beside the network, that systemd makes of its own accord.
+            "sshd-unix-local.socket",
+        ),
+        # systemd makes /etc/default/locale a link to it at every boot.
+        "etc/locale.conf",
+    ),
 }
 
 
@@ -109,7 +126,7 @@ def chosen(words: Sequence[str], hosts: Collection[str]) -> dict[str, Image]:
             raise UsageError(f"--image {word}: {host or 'all hosts'} cannot have two images")
         if not one:
             for_all = image
-    return ({host: for_all for host in hosts} if for_all else {}) | own
+    return (dict.fromkeys(hosts, for_all) if for_all else {}) | own
 
 
 def _image(name: str) -> Image:
