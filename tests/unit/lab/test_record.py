@@ -20,7 +20,7 @@ def made() -> LabRecord:
     names = ("server1", "server2")
     hosts = [
         HostRecord(
-            name=n,
+            name=name,
             address=IPv4Address(f"10.77.1.{10 + i}"),
             index=i,
             machine_id=f"{i:032}",
