@@ -71,7 +71,7 @@ def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
     "images",
     metavar="[HOST=]IMAGE",
     multiple=True,
-    help=f"Debian release of all hosts, or of one; may be repeated. IMAGE: {' or '.join(Image)} "
+    help=f"Debian release of all hosts, or of HOST; may be repeated. IMAGE: {' or '.join(Image)} "
     f"(default {release.DEFAULT}).",
 )
 def up(specs: tuple[Path, ...], images: tuple[str, ...]) -> None:

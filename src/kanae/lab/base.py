@@ -67,7 +67,8 @@ def ensure(image: Image, say: Callable[[str], None]) -> Path:
         partial = done.with_suffix(".partial")
         if partial.exists():
             shutil.rmtree(partial)
-        say(f"building the hosts' base root, Debian {image}, into {done} (once, about a minute)")
+        debian = f"Debian {RELEASES[image].version} ({image})"
+        say(f"building the hosts' base root, {debian}, into {done} (once, about a minute)")
         _build(image, partial)
         partial.rename(done)
     return done

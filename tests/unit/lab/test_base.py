@@ -21,6 +21,11 @@ def test_key_changes_with_the_recipe_of_its_release_alone(monkeypatch: pytest.Mo
     assert base.key(Image.BOOKWORM) == before[Image.BOOKWORM]
 
 
+def test_releases_with_the_same_recipe_have_bases_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RELEASES, Image.TRIXIE, RELEASES[Image.BOOKWORM])
+    assert base.path(Image.TRIXIE) != base.path(Image.BOOKWORM)
+
+
 def test_written_files_have_their_mode_and_open_folders(tmp_path: Path) -> None:
     target = tmp_path / "etc/ssh/key"
     base.write(target, "secret", 0o600)
