@@ -19,6 +19,7 @@ from collections.abc import Callable
 from kanae.lab import base, faults
 from kanae.lab import lab as labs
 from kanae.lab.lab import Lab
+from kanae.lab.release import DEFAULT
 from kanae.spec.load import loads
 from kanae.spec.models import Spec
 
@@ -55,7 +56,7 @@ def round_of(hosts: int, figures: dict[str, list[float]]) -> None:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    base.ensure(print)
+    base.ensure(DEFAULT, print)
     figures: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as state:
         os.environ["XDG_STATE_HOME"] = state

@@ -67,18 +67,20 @@ def written_for_test(example: str, folder: Path, third: int, archive: Path) -> t
 @pytest.fixture(scope="session")
 def made_clusters(
     tmp_path_factory: pytest.TempPathFactory, workload: Path, alone: None
-) -> Iterator[Callable[[tuple[str, ...], int], list[Cluster]]]:
-    """Makes one lab for all of these examples; takes down every lab that it made."""
+) -> Iterator[Callable[..., list[Cluster]]]:
+    """Makes one lab for all of these examples, with these options of `kanae lab up`; takes down
+    every lab that it made."""
     state = tmp_path_factory.mktemp("state")
     labs: list[Cluster] = []
 
-    def make(examples: tuple[str, ...], third: int) -> list[Cluster]:
+    def make(examples: tuple[str, ...], third: int, *options: str) -> list[Cluster]:
         folder = tmp_path_factory.mktemp("spec")
         written = [written_for_test(example, folder, third, workload) for example in examples]
         made = [Cluster(name, path, state) for name, path in written]
         labs.append(made[0])
         made[0].kanae("artifacts", "fetch", timeout=BUILD_TIMEOUT)
-        made[0].kanae("lab", "up", *(str(each.spec) for each in made), timeout=BUILD_TIMEOUT)
+        specs = [str(each.spec) for each in made]
+        made[0].kanae("lab", "up", *specs, *options, timeout=BUILD_TIMEOUT)
         return made
 
     yield make
@@ -87,18 +89,16 @@ def made_clusters(
 
 
 @pytest.fixture(scope="session")
-def made_cluster(
-    made_clusters: Callable[[tuple[str, ...], int], list[Cluster]],
-) -> Callable[[str, int], Cluster]:
+def made_cluster(made_clusters: Callable[..., list[Cluster]]) -> Callable[[str, int], Cluster]:
     return lambda example, third: made_clusters((example,), third)[0]
 
 
 @pytest.fixture(scope="session")
-def cluster(made_cluster: Callable[[str, int], Cluster]) -> Cluster:
-    """The reference's, built by an apply that is killed twice on the way and run again, so that
-    what tests look at is also what resuming leads to.
+def cluster(made_clusters: Callable[..., list[Cluster]]) -> Cluster:
+    """The reference's, its worker on the newer Debian, built by an apply that is killed twice on
+    the way and run again, so that what tests look at is also what resuming leads to.
     """
-    cluster = made_cluster("reference", 1)
+    (cluster,) = made_clusters(("reference",), 1, "--image", "server4=trixie")
     cluster.kill_apply_when("step-started", "server1/control-plane/init")
     cluster.kill_apply_when("step-ended", "server4/workers/join")
     cluster.apply()

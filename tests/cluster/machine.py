@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kanae.lab import base, keys, network
+from kanae.lab import base, keys, network, sources
 from kanae.lab.lab import greets
+from kanae.lab.release import RELEASES, Image
 
 # What a kernel of one's own needs besides; a lab's hosts borrow this machine's.
 _PACKAGES = ("initramfs-tools", "linux-image-amd64", "udev")
@@ -57,11 +58,11 @@ class Machine:
         root = self.path("root")
         run([
             "mmdebstrap", "--mode=root", "--variant=apt",
-            "--include=" + ",".join([*base.PACKAGES, *_PACKAGES]),
+            "--include=" + ",".join([*RELEASES[Image.BOOKWORM].packages, *_PACKAGES]),
             "--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"',
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             '--customize-hook=rm -f "$1"/var/cache/apt/archives/*.deb',
-            base.SUITE, str(root), *base.debian_sources(Path("/etc/apt"), base.SUITE),
+            Image.BOOKWORM, str(root), *map(str, sources.configured(Image.BOOKWORM)),
         ])  # fmt: skip
         own = keys.generate()
         for leftover in (root / "etc/ssh").glob("ssh_host_*"):

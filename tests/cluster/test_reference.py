@@ -85,6 +85,15 @@ def test_row_3_the_pinned_version_runs_and_kubelet_started_only_when_configured(
     assert all(cluster.on(host, enabled).split() == ["enabled"] * 2 for host in NODES)
 
 
+def test_nodes_run_two_releases_of_debian(cluster: Cluster) -> None:
+    systems = {
+        node["metadata"]["name"]: node["status"]["nodeInfo"]["osImage"]
+        for node in kubectl_json(cluster, "get nodes")["items"]
+    }
+    older, newer = "Debian GNU/Linux 12 (bookworm)", "Debian GNU/Linux 13 (trixie)"
+    assert systems == dict.fromkeys(MASTERS, older) | {"server4": newer}
+
+
 def test_row_4_cgroup_driver_of_runtime_and_kubelet_agree(cluster: Cluster) -> None:
     for host in NODES:
         kubelet = cluster.on(host, "sed -n 's/^cgroupDriver: //p' /var/lib/kubelet/config.yaml")

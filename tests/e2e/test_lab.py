@@ -21,6 +21,7 @@ from kanae.lab import lab as labs
 from kanae.lab.cgroups import Cgroups
 from kanae.lab.faults import Oneway
 from kanae.lab.lab import HostState, Lab
+from kanae.lab.release import RELEASES, Image
 from kanae.lab.waiting import wait_until
 from kanae.paths import lab_dir
 
@@ -148,6 +149,39 @@ def test_offered_packages_install_without_a_network(lab: Lab) -> None:
     ssh(lab, "h1", "apt-get install -y --no-install-recommends haproxy python3")
     assert ssh(lab, "h1", "systemctl is-active haproxy") == "active\n"
     assert ssh(lab, "h1", parcel.FIND).startswith("fit python3 ")
+
+
+# -- releases ----------------------------------------------------------------------------------
+
+
+def test_hosts_of_two_debian_releases_share_a_lab_and_stay_what_they_are(
+    new_case: NewCase,
+) -> None:
+    case = new_case()
+    case.kanae("up", str(case.spec_file()), "--image", "h2=trixie")
+    lab = Lab.open(case.name)
+
+    def releases() -> list[str]:
+        shown = ". /etc/os-release; echo $VERSION_ID"
+        return [ssh(lab, name, shown).strip() for name in ("h1", "h2")]
+
+    wanted = [RELEASES[Image.BOOKWORM].version, RELEASES[Image.TRIXIE].version]
+    assert releases() == wanted
+    rows = json.loads(case.kanae("list", "-o", "json").stdout)
+    images = {row["name"]: row["image"] for row in rows if row["lab"] == case.name}
+    assert images == {"h1": "bookworm", "h2": "trixie"}
+    for name in ("h1", "h2"):
+        assert ssh(lab, name, "systemctl is-system-running --wait || true") == "running\n"
+        assert ssh(lab, name, "echo $LANG") == "C.UTF-8\n"
+    assert reaches(lab, "h2", "h1")
+    ssh(lab, "h2", "apt-get install -y --no-install-recommends python3")
+    assert ssh(lab, "h2", parcel.FIND).startswith("fit python3 ")
+
+    faults.power_cut(lab, "h2")
+    case.kanae("up", str(case.spec_file()))
+    assert releases() == wanted
+    done = case.kanae("up", str(case.spec_file()), "--image", "trixie", status=30)
+    assert "h1 is bookworm" in done.stderr
 
 
 # -- power -------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ import click
 
 from kanae.cli.output import emit, output_option
 from kanae.errors import LabError, UsageError
-from kanae.lab import faults, machine, record
+from kanae.lab import faults, machine, record, release
 from kanae.lab import lab as labs
 from kanae.lab.lab import HostStatus, Lab
+from kanae.lab.release import Image
 
 if TYPE_CHECKING:
     from kanae.spec.models import Spec
@@ -33,6 +34,14 @@ def command() -> None:
     """Hosts on this machine that behave like bare metal.
 
     HOST is a name from the spec, or LAB/HOST when several labs are up.
+
+    \b
+    kanae lab up cluster.yaml                          all hosts Debian 12 (bookworm)
+    kanae lab up cluster.yaml --image server4=trixie   server4 Debian 13
+    kanae lab list -o json
+    kanae lab ssh server4 -- cat /etc/os-release
+    kanae lab power-cut server4
+    kanae lab down cluster.yaml
     """
 
 
@@ -57,14 +66,28 @@ def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
 @click.argument(
     "specs", metavar="SPEC...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-def up(specs: tuple[Path, ...]) -> None:
+@click.option(
+    "--image",
+    "images",
+    metavar="[HOST=]IMAGE",
+    multiple=True,
+    help=f"Debian release of all hosts, or of HOST; may be repeated. IMAGE: {' or '.join(Image)} "
+    f"(default {release.DEFAULT}).",
+)
+def up(specs: tuple[Path, ...], images: tuple[str, ...]) -> None:
     """Make and start one host for each entry of SPEC, with its name and address.
 
     With several specs (two clusters that share a balancer host) the lab has the first one's name
     and the hosts of all.
+
+    \b
+    kanae lab up cluster.yaml
+    kanae lab up cluster.yaml --image trixie
+    kanae lab up cluster.yaml --image trixie --image server1=bookworm
     """
     first, *guests = [_spec(path) for path in specs]
-    lab = labs.up(first, _say, guests)
+    hosts = [name for spec in (first, *guests) for name in spec.hosts]
+    lab = labs.up(first, _say, guests, release.chosen(images, dict.fromkeys(hosts)))
     click.echo(_text(lab.status()))
     click.echo(f"ssh -F {lab.ssh.config} {lab.record.hosts[0].name}")
 
@@ -105,7 +128,7 @@ def clean() -> None:
 @command.command("list")
 @output_option
 def list_labs(output: str) -> None:
-    """Every host of every lab: name, address, state and the pid of its PID 1."""
+    """Every host of every lab: name, address, image, state and the pid of its PID 1."""
     rows = [row for name in record.recorded() for row in _rows(name)]
     emit([_as_json(row) for row in rows], output, lambda: _text(rows))
 
@@ -123,6 +146,7 @@ def _as_json(row: HostStatus) -> dict[str, object]:
         "lab": row.lab,
         "name": row.name,
         "address": str(row.address),
+        "image": row.image,
         "state": row.state.value,
         "leader": row.leader,
     }
@@ -130,7 +154,8 @@ def _as_json(row: HostStatus) -> dict[str, object]:
 
 def _text(rows: Sequence[HostStatus]) -> str:
     return "\n".join(
-        f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.state:<8} {row.leader or '-'}"
+        f"{row.lab:<14} {row.name:<14} {row.address!s:<15} {row.image:<8} {row.state:<8} "
+        f"{row.leader or '-'}"
         for row in rows
     )
 

@@ -1,4 +1,4 @@
-"""The base root: one Debian tree in the cache, the lower layer of every host of every lab.
+"""The base root: one Debian tree a release in the cache, the lower layer of every lab's hosts.
 
 Bare: systemd, sshd and ordinary tools, nothing of Kubernetes. The packages that a balancer host or
 one with a prober installs wait in a `file:` repository inside, so that plain `apt-get install`
@@ -13,70 +13,18 @@ import shutil
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kanae.errors import LabError
+from kanae.lab import sources
 from kanae.lab.locks import held
 from kanae.lab.programs import run
+from kanae.lab.release import RELEASES, Image
 from kanae.paths import cache_dir
 
-SUITE = "bookworm"
 # Bump when this module's recipe changes in a way that the lists and files below do not show.
 RECIPE = 1
-PACKAGES = (
-    "ca-certificates",
-    "conntrack",
-    "curl",
-    "dbus",
-    "ethtool",
-    "iproute2",
-    "iptables",
-    "iputils-ping",
-    "kmod",
-    "nftables",
-    "openssh-server",
-    "procps",
-    "socat",
-    "sudo",
-    "systemd",
-    "systemd-sysv",
-    "util-linux",
-)
-# Not installed; in the repository inside, with what they depend on. python3: for `drill --from`.
-OFFERED = ("haproxy", "keepalived", "libnginx-mod-stream", "nginx", "python3")
 REPOSITORY = "usr/local/share/kanae-lab/packages"
-# Units that find nothing to do in a container or wait for hardware; each costs time at boot.
-MASKED = (
-    "apt-daily-upgrade.timer",
-    "apt-daily.timer",
-    "console-getty.service",
-    "dev-hugepages.mount",
-    "dev-mqueue.mount",
-    "dpkg-db-backup.timer",
-    "fstrim.timer",
-    "getty.target",
-    "kmod-static-nodes.service",
-    "proc-sys-fs-binfmt_misc.automount",
-    "sys-fs-fuse-connections.mount",
-    "sys-kernel-config.mount",
-    "sys-kernel-debug.mount",
-    "sys-kernel-tracing.mount",
-    "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path",
-    "systemd-binfmt.service",
-    "systemd-firstboot.service",
-    "systemd-initctl.socket",
-    "systemd-journald-audit.socket",
-    "systemd-machine-id-commit.service",
-    "systemd-networkd-wait-online.service",
-    "systemd-networkd.service",
-    "systemd-pcrphase-sysinit.service",
-    "systemd-pcrphase.service",
-    "systemd-pstore.service",
-    "systemd-random-seed.service",
-    "systemd-repart.service",
-    "systemd-update-utmp-runlevel.service",
-    "systemd-update-utmp.service",
-)
 USERS = ("operator", "operator-pw")
 _FILES = {
     "boot.sh": ("usr/local/lib/kanae-lab/boot.sh", 0o755),
@@ -90,25 +38,26 @@ def _content(name: str) -> str:
     return (files("kanae.lab") / "image" / name).read_text()
 
 
-def key() -> str:
+def key(image: Image) -> str:
     """Names the base by everything that goes into it (12 hex digits of a SHA-256)."""
-    recipe = [RECIPE, SUITE, PACKAGES, OFFERED, REPOSITORY, MASKED, USERS, list(_FILES.values())]
-    text = json.dumps([recipe, [_content(name) for name in _FILES]])
+    of = RELEASES[image]
+    lists = [of.packages, of.offered, REPOSITORY, of.masked, USERS, list(_FILES.values())]
+    text = json.dumps([[RECIPE, image, *lists], [_content(name) for name in _FILES]])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def path() -> Path:
+def path(image: Image) -> Path:
     """Where the base is, or will be."""
-    return cache_dir() / "lab" / key()
+    return cache_dir() / "lab" / key(image)
 
 
-def ensure(say: Callable[[str], None]) -> Path:
-    """The base root, built if it is not there (35 s to 2 min, needs Debian's packages).
+def ensure(image: Image, say: Callable[[str], None]) -> Path:
+    """The release's base root, built if it is not there (35 s to 2 min, needs Debian's packages).
 
     Of concurrent calls one builds and the others wait; a broken build leaves nothing usable.
     say: gets lines for the user. Raises LabError when the build fails.
     """
-    done = path()
+    done = path(image)
     if done.is_dir():
         return done
     done.parent.mkdir(parents=True, exist_ok=True)
@@ -118,43 +67,46 @@ def ensure(say: Callable[[str], None]) -> Path:
         partial = done.with_suffix(".partial")
         if partial.exists():
             shutil.rmtree(partial)
-        say(f"building the hosts' base root, Debian {SUITE}, into {done} (once, about a minute)")
-        _build(partial)
+        debian = f"Debian {RELEASES[image].version} ({image})"
+        say(f"building the hosts' base root, {debian}, into {done} (once, about a minute)")
+        _build(image, partial)
         partial.rename(done)
     return done
 
 
-def _build(root: Path) -> None:
+def _build(image: Image, root: Path) -> None:
     archives = f"$1/{REPOSITORY}"
     with_apt = "APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --yes --no-install-recommends"
-    run(
-        [
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=apt",
-            "--include=" + ",".join(PACKAGES),
-            "--dpkgopt=force-unsafe-io",
-            *(
-                f"--dpkgopt=path-exclude=/usr/share/{folder}/*"
-                for folder in ("doc", "info", "locale", "man")
-            ),
-            '--aptopt=APT::Install-Recommends "false"',
-            '--customize-hook=rm -f "$1"/var/cache/apt/archives/*.deb',
-            f"--customize-hook={with_apt} --download-only install {' '.join(OFFERED)}",
-            f'--customize-hook=mkdir -p "{archives}"',
-            f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb "{archives}"',
-            SUITE,
-            str(root),
-            *debian_sources(Path("/etc/apt"), SUITE),
-        ],
-        timeout=1800,
-    )
+    release = RELEASES[image]
+    with TemporaryDirectory() as scratch:
+        run(
+            [
+                "mmdebstrap",
+                "--mode=root",
+                "--variant=apt",
+                "--include=" + ",".join(release.packages),
+                "--dpkgopt=force-unsafe-io",
+                *(
+                    f"--dpkgopt=path-exclude=/usr/share/{folder}/*"
+                    for folder in ("doc", "info", "locale", "man")
+                ),
+                '--aptopt=APT::Install-Recommends "false"',
+                '--customize-hook=rm -f "$1"/var/cache/apt/archives/*.deb',
+                f"--customize-hook={with_apt} --download-only install {' '.join(release.offered)}",
+                f'--customize-hook=mkdir -p "{archives}"',
+                f'--customize-hook=mv "$1"/var/cache/apt/archives/*.deb "{archives}"',
+                image,
+                str(root),
+                *map(str, sources.mirrors(image, Path(scratch))),
+            ],
+            timeout=1800,
+        )
     for name, (target, mode) in _FILES.items():
         write(root / target, _content(name), mode)
     units = root / "etc/systemd/system"
     (units / "sysinit.target.wants").mkdir(parents=True, exist_ok=True)
     (units / "sysinit.target.wants/kanae-lab.service").symlink_to("../kanae-lab.service")
-    for unit in MASKED:
+    for unit in release.masked:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
     for leftover in (root / "etc/ssh").glob("ssh_host_*"):
@@ -180,26 +132,6 @@ def _offer_packages(root: Path) -> None:
         source.unlink()
     write(root / "etc/apt/sources.list", f"deb [trusted=yes] file:/{REPOSITORY} ./\n", 0o644)
     run(["chroot", str(root), "apt-get", "update"])
-
-
-def debian_sources(folder: Path, suite: str) -> tuple[str, ...]:
-    """This machine's own apt source files that serve the suite; none: mmdebstrap's default.
-
-    folder: /etc/apt. Only files that name the suite are taken, and of those only ones whose key
-    is Debian's own or unsaid, for a third party's repository has no place in a bare host.
-    """
-    taken: list[str] = []
-    for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.*"))]:
-        if path.suffix not in (".list", ".sources") or not path.is_file():
-            continue
-        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-        words = {word for line in lines for word in line.split()}
-        foreign = any("signed-by" in w.lower() for w in words) and not any(
-            "debian-archive" in w for w in words
-        )
-        if suite in words and "main" in words and not foreign:
-            taken.append(str(path))
-    return tuple(taken)
 
 
 def write(path: Path, text: str, mode: int) -> None:

@@ -128,7 +128,7 @@ def start(record: LabRecord, host: HostRecord, disk: Disk, groups: Cgroups) -> P
     # volatile: no sync of this machine's disk when the overlay goes away. Its marker would
     # forbid the next mount, for the case that the machine itself crashed in between.
     shutil.rmtree(disk.work / "work" / "incompat", ignore_errors=True)
-    overlay = f"volatile,lowerdir={record.base},upperdir={disk.upper},workdir={disk.work}"
+    overlay = f"volatile,lowerdir={record.base(host)},upperdir={disk.upper},workdir={disk.work}"
     own = group(record.name, host.name)
     # Nothing of the operator's own environment, which may hold secrets, lives on in a host.
     environment = {

@@ -7,10 +7,8 @@ Everything is synchronous; hosts are worked on in parallel by threads. From asyn
 from __future__ import annotations
 
 import contextlib
-import secrets
 import socket
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kanae.errors import LabError
-from kanae.lab import base, host, machine, network, record
+from kanae.lab import base, desired, host, machine, network, record
 from kanae.lab.cgroups import TOP, Cgroups
 from kanae.lab.keys import SshFiles
 from kanae.lab.locks import held
 from kanae.lab.programs import run
 from kanae.lab.record import HostRecord, LabRecord, Phase, boot_id
+from kanae.lab.release import RELEASES, Image
 from kanae.lab.waiting import wait_until
 from kanae.paths import guest_config, lab_dir
 
@@ -52,6 +51,7 @@ class HostStatus:
     lab: str
     name: str
     address: IPv4Address
+    image: Image
     state: HostState
     leader: int | None
 
@@ -106,7 +106,7 @@ class Lab:
         else:
             state = HostState.RUNNING
         pid = leader.pid if leader else None
-        return HostStatus(self.record.name, of.name, of.address, state, pid)
+        return HostStatus(self.record.name, of.name, of.address, of.image, state, pid)
 
     def start(self, names: Sequence[str]) -> Lab:
         """Power hosts on, in parallel, and wait until their sshd answers. Call under the lock."""
@@ -158,11 +158,17 @@ def locked(
     return held(record.RUN / f"{name}.lock", f"works on lab {name}", say, wait=wait)
 
 
-def up(spec: Spec, say: Callable[[str], None], guests: Sequence[Spec] = ()) -> Lab:
+def up(
+    spec: Spec,
+    say: Callable[[str], None],
+    guests: Sequence[Spec] = (),
+    images: Mapping[str, Image] | None = None,
+) -> Lab:
     """Bring up the hosts of a spec; those that run already are left alone.
 
     guests: specs of other clusters that share hosts with the first (a balancer host, say). Their
     hosts become this lab's, and each finds its way to them as if it had a lab of its own.
+    images: of the hosts for which it matters; a host that there is keeps its own.
 
     A half-made lab is removed first; a lab that is up gets the hosts that the spec has in
     addition, and hosts that are off are powered on with the disks they have.
@@ -170,7 +176,6 @@ def up(spec: Spec, say: Callable[[str], None], guests: Sequence[Spec] = ()) -> L
     name = spec.name
     machine.require_fit(say)
     machine.raise_limits(say)
-    root = base.ensure(say)
     with locked(name, say):
         folder = lab_dir(name)
         _refuse_other(name, folder)
@@ -182,7 +187,10 @@ def up(spec: Spec, say: Callable[[str], None], guests: Sequence[Spec] = ()) -> L
         elif current is None and folder.is_dir():
             say(f"lab {name}: removing what is left in {folder}")
             _remove(name, folder)
-        current = _recorded(spec, guests, current, root)
+        specs = [spec, *guests]
+        chosen = desired.images(specs, current, images or {})
+        bases = {image: base.ensure(image, say) for image in sorted(set(chosen.values()))}
+        current = desired.record(specs, current, chosen, bases)
         _claim(name, folder)
         record.write(folder, current)
         _prepare(Lab(folder, current))
@@ -224,69 +232,6 @@ def _admit(current: LabRecord, folder: Path) -> None:
         link.symlink_to(SshFiles(folder).config)
 
 
-def _addresses(specs: Sequence[Spec]) -> dict[str, IPv4Address]:
-    """Every host of all specs. LabError when they do not agree on one."""
-    found: dict[str, IPv4Address] = {}
-    for spec in specs:
-        for name, wanted in spec.hosts.items():
-            if found.setdefault(name, wanted.address) != wanted.address:
-                raise LabError(
-                    f"{name} is {found[name]} in one spec and {wanted.address} in another",
-                    remedy="give the host one address in all specs of the lab",
-                )
-    return found
-
-
-def _recorded(
-    spec: Spec, guests: Sequence[Spec], current: LabRecord | None, root: Path
-) -> LabRecord:
-    """The record that the lab is to have; nothing is made yet."""
-    wanted = _addresses([spec, *guests])
-    kept = current.hosts if current else ()
-    for known in kept:
-        if known.name in wanted and wanted[known.name] != known.address:
-            raise LabError(
-                f"lab {spec.name}: {known.name} has the address {known.address}, the spec says "
-                f"{wanted[known.name]}",
-                remedy=f"kanae lab down {spec.name}, then up",
-            )
-    new = [n for n in wanted if n not in {h.name for h in kept}]
-    reserved = {spec.endpoint_address}
-    if spec.load_balancer.virtual_address is not None:
-        reserved.add(spec.load_balancer.virtual_address.address)
-    reserved = {a for a in reserved if a not in wanted.values() and a.is_private}
-    if current is None:
-        net = network.plan(spec.name, wanted.values(), reserved)
-        network.refuse_overlap(net, network.routes())
-    else:
-        net = current.network
-        for name in new:
-            if wanted[name] not in net.subnet or wanted[name] == net.gateway:
-                raise LabError(
-                    f"lab {spec.name}: {name} cannot have {wanted[name]} in {net.subnet}, where "
-                    f"{net.gateway} is this machine",
-                    remedy=f"kanae lab down {spec.name}, then up",
-                )
-    first = max((h.index for h in kept), default=-1) + 1
-    hosts = [
-        HostRecord(name=n, address=wanted[n], index=first + i, machine_id=uuid.uuid4().hex)
-        for i, n in enumerate(new)
-    ]
-    return LabRecord(
-        name=spec.name,
-        phase=current.phase if current else Phase.CREATING,
-        boot=boot_id(),
-        subnet=net.subnet,
-        gateway=net.gateway,
-        base=current.base if current else root,
-        operator_password=current.operator_password if current else secrets.token_urlsafe(16),
-        hosts=(*kept, *hosts),
-        guests=tuple(
-            dict.fromkeys([*(current.guests if current else ()), *(g.name for g in guests)])
-        ),
-    )
-
-
 def _prepare(lab: Lab) -> None:
     """Everything but the running hosts: SSH files, switch, disks."""
     current = lab.record
@@ -295,8 +240,7 @@ def _prepare(lab: Lab) -> None:
         with locked(_NETWORKS):
             network.refuse_overlap(current.network, network.routes())
             current.network.create()
-    hashed = base.operator_password_hash(current.base, current.operator_password)
-    shadow = base.shadow_with(current.base, "operator-pw", hashed)
+    shadows = {image: _shadow(root, current) for image, root in current.bases.items()}
     authorized = lab.ssh.operator()
 
     def prepare(of: HostRecord) -> None:
@@ -309,16 +253,16 @@ def _prepare(lab: Lab) -> None:
         settings = f"ADDRESS={of.address}/{current.subnet.prefixlen}\nGATEWAY={current.gateway}\n"
         host.install(
             disk,
-            current.base,
+            current.base(of),
             {
-                "etc/default/locale": ("LANG=C.UTF-8\n", 0o644),
+                RELEASES[of.image].locale: ("LANG=C.UTF-8\n", 0o644),
                 "etc/hostname": (f"{of.name}\n", 0o644),
                 "etc/hosts": (host.hosts_file(current), 0o644),
                 "etc/kanae-lab/authorized_keys": (authorized, 0o644),
                 "etc/kanae-lab/host": (settings, 0o644),
                 "etc/machine-id": (f"{of.machine_id}\n", 0o444),
                 "etc/resolv.conf": (f"nameserver {current.gateway}\n", 0o644),
-                "etc/shadow": (shadow, 0o640),
+                "etc/shadow": (shadows[of.image], 0o640),
                 "etc/ssh/ssh_host_ed25519_key": (key.private, 0o600),
                 "etc/ssh/ssh_host_ed25519_key.pub": (key.public + "\n", 0o644),
             },
@@ -326,6 +270,12 @@ def _prepare(lab: Lab) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(prepare, current.hosts))
+
+
+def _shadow(root: Path, current: LabRecord) -> str:
+    """/etc/shadow of the hosts over this base."""
+    hashed = base.operator_password_hash(root, current.operator_password)
+    return base.shadow_with(root, "operator-pw", hashed)
 
 
 def down(name: str, say: Callable[[str], None]) -> None:

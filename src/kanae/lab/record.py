@@ -6,12 +6,14 @@ import os
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from kanae.errors import LabError
 from kanae.lab.network import Network, lab_key
 from kanae.lab.processes import Process
+from kanae.lab.release import Image
 from kanae.paths import state_dir
 
 RUN = Path("/run/kanae/labs")
@@ -35,18 +37,23 @@ class Supervisor(BaseModel):
 
 
 class HostRecord(BaseModel):
-    """index: stands for the host in names of 15 bytes; machine_id: 32 hex digits."""
+    """index: stands for the host in names of 15 bytes; machine_id: 32 hex digits.
+
+    A record from before hosts had images tells of bookworm.
+    """
 
     model_config = ConfigDict(frozen=True)
     name: str
     address: IPv4Address
     index: int
     machine_id: str
+    image: Image = Image.BOOKWORM
     supervisor: Supervisor | None = None
 
 
 class LabRecord(BaseModel):
-    """boot: the machine's boot id, without which pids mean nothing; base: the lower layer.
+    """boot: the machine's boot id, without which pids mean nothing; bases: the lower layer of the
+    disks of each image's hosts.
 
     guests: other clusters whose specs name hosts of this lab too.
     """
@@ -57,10 +64,20 @@ class LabRecord(BaseModel):
     boot: str
     subnet: IPv4Network
     gateway: IPv4Address
-    base: Path
+    bases: dict[Image, Path]
     operator_password: str
     hosts: tuple[HostRecord, ...]
     guests: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_one_base(cls, data: Any) -> Any:
+        """Read a record from before hosts had images, which names the base of all of them."""
+        match data:
+            case {"base": base}:
+                return {**data, "bases": {Image.BOOKWORM: base}}
+            case _:
+                return data
 
     @property
     def network(self) -> Network:
@@ -72,6 +89,10 @@ class LabRecord(BaseModel):
                 return host
         names = ", ".join(host.name for host in self.hosts)
         raise LabError(f"lab {self.name} has no host {name}", remedy=f"its hosts: {names}")
+
+    def base(self, host: HostRecord) -> Path:
+        """The lower layer of the host's disk."""
+        return self.bases[host.image]
 
     def machine(self, host: HostRecord) -> str:
         """nspawn's name for the host; its switch port is this after `vb-`, 15 bytes at most."""

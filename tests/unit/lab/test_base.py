@@ -1,51 +1,29 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kanae.errors import LabError
 from kanae.lab import base
-
-DEB822 = """\
-# https://example.org/snapshot
-Types: deb
-URIs: https://example.org/debian
-Suites: bookworm bookworm-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
+from kanae.lab.release import RELEASES, Image
 
 
-@pytest.fixture
-def apt(tmp_path: Path) -> Path:
-    (tmp_path / "sources.list.d").mkdir()
-    return tmp_path
+def test_key_changes_with_the_recipe_of_its_release_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {image: base.key(image) for image in Image}
+    assert len(set(before.values())) == len(Image)
+    assert before == {image: base.key(image) for image in Image}
+    known = RELEASES[Image.TRIXIE]
+    more = replace(known, packages=(*known.packages, "tcpdump"))
+    monkeypatch.setitem(RELEASES, Image.TRIXIE, more)
+    assert base.key(Image.TRIXIE) != before[Image.TRIXIE]
+    assert base.key(Image.BOOKWORM) == before[Image.BOOKWORM]
 
 
-def test_this_machine_s_sources_of_the_suite_are_used(apt: Path) -> None:
-    (apt / "sources.list.d/debian.sources").write_text(DEB822)
-    (apt / "sources.list").write_text("deb https://example.org/debian bookworm main\n")
-    assert base.debian_sources(apt, "bookworm") == (
-        str(apt / "sources.list"),
-        str(apt / "sources.list.d/debian.sources"),
-    )
-
-
-def test_sources_of_other_suites_and_of_third_parties_are_not(apt: Path) -> None:
-    (apt / "sources.list").write_text("# deb https://example.org/debian bookworm main\n")
-    (apt / "sources.list.d/new.sources").write_text(DEB822.replace("bookworm", "trixie"))
-    foreign = DEB822.replace("debian-archive-keyring", "vendor")
-    (apt / "sources.list.d/vendor.sources").write_text(foreign)
-    (apt / "sources.list.d/old.save").write_text(DEB822)
-    assert base.debian_sources(apt, "bookworm") == ()
-
-
-def test_key_changes_with_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = base.key()
-    assert before == base.key()
-    monkeypatch.setattr(base, "PACKAGES", (*base.PACKAGES, "tcpdump"))
-    assert base.key() != before
+def test_releases_with_the_same_recipe_have_bases_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RELEASES, Image.TRIXIE, RELEASES[Image.BOOKWORM])
+    assert base.path(Image.TRIXIE) != base.path(Image.BOOKWORM)
 
 
 def test_written_files_have_their_mode_and_open_folders(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from click.testing import CliRunner, Result
 
 from kanae.cli import lab as cli
 from kanae.errors import LabError, UsageError
+from kanae.lab import record
+from kanae.lab.record import HostRecord, LabRecord, Phase
+from kanae.lab.release import Image
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +46,46 @@ def test_several_labs_must_be_told_apart(labs: Path) -> None:
     named = invoke("ssh", "two/h1").exception
     assert isinstance(named, LabError)
     assert "there is no lab two" in named.message
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "there_are"),
+    [("sid", "sid", "bookworm, trixie"), ("h9=trixie", "no host h9", "h1, h2")],
+)
+def test_unknown_image_or_host_is_answered_with_the_known_ones(
+    tmp_path: Path, word: str, said: str, there_are: str
+) -> None:
+    spec = tmp_path / "two.yaml"
+    spec.write_text(
+        "name: two\nkubernetes: v1.37.2\nhosts:\n"
+        "  h1: {address: 10.9.9.10, roles: [control-plane]}\n"
+        "  h2: {address: 10.9.9.11, roles: [worker]}\n"
+    )
+    error = invoke("up", str(spec), "--image", word).exception
+    assert isinstance(error, UsageError)
+    assert said in error.message
+    assert error.remedy is not None
+    assert there_are in error.remedy
+
+
+def test_list_shows_each_host_s_image(labs: Path) -> None:
+    hosts = [
+        HostRecord(
+            name=f"h{i}", address=IPv4Address(f"10.9.9.{i}"), index=i, machine_id="", image=image
+        )
+        for i, image in enumerate(Image)
+    ]
+    made = LabRecord(
+        name="two",
+        phase=Phase.UP,
+        boot="an earlier one",
+        subnet=IPv4Network("10.9.9.0/24"),
+        gateway=IPv4Address("10.9.9.254"),
+        bases=dict.fromkeys(Image, Path("/base")),
+        operator_password="p",
+        hosts=tuple(hosts),
+    )
+    record.write(labs / "two", made)
+    shown = json.loads(invoke("list", "-o", "json").stdout)
+    assert [(row["name"], row["image"]) for row in shown] == [("h0", "bookworm"), ("h1", "trixie")]
+    assert [line.split()[3] for line in invoke("list").stdout.splitlines()] == list(Image)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -11,14 +12,21 @@ from kanae.lab.host import hosts_file
 from kanae.lab.keys import SshFiles
 from kanae.lab.processes import Process
 from kanae.lab.record import HostRecord, LabRecord, Phase
+from kanae.lab.release import Image
 
 
 @pytest.fixture
 def made() -> LabRecord:
     names = ("server1", "server2")
     hosts = [
-        HostRecord(name=n, address=IPv4Address(f"10.77.1.{10 + i}"), index=i, machine_id=f"{i:032}")
-        for i, n in enumerate(names)
+        HostRecord(
+            name=name,
+            address=IPv4Address(f"10.77.1.{10 + i}"),
+            index=i,
+            machine_id=f"{i:032}",
+            image=image,
+        )
+        for i, (name, image) in enumerate(zip(names, Image, strict=True))
     ]
     return LabRecord(
         name="reference",
@@ -26,7 +34,7 @@ def made() -> LabRecord:
         boot="b",
         subnet=IPv4Network("10.77.1.0/24"),
         gateway=IPv4Address("10.77.1.1"),
-        base=Path("/base"),
+        bases={Image.BOOKWORM: Path("/base"), Image.TRIXIE: Path("/newer")},
         operator_password="p",
         hosts=tuple(hosts),
     )
@@ -41,11 +49,34 @@ def test_record_comes_back_as_written_and_is_private(tmp_path: Path, made: LabRe
     assert [path.name for path in folder.iterdir()] == ["record.json"]
 
 
+def test_each_host_has_the_base_of_its_image(made: LabRecord) -> None:
+    shown = [(host.image, str(made.base(host))) for host in made.hosts]
+    assert shown == [("bookworm", "/base"), ("trixie", "/newer")]
+
+
+def test_a_record_from_before_hosts_had_images_tells_of_bookworm(
+    tmp_path: Path, made: LabRecord
+) -> None:
+    old = made.model_dump(mode="json")
+    del old["bases"]
+    for host in old["hosts"]:
+        del host["image"]
+    old["base"] = "/old"
+    record.record_path(tmp_path).write_text(json.dumps(old))
+    found = record.read(tmp_path)
+    assert found is not None
+    assert [(host.image, str(found.base(host))) for host in found.hosts] == [
+        ("bookworm", "/old"),
+        ("bookworm", "/old"),
+    ]
+
+
 def test_missing_record_is_none_and_a_broken_one_is_named(tmp_path: Path) -> None:
     assert record.read(tmp_path) is None
-    record.record_path(tmp_path).write_text("{")
-    with pytest.raises(LabError, match=r"record\.json is not a lab's record"):
-        record.read(tmp_path)
+    for broken in ("{", "[]", "{}"):
+        record.record_path(tmp_path).write_text(broken)
+        with pytest.raises(LabError, match=r"record\.json is not a lab's record"):
+            record.read(tmp_path)
 
 
 def test_unknown_host_is_answered_with_the_known_ones(made: LabRecord) -> None:
