@@ -89,7 +89,7 @@ class Bench:
 
             async def run(part: Plan, emit: Callable[[Event], None] | None = None) -> None:
                 values = Values()
-                context = RunContext(self.session.spec, fleet, values)
+                context = RunContext(fleet, values)
                 with Journal(self.session.spec.name, new_run_id(), values.redactor) as journal:
                     result = await run_plan(
                         part, handlers(artifacts, archives), context, journal=journal, emit=emit

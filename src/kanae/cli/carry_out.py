@@ -27,7 +27,7 @@ async def carry_out(
         result = await run_plan(
             plan,
             handlers(artifacts, archive_folder()),
-            RunContext(session.spec, fleet, values),
+            RunContext(fleet, values),
             journal=journal,
             emit=emit,
         )

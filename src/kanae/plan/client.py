@@ -24,6 +24,12 @@ def kubeconfig_path(spec: Spec, host: str) -> str:
     return f"{home}/.kube/config"
 
 
+def kubeconfig_owner(spec: Spec, host: str) -> str:
+    """user:group of that user."""
+    user = spec.ssh_of(host).user or "root"
+    return f"{user}:{user}"
+
+
 def client_query(spec: Spec, host: str) -> Query:
     return Query(files=(kubeconfig_path(spec, host),))
 
@@ -57,7 +63,13 @@ def plan_clients(
             "client",
             "kubeconfig",
             "merge the kubeconfig",
-            WriteKubeconfig(source, view.spec.name, path),
+            WriteKubeconfig(
+                source,
+                view.spec.name,
+                path,
+                endpoint(view.spec),
+                kubeconfig_owner(view.spec, host),
+            ),
             needs=[init, builders[host].last],
             changes=[
                 Change(

@@ -20,6 +20,7 @@ from kanae.plan.actions import (
 )
 from kanae.plan.builder import Builder
 from kanae.plan.model import Change, Verb
+from kanae.plan.preflight import left_by_init
 from kanae.plan.view import View
 from kanae.render import api_server, kubeadm
 from kanae.render.documents import to_yaml
@@ -74,7 +75,8 @@ def plan_init(view: View, builder: Builder, needs: Needs) -> str | None:
             to_yaml(documents),
             control_plane_fingerprint(view, host),
             kubelet_fingerprint(view, host),
-            resume,
+            view.spec.name,
+            left_by_init(view.spec) if resume else (),
         ),
         needs=needs.get(host, ()),
         changes=[Change(Verb.RUN, "kubeadm init", view.spec.endpoint_host, f"as {host}")],
@@ -99,7 +101,12 @@ def plan_joins(
     token = None
     if init is None:
         token = builder.add(
-            source, "control-plane", "token", "make a bootstrap token", MintToken(), timeout=60.0
+            source,
+            "control-plane",
+            "token",
+            "make a bootstrap token",
+            MintToken(view.spec.name),
+            timeout=60.0,
         )
     steps: dict[str, str] = {}
     previous: str | None = None
@@ -123,6 +130,7 @@ def plan_joins(
                 control_plane_fingerprint(view, host) if control_plane else "worker",
                 kubelet_fingerprint(view, host),
                 control_plane,
+                source,
             ),
             needs=[init, token, clear, serial, *gates, *needs.get(host, ())],
             changes=[Change(Verb.RUN, "kubeadm join", view.spec.endpoint_host, kind)],
@@ -207,7 +215,9 @@ def plan_reconfigure(view: View, builder: Builder, needs: Needs) -> str | None:
             "control-plane",
             "reconfigure",
             "write the static pods again",
-            ReconfigureControlPlane(config, fingerprint, STATIC_PODS),
+            ReconfigureControlPlane(
+                config, fingerprint, str(view.spec.hosts[host].address), ports.API_SERVER
+            ),
             needs=[last, upload, *needs.get(host, ())],
             changes=changes,
             timeout=600.0,

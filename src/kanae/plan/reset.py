@@ -9,7 +9,7 @@ from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.plan.builder import Builder
-from kanae.plan.client import kubeconfig_path
+from kanae.plan.client import kubeconfig_owner, kubeconfig_path
 from kanae.plan.desired import Site, stages
 from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.view import View, shared
@@ -76,7 +76,7 @@ def _client(view: View, builder: Builder, host: str) -> str:
         "client",
         "kubeconfig",
         "take the context out of the kubeconfig",
-        RemoveKubeconfig(view.spec.name, path),
+        RemoveKubeconfig(view.spec.name, path, kubeconfig_owner(view.spec, host)),
         changes=[Change(Verb.UPDATE, "kubeconfig", path, f"without context {view.spec.name}")],
     )
 

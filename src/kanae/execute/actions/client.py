@@ -11,7 +11,6 @@ from kanae.execute.events import Outcome
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import WriteKubeconfig
-from kanae.render.kubeadm import endpoint
 from kanae.resources.model import quote
 from kanae.transport.protocol import Transport, Upload, must
 
@@ -31,11 +30,10 @@ async def write(ctx: StepContext) -> Outcome:
     document = kubeconfig.merged(existing, kubeconfig.named(admin, action.cluster))
     authority = await authority_public(ctx, action.source)
     digest = hashlib.sha256(authority.encode()).hexdigest()
-    mark = f"{endpoint(ctx.spec)} {digest}"
-    user = ctx.spec.ssh_of(transport.host).user or "root"
+    mark = f"{action.endpoint} {digest}"
     await transport.upload(
         [
-            Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, f"{user}:{user}"),
+            Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, action.owner),
             Upload(marks.path(marks.KUBECONFIG + action.cluster), mark.encode(), 0o600),
         ]
     )

@@ -14,44 +14,25 @@ from kanae.execute.actions.authorities import authority_hash, authority_public
 from kanae.execute.actions.commands import ETCDCTL, KUBECTL
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
-from kanae.layout import marks, ports, units
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
     ClearNode,
     KubeadmInit,
     KubeadmJoin,
+    MintToken,
     ReconfigureControlPlane,
     ReconfigureKubelet,
     UploadConfig,
 )
 from kanae.render.kubeadm import PLACEHOLDERS
-from kanae.spec.models import Role
+from kanae.resources.model import quote
 from kanae.transport.protocol import must
 
 TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
 TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of joins
 _LETTERS = string.ascii_lowercase + string.digits
-# What an interrupted init leaves, so that going on with it must not stumble over it. Each is one
-# of kubeadm's named preflight checks; all others stay.
-RESUMED = (
-    *(
-        f"Port-{port}"
-        for port in (
-            ports.API_SERVER,
-            ports.KUBELET,
-            ports.CONTROLLER_MANAGER,
-            ports.SCHEDULER,
-            ports.ETCD_CLIENT,
-            ports.ETCD_PEER,
-        )
-    ),
-    *(
-        f"FileAvailable--etc-kubernetes-manifests-{pod}.yaml"
-        for pod in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
-    ),
-    "DirAvailable--var-lib-etcd",
-)
 REMEDIES = {
     "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
     "couldn't validate the identity of the API Server": "the endpoint answers with another "
@@ -105,7 +86,8 @@ def with_token(config: str, token: str) -> str:
 async def init(ctx: StepContext) -> Outcome:
     action = ctx.action(KubeadmInit)
     token = ctx.values.put(TOKEN, new_token())
-    ignored = f" --ignore-preflight-errors={','.join(RESUMED)}" if action.resume else ""
+    names = quote(",".join(action.ignored))
+    ignored = f" --ignore-preflight-errors={names}" if action.ignored else ""
     limit = ctx.left() - 15
     text = guarded.script(
         "kubeadm-init",
@@ -128,7 +110,7 @@ async def init(ctx: StepContext) -> Outcome:
     guarded.raised(ctx.transport(), done, "kubeadm init", REMEDIES, "kubeadm-init")
     if guarded.ALREADY in done.stdout.decode(errors="replace"):
         # An init of an earlier run ended only now: the cluster does not know this run's token.
-        await mint_token(ctx)
+        await _mint(ctx, action.cluster)
     return Outcome.CHANGED
 
 
@@ -138,6 +120,11 @@ async def joined(ctx: StepContext) -> bool | None:
 
 
 async def mint_token(ctx: StepContext) -> Outcome:
+    await _mint(ctx, ctx.action(MintToken).cluster)
+    return Outcome.CHANGED
+
+
+async def _mint(ctx: StepContext, cluster: str) -> None:
     """A token is a Secret in kube-system; its value goes by a file of mode 0600, never by argv."""
     token = ctx.values.put(TOKEN, new_token())
     document = (
@@ -146,7 +133,7 @@ async def mint_token(ctx: StepContext) -> Outcome:
         f"  token-id: {token[:6]}\n  token-secret: {token[7:]}\n"
         "  usage-bootstrap-authentication: 'true'\n  usage-bootstrap-signing: 'true'\n"
         "  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token\n"
-        f"  description: kanae, run of {ctx.spec.name}\n"
+        f"  description: kanae, run of {cluster}\n"
         '  expiration: "@EXPIRATION@"\n'
     )
     # The expiry is by the host's clock, which may differ from the operator's.
@@ -158,13 +145,11 @@ async def mint_token(ctx: StepContext) -> Outcome:
         stdin=document.encode(),
         timeout=ctx.left(),
     )
-    return Outcome.CHANGED
 
 
 async def join(ctx: StepContext) -> Outcome:
     action = ctx.action(KubeadmJoin)
-    source = _some_control_plane(ctx)
-    pin = authority_hash(await authority_public(ctx, source))
+    pin = authority_hash(await authority_public(ctx, action.source))
     config = action.config.replace(PLACEHOLDERS.token, ctx.values.get(TOKEN)).replace(
         PLACEHOLDERS.ca_cert_hashes[0], pin
     )
@@ -181,11 +166,6 @@ async def join(ctx: StepContext) -> Outcome:
     done = await ctx.transport().run(text, stdin=config.encode(), timeout=ctx.left())
     guarded.raised(ctx.transport(), done, "kubeadm join", REMEDIES, "kubeadm-join")
     return Outcome.CHANGED
-
-
-def _some_control_plane(ctx: StepContext) -> str:
-    """Any host that holds the cluster's authority: the ones of the control plane all do."""
-    return next(h for h in ctx.spec.having(Role.CONTROL_PLANE) if h != ctx.step.host)
 
 
 async def clear(ctx: StepContext) -> Outcome:
@@ -242,7 +222,7 @@ async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
     """Write the manifests; when the API server's changed, wait until the new one has taken over."""
     action = ctx.action(ReconfigureControlPlane)
     ids = "crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1"
-    server = f"https://{ctx.spec.hosts[ctx.step.host or ''].address}:{ports.API_SERVER}"
+    server = f"https://{action.address}:{action.port}"
     await must(
         ctx.transport(),
         _with_config(

@@ -70,9 +70,8 @@ async def remove_kubeconfig(ctx: StepContext) -> Outcome:
     if left is None:
         await must(transport, f"rm -f {path}", command=f"rm {path}")
         return Outcome.CHANGED
-    user = ctx.spec.ssh_of(transport.host).user or "root"
     await transport.upload(
-        [Upload(action.path, kubeconfig.to_text(left).encode(), 0o600, f"{user}:{user}")]
+        [Upload(action.path, kubeconfig.to_text(left).encode(), 0o600, action.owner)]
     )
     return Outcome.CHANGED
 
