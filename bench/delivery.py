@@ -90,10 +90,10 @@ class Bench:
 
             async def run(part: Plan, emit: Callable[[Event], None] | None = None) -> None:
                 values = Values()
-                context = RunContext(self.session.spec, fleet, values)
-                deeds = handlers(artifacts, Archives(archives))
+                context = RunContext(fleet, values)
+                actions = handlers(artifacts, Archives(archives))
                 with Journal(self.session.spec.name, new_run_id(), values.redactor) as journal:
-                    result = await run_plan(part, deeds, context, journal=journal, emit=emit)
+                    result = await run_plan(part, actions, context, journal=journal, emit=emit)
                 result.raise_failed(values.redactor)
 
             await run(only(whole, self.nodes, BEFORE))

@@ -150,7 +150,7 @@ class Simulator:
         return await run_plan(
             plan,
             self.handlers(),
-            RunContext(self.world.spec, SimHosts(self), self.values),
+            RunContext(SimHosts(self), self.values),
             journal=journal,
             emit=self.events.append,
         )

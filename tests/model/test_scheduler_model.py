@@ -13,16 +13,8 @@ from kanae.execute.context import Handler, StepContext
 from kanae.execute.events import Event, Outcome, RunEnded, RunStarted, StepEnded, StepStarted
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.plan.model import Action, Plan, Step
-from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
-SPEC = Spec.model_validate(
-    {
-        "name": "demo",
-        "kubernetes": "1.37.2",
-        "hosts": {"m1": {"address": "10.0.0.1", "roles": ["control-plane"]}},
-    }
-)
 GOOD = {Outcome.OK, Outcome.CHANGED}
 
 
@@ -99,7 +91,7 @@ def test_what_holds_for_every_run(
     async def whole() -> None:
         run = asyncio.ensure_future(
             run_plan(
-                plan, {Fate: Handler(carry_out)}, RunContext(SPEC, Away()), journal=journal,
+                plan, {Fate: Handler(carry_out)}, RunContext(Away()), journal=journal,
                 parallel=parallel,
             )
         )  # fmt: skip

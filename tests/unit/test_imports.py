@@ -45,8 +45,8 @@ ALONE = {
     "probing": {"kanae.drills.records"},
     "judging": {"kanae.drills.records", "kanae.errors"},
 }
-# Planning does no I/O: nothing of these may be imported by it, directly or by name.
-PURE = ("spec/models.py", "resources", "render", "plan")
+# Planning and scripts do no I/O: nothing of these may be imported, directly or by name.
+PURE = ("spec/models.py", "resources", "render", "plan", "execute/scripts")
 IMPURE = {
     "asyncio",
     "asyncssh",
@@ -123,7 +123,7 @@ def test_the_prober_and_the_judge_depend_on_nothing_else() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_planning_does_no_io() -> None:
+def test_planning_and_scripts_do_no_io() -> None:
     wrong: list[str] = []
     for part in PURE:
         root = SOURCE / part

@@ -28,7 +28,7 @@ async def carry_out(
         result = await run_plan(
             plan,
             handlers(artifacts, Archives()),
-            RunContext(session.spec, fleet, values),
+            RunContext(fleet, values),
             journal=journal,
             emit=emit,
         )

@@ -10,7 +10,6 @@ from typing import Protocol, TypeVar
 from kanae.execute.events import Outcome
 from kanae.execute.values import Values
 from kanae.plan.model import Action, Step
-from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
 D = TypeVar("D", bound=Action)
@@ -43,7 +42,6 @@ class StepContext:
     """
 
     step: Step
-    spec: Spec
     hosts: Hosts
     values: Values
     deadline: float

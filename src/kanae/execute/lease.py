@@ -18,7 +18,6 @@ import contextlib
 import getpass
 import os
 import re
-import shlex
 import socket
 import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -28,30 +27,16 @@ from typing import Protocol
 
 from kanae.errors import HostError, LeaseHeld, step_failed
 from kanae.execute.context import Reached
-from kanae.layout import paths as at
+from kanae.execute.scripts import lease as scripts
 from kanae.spec.models import Role, Spec
 from kanae.transport.protocol import Completed
 
-# A lease that was not renewed for this long belongs to a run that is gone; seconds of uptime.
-STALE = 60
 RENEW_EVERY = 15.0
 # What an earlier run left on hosts gets this long to end by itself: half an installation of
 # packages is worse than a late one. Seconds.
 SETTLE = 60.0
-_HELD = 3
 # A run id as `execute.journal` makes them; anything else was written by hand and marks no command.
 _RUN = re.compile(r"[A-Za-z0-9.-]+")
-_FILE = at.LEASE
-_HEAD = f"""set -eu; umask 077; mkdir -p {at.RUN}
-exec 9>{_FILE}.lock; flock 9
-read -r now _ </proc/uptime; now=${{now%.*}}
-holder= about= before= stamp=0
-if [ -s {_FILE} ]; then
-  {{ read -r stamp; read -r holder; read -r about; read -r before || :; }} <{_FILE}
-fi
-# By a program, since the shell itself would say of a full disk that it is an I/O error.
-write() {{ printf '%s\\n' "$@" | cat >{_FILE}.new && mv -f {_FILE}.new {_FILE}; }}
-"""
 
 
 class Keepers(Reached, Protocol):
@@ -129,10 +114,13 @@ class _Lease:
 
         take: run ids whose lease may be taken though it is fresh.
         """
-        done = await _acquire(self.hosts, keepers, self.holder, take=take, before=self.before)
+        script = scripts.acquire(self.holder.run, self.holder.line(), take=take, before=self.before)
+        done = await _everywhere(self.hosts, keepers, script)
         held: dict[str, Holder] = {}
         for host, one in done.items():
-            if one.status == _HELD:
+            if one is None:
+                continue
+            if one.status == scripts.HELD:
                 other, about, *_ = [*one.stdout.decode(errors="replace").splitlines(), "", ""]
                 held[host] = Holder.parse(other, about)
             elif one.status == 0:
@@ -166,9 +154,7 @@ class _Lease:
 
     async def release(self, *, well: bool) -> None:
         """well: nothing of this run, or of those before it, can still run on a host."""
-        runs = " ".join(sorted({*self.before, self.holder.run}))
-        free = f"rm -f {_FILE}" if well else f'write 0 "" "" {shlex.quote(runs)}'
-        script = f'{_HEAD}[ "$holder" != {shlex.quote(self.holder.run)} ] || {free}'
+        script = scripts.release(self.holder.run, self.before, well=well)
         await _everywhere(self.hosts, self.keepers, script)
 
 
@@ -211,36 +197,8 @@ def _refusal(cluster: str, other: Holder) -> LeaseHeld:
         f"{other.who} has been working on {cluster} since {since} (run {other.run}, pid "
         f"{other.pid})",
         remedy="wait until that run has ended; if it is gone for good, its lease ends by itself "
-        f"after {STALE} s, or take it with --break-lease",
+        f"after {scripts.STALE} s, or take it with --break-lease",
     )
-
-
-async def _acquire(
-    hosts: Reached,
-    keepers: Sequence[str],
-    holder: Holder,
-    *,
-    take: Collection[str],
-    before: Collection[str],
-) -> Mapping[str, Completed]:
-    """By host: status _HELD with the holder's two lines, or 0 with the runs before this one of
-    which something may still run. before: what is to be on record of them from a renewal on.
-    """
-    run, line = shlex.quote(holder.run), shlex.quote(holder.line())
-    script = f"""{_HEAD}
-if [ -n "$holder" ] && [ "$holder" != {run} ] && [ $((now - stamp)) -lt {STALE} ]; then
-  case {shlex.quote(f" {' '.join(sorted(take))} ")} in
-  *" $holder "*) ;;
-  *) echo "$holder"; echo "$about"; exit {_HELD} ;;
-  esac
-fi
-if [ "$holder" = {run} ]; then before={shlex.quote(" ".join(sorted(before)))}
-else before="$before $holder"; fi
-write "$now" {run} {line} "$before"
-echo "$before"
-"""
-    done = await _everywhere(hosts, keepers, script)
-    return {host: one for host, one in done.items() if one is not None}
 
 
 async def _everywhere(

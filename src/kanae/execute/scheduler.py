@@ -35,7 +35,6 @@ from kanae.execute.redact import masked
 from kanae.execute.result import GOOD, RunResult, StepResult, explain
 from kanae.execute.values import Values
 from kanae.plan.model import Action, Plan, Step
-from kanae.spec.models import Spec
 
 # Steps at once on one host; a step may itself use several of its eight channels.
 PER_HOST = 4
@@ -59,7 +58,6 @@ class Recorder(Protocol):
 class RunContext:
     """What all steps of a run share."""
 
-    spec: Spec
     hosts: Hosts
     values: Values = field(default_factory=Values)
 
@@ -227,7 +225,6 @@ class _Run:
 
         return StepContext(
             step,
-            self._context.spec,
             self._context.hosts,
             self._context.values,
             asyncio.get_running_loop().time() + step.timeout,

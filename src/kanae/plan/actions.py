@@ -91,19 +91,26 @@ class KubeadmInit(Action):
     """The first control-plane host. config: documents without tokens, as YAML.
 
     fingerprint, kubelet_fingerprint: recorded on the host on success, see `plan.view`.
-    resume: an earlier init was interrupted: what it left is expected and used.
+    cluster: its name, for the token that later joins use.
+    ignored: named preflight checks. An earlier init was interrupted: what it left is expected.
     """
 
     config: str
     fingerprint: str
     kubelet_fingerprint: str
-    resume: bool = False
+    cluster: str
+    ignored: tuple[str, ...] = ()
     repeatable: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
 class MintToken(Action):
-    """A bootstrap token for joins, made on a control-plane host; lives 30 minutes."""
+    """A bootstrap token for joins, made on a control-plane host; lives 30 minutes.
+
+    cluster: its name, for people who see the token.
+    """
+
+    cluster: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +118,14 @@ class KubeadmJoin(Action):
     """config: documents with placeholders for the token and the CA's hash.
 
     fingerprint: of a control-plane host's configuration, "worker" for a worker.
+    source: a control-plane host that has joined, to read the cluster's authority from.
     """
 
     config: str
     fingerprint: str
     kubelet_fingerprint: str
     control_plane: bool
+    source: str
     repeatable: ClassVar[bool] = False
 
 
@@ -137,12 +146,13 @@ class ClearNode(Action):
 class ReconfigureControlPlane(Action):
     """Write the static pod manifests again from this configuration, then wait for /readyz.
 
-    components: apiserver, controller-manager, scheduler, etcd: those whose manifest is to change.
+    address, port: of the host's own API server.
     """
 
     config: str
     fingerprint: str
-    components: tuple[str, ...]
+    address: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +237,14 @@ class WriteKubeconfig(Action):
     """Merge the administrator's kubeconfig into the one at `path` on the step's host.
 
     source: a control-plane host to read it from. cluster: the name of its context.
+    endpoint: host:port of the API, recorded on the host. owner: user:group of the file.
     """
 
     source: str
     cluster: str
     path: str
+    endpoint: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +261,14 @@ class RemoveEtcd(Action):
 
 @dataclass(frozen=True, slots=True)
 class RemoveKubeconfig(Action):
-    """Take one cluster's entries out of a kubeconfig; the file goes when nothing is left in it."""
+    """Take one cluster's entries out of a kubeconfig; the file goes when nothing is left in it.
+
+    owner: user:group of the file.
+    """
 
     cluster: str
     path: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)

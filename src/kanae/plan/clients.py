@@ -20,6 +20,12 @@ def kubeconfig_path(spec: Spec, host: str) -> str:
     return f"{home}/.kube/config"
 
 
+def kubeconfig_owner(spec: Spec, host: str) -> str:
+    """user:group of that user."""
+    user = spec.ssh_of(host).user or "root"
+    return f"{user}:{user}"
+
+
 def query(spec: Spec, host: str) -> Query:
     client = Role.CLIENT in spec.hosts[host].roles
     return Query(files=(kubeconfig_path(spec, host),)) if client else Query()
@@ -49,7 +55,13 @@ def plan(draft: Draft) -> None:
             "client",
             "kubeconfig",
             "merge the kubeconfig",
-            WriteKubeconfig(draft.via, view.spec.name, path),
+            WriteKubeconfig(
+                draft.via,
+                view.spec.name,
+                path,
+                endpoint(view.spec),
+                kubeconfig_owner(view.spec, host),
+            ),
             needs=[init, draft.hosts[host].last],
             changes=[
                 Change(

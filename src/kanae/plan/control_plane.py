@@ -11,6 +11,7 @@ from kanae.layout import paths as at
 from kanae.plan.actions import KubeadmInit
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
+from kanae.plan.preflight import left_by_init
 from kanae.plan.view import View
 from kanae.render import api_server, kubeadm
 from kanae.render.documents import to_yaml
@@ -102,7 +103,8 @@ def plan(draft: Draft) -> None:
             to_yaml(documents),
             control_plane_fingerprint(view, host),
             kubelet_fingerprint(view, host),
-            resume,
+            view.spec.name,
+            left_by_init(view.spec) if resume else (),
         ),
         needs=draft.prepared(host),
         changes=[Change(Verb.RUN, "kubeadm init", view.spec.endpoint_host, f"as {host}")],

@@ -44,7 +44,7 @@ def plan(draft: Draft) -> None:
             "control-plane",
             "token",
             "make a bootstrap token",
-            MintToken(),
+            MintToken(view.spec.name),
             timeout=60.0,
         )
     common = [draft.at.init, token, *draft.at.reconfigured, *draft.at.balancers]
@@ -80,6 +80,7 @@ def _join(draft: Draft, host: str, needs: Sequence[str | None]) -> str:
             control_plane_fingerprint(view, host) if control_plane else "worker",
             kubelet_fingerprint(view, host),
             control_plane,
+            draft.via,
         ),
         needs=[*needs, *draft.prepared(host)],
         changes=[Change(Verb.RUN, "kubeadm join", view.spec.endpoint_host, kind)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kanae.layout import marks, units
+from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.actions import ReconfigureControlPlane, ReconfigureKubelet, UploadConfig
 from kanae.plan.control_plane import (
@@ -66,7 +66,9 @@ def _static_pods(draft: Draft, host: str, needs: Sequence[str | None]) -> str | 
         "control-plane",
         "reconfigure",
         "write the static pods again",
-        ReconfigureControlPlane(config, fingerprint, STATIC_PODS),
+        ReconfigureControlPlane(
+            config, fingerprint, str(view.spec.hosts[host].address), ports.API_SERVER
+        ),
         needs=[*needs, *draft.prepared(host)],
         changes=changes,
         timeout=600.0,

@@ -9,7 +9,7 @@ from kanae.layout import paths as at
 from kanae.plan import runtime
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.plan.builder import Builder
-from kanae.plan.clients import kubeconfig_path
+from kanae.plan.clients import kubeconfig_owner, kubeconfig_path
 from kanae.plan.etcd import member_folder
 from kanae.plan.membership import cluster_mark, identity_mark, named_after, require_ours, shared
 from kanae.plan.model import Change, Plan, Verb
@@ -80,7 +80,7 @@ def _client(spec: Spec, builder: Builder, host: str) -> str:
         "client",
         "kubeconfig",
         "take the context out of the kubeconfig",
-        RemoveKubeconfig(spec.name, path),
+        RemoveKubeconfig(spec.name, path, kubeconfig_owner(spec, host)),
         changes=[Change(Verb.UPDATE, "kubeconfig", path, f"without context {spec.name}")],
     )
 

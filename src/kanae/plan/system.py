@@ -65,5 +65,5 @@ def plan(draft: Draft) -> None:
             "system",
             "base system",
             resources(view, host),
-            needs=[draft.at.marked[each] for each in old] if new else (),
+            needs=[draft.at.marked.get(each) for each in old] if new else (),
         )

@@ -46,7 +46,7 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         return Outcome.OK
     host.mark(marks.INIT_STARTED)
     yield
-    preflight(world, step, host, action.resume, control_plane=True)
+    preflight(world, step, host, bool(action.ignored), control_plane=True)
     config = docs["ClusterConfiguration"]
     for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF, at.KUBELET_CONF):
         host.write(path, admin_conf(name), 0o600)

@@ -24,8 +24,6 @@ from kanae.plan.model import Action, Step
 from kanae.resources.artifact import Binary, Image
 from kanae.transport.protocol import Completed, Transport, Upload
 
-from ...model.fixtures import example
-
 VERSIONS = ("v1.36.3", "v1.37.2")
 
 
@@ -56,7 +54,7 @@ class Host:
     def context(self, action: Action) -> StepContext:
         step = Step("m1/artifacts/x", "m1", "artifacts", "x", action)
         deadline = asyncio.get_running_loop().time() + 30
-        return StepContext(step, example("reference"), self, Values(), deadline)
+        return StepContext(step, self, Values(), deadline)
 
 
 @pytest.fixture

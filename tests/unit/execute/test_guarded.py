@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from kanae.errors import DiskFull, StepFailed
-from kanae.execute.actions import guarded
+from kanae.execute.actions.guarded import raised, took_effect
+from kanae.execute.scripts import guarded
 from kanae.transport.protocol import Completed
 
 from .shell_host import ShellHost
@@ -53,7 +54,7 @@ class Kubeadm:
     def begin(
         self, *, limit: float = 30, after: str = "", before: str = ""
     ) -> asyncio.Task[Completed]:
-        text = guarded.script(
+        text = guarded.run(
             "kubeadm-join",
             'kubeadm join --config "$config"',
             mark="joined",
@@ -170,7 +171,7 @@ async def _lost(kubeadm: Kubeadm) -> None:
 async def test_it_outlives_the_connection_and_its_outcome_is_waited_for(kubeadm: Kubeadm) -> None:
     kubeadm.plays("exit 0", held=True)
     await _lost(kubeadm)
-    asked = asyncio.ensure_future(guarded.took_effect(kubeadm.host, "joined", 20))
+    asked = asyncio.ensure_future(took_effect(kubeadm.host, "joined", 20))
     await kubeadm.until(lambda: len(kubeadm.host.pids) == 1)
     assert not asked.done()
     kubeadm.let_go()
@@ -183,15 +184,15 @@ async def test_one_that_failed_unseen_did_not_take_effect(kubeadm: Kubeadm) -> N
     kubeadm.plays("exit 3", held=True)
     await _lost(kubeadm)
     kubeadm.let_go()
-    assert await guarded.took_effect(kubeadm.host, "joined", 20) is None
+    assert await took_effect(kubeadm.host, "joined", 20) is None
 
 
 async def test_one_that_still_runs_at_the_deadline_is_not_known(kubeadm: Kubeadm) -> None:
     kubeadm.plays("exit 0", held=True)
     await _lost(kubeadm)
-    assert await guarded.took_effect(kubeadm.host, "joined", 1) is None
+    assert await took_effect(kubeadm.host, "joined", 1) is None
     kubeadm.let_go()
-    assert await guarded.took_effect(kubeadm.host, "joined", 20) is True
+    assert await took_effect(kubeadm.host, "joined", 20) is True
 
 
 def test_the_remedy_fits_what_kubeadm_said(tmp_path: Path) -> None:
@@ -200,12 +201,10 @@ def test_the_remedy_fits_what_kubeadm_said(tmp_path: Path) -> None:
     def error(said: str) -> StepFailed:
         done = Completed(1, b"", said)
         with pytest.raises(StepFailed) as caught:
-            guarded.raised(
-                host, done, "kubeadm join", {"deadline": "look at kubelet"}, "kubeadm-join"
-            )
+            raised(host, done, "kubeadm join", {"deadline": "look at kubelet"}, "kubeadm-join")
         return caught.value
 
     assert error("context deadline exceeded").remedy == "look at kubelet"
     assert "/var/lib/kanae/log/kubeadm-join.log" in error("something else").remedy
     assert isinstance(error("write: No space left on device"), DiskFull)
-    guarded.raised(host, Completed(0, b"", "context deadline"), "kubeadm join", {}, "kubeadm-join")
+    raised(host, Completed(0, b"", "context deadline"), "kubeadm join", {}, "kubeadm-join")

@@ -16,16 +16,7 @@ from kanae.execute.redact import Redactor
 from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.plan.model import Action, Plan, Step
-from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
-
-SPEC = Spec.model_validate(
-    {
-        "name": "demo",
-        "kubernetes": "1.37.2",
-        "hosts": {"m1": {"address": "10.0.0.1", "roles": ["control-plane"]}},
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +90,7 @@ async def carry_out(
         Harmless: Handler(body),
         Once: Handler(body, done),
     }
-    context = RunContext(SPEC, hosts or NoHosts())
+    context = RunContext(hosts or NoHosts())
     return await run_plan(
         steps, handlers, context, journal=journal or Recording(), emit=emit, parallel=parallel
     )
@@ -164,7 +155,7 @@ async def test_a_failure_stops_only_what_depends_on_it() -> None:
 
 
 async def test_the_error_of_a_run_says_all_that_a_person_needs() -> None:
-    context = RunContext(SPEC, NoHosts())
+    context = RunContext(NoHosts())
     context.values.put("token", "abcdef.0123456789abcdef")
     error = StepFailed("m1", "kubeadm join", 1, "token abcdef.0123456789abcdef", remedy="mend it")
     result = await carry_out(plan(step("a"), step("b", "a")), failing("a", error=error))

@@ -16,7 +16,6 @@ from kanae.resources.file import Absent
 from kanae.resources.unit import NoUnit
 from kanae.transport.protocol import Transport
 
-from ...model.fixtures import example
 from .shell_host import ShellHost
 
 SCRIPT = "/etc/kubernetes/gate.sh"
@@ -49,7 +48,7 @@ async def test_a_unit_stops_while_its_files_are_there_and_systemd_forgets_it_aft
     action = Converge((NoUnit("kanae-test.service", UNIT), Absent(SCRIPT)))
     step = Step("server1/balancer/converge", "server1", "balancer", "load balancer", action)
     deadline = asyncio.get_running_loop().time() + 30
-    await converge(StepContext(step, example("reference"), OneHost(host), Values(), deadline))
+    await converge(StepContext(step, OneHost(host), Values(), deadline))
     assert called.read_text().splitlines() == [
         "disable -q kanae-test.service gate.sh kanae-test.service",
         "stop kanae-test.service gate.sh kanae-test.service",

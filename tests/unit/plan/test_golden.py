@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 import click
@@ -16,15 +15,9 @@ import pytest
 from kanae.report.plan_text import plan_data, plan_text
 
 from ...model.fixtures import BASES, EXAMPLES, ROOT, Desk, bare, example
+from ..golden import agree
 
 GOLDEN: Final = ROOT / "tests" / "golden" / "plan"
-
-
-def agree(path: Path, text: str) -> None:
-    if os.environ.get("KANAE_GOLDEN") == "write":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert text == path.read_text(), path
 
 
 def recorded(name: str, kind: str) -> str:

@@ -4,8 +4,6 @@ then read the difference before it is committed."""
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -30,6 +28,7 @@ from kanae.render.documents import to_yaml
 from kanae.render.kubelet_config import kubelet_patch
 from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
 
+from ..golden import agree
 from .cases import EXAMPLES, ROOT, V1, V2, example, on
 
 GOLDEN: Final = ROOT / "tests" / "golden" / "render"
@@ -105,13 +104,6 @@ def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     if Role.LOAD_BALANCER in roles:
         files |= balancer_files(spec, host, base)
     return files
-
-
-def agree(path: Path, text: str) -> None:
-    if os.environ.get("KANAE_GOLDEN") == "write":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert text == path.read_text(), path
 
 
 def as_one(files: dict[str, str]) -> str:

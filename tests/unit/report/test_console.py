@@ -15,8 +15,8 @@ from kanae.report.console import live
 PLAN = Plan(
     "c",
     (
-        Step("m1/a/one", "m1", "a", "first thing", MintToken()),
-        Step("m1/a/two", "m1", "a", "second thing", MintToken(), ("m1/a/one",)),
+        Step("m1/a/one", "m1", "a", "first thing", MintToken("c")),
+        Step("m1/a/two", "m1", "a", "second thing", MintToken("c"), ("m1/a/one",)),
     ),
 )
 

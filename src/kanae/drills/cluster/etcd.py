@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from kanae.errors import HostError
-from kanae.execute.actions.commands import ETCDCTL
+from kanae.execute.scripts.programs import ETCDCTL
 from kanae.layout import ports
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.transport.protocol import Transport

@@ -15,7 +15,7 @@ from kanae.drills.probing import objects
 from kanae.drills.probing.client import RequestFailed
 from kanae.drills.probing.objects import Json
 from kanae.errors import CheckFailed, HostError
-from kanae.execute.actions.commands import KUBECTL
+from kanae.execute.scripts.programs import KUBECTL
 from kanae.plan.clients import kubeconfig_path
 from kanae.spec.models import Role, Spec
 from kanae.transport.protocol import Transport, must

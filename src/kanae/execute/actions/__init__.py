@@ -28,7 +28,7 @@ def handlers(
         actions.KubeadmInit: Handler(kubeadm.init, kubeadm.joined),
         actions.MintToken: Handler(kubeadm.mint_token),
         actions.KubeadmJoin: Handler(kubeadm.join, kubeadm.joined),
-        actions.ClearNode: Handler(kubeadm.clear),
+        actions.ClearNode: Handler(kubeadm.clear_node),
         actions.ReconfigureControlPlane: Handler(kubeadm.reconfigure_control_plane),
         actions.UploadConfig: Handler(kubeadm.upload_config),
         actions.ReconfigureKubelet: Handler(kubeadm.reconfigure_kubelet),

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
+from kanae.execute.scripts import files
 from kanae.execute.values import Values
 from kanae.plan.actions import (
     GatherAuthorities,
@@ -55,8 +56,8 @@ async def gather(ctx: StepContext) -> Outcome:
         public, private = AUTHORITIES[name]
         if action.source:
             host = ctx.transport(action.source)
-            cert = await must(host, f"cat {public}", command=f"cat {public}")
-            key = await must(host, f"cat {private}", command=f"cat {private}")
+            cert = await must(host, files.read(public), command=f"cat {public}")
+            key = await must(host, files.read(private), command=f"cat {private}")
             remember(ctx.values, name, cert.decode(), key.decode())
         else:
             remember(ctx.values, name, *make_authority(name))
@@ -226,4 +227,4 @@ async def authority_public(ctx: StepContext, source: str) -> str:
     if known is not None:
         return known
     path = AUTHORITIES["ca"][0]
-    return (await must(ctx.transport(source), f"cat {path}", command=f"cat {path}")).decode()
+    return (await must(ctx.transport(source), files.read(path), command=f"cat {path}")).decode()

@@ -8,34 +8,32 @@ from kanae.execute import kubeconfig
 from kanae.execute.actions.authorities import authority_public
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
+from kanae.execute.scripts import files
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import WriteKubeconfig
-from kanae.render.kubeadm import endpoint
-from kanae.resources.model import quote
 from kanae.transport.protocol import Transport, Upload, must
 
 
 async def admin_conf(transport: Transport) -> str:
     """The administrator's credentials: a secret."""
-    command = f"cat {at.ADMIN_CONF}"
-    return (await must(transport, command, command=command)).decode()
+    script = files.read(at.ADMIN_CONF)
+    return (await must(transport, script, command=script)).decode()
 
 
 async def write(ctx: StepContext) -> Outcome:
     action = ctx.action(WriteKubeconfig)
     transport = ctx.transport()
     admin = ctx.values.put("admin.conf", await admin_conf(ctx.transport(action.source)))
-    there = await transport.run(f"[ ! -e {quote(action.path)} ] || cat {quote(action.path)}")
+    there = await transport.run(files.read_if_there(action.path))
     existing = there.stdout.decode(errors="replace")
     document = kubeconfig.merged(existing, kubeconfig.named(admin, action.cluster))
     authority = await authority_public(ctx, action.source)
     digest = hashlib.sha256(authority.encode()).hexdigest()
-    mark = f"{endpoint(ctx.spec)} {digest}"
-    user = ctx.spec.ssh_of(transport.host).user or "root"
+    mark = f"{action.endpoint} {digest}"
     await transport.upload(
         [
-            Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, f"{user}:{user}"),
+            Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, action.owner),
             Upload(marks.path(marks.KUBECONFIG + action.cluster), mark.encode(), 0o600),
         ]
     )

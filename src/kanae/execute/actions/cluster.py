@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from kanae.execute.actions.commands import ETCDCTL, KUBECTL
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
-from kanae.layout import paths as at
-from kanae.layout import units
+from kanae.execute.scripts import etcd, kubectl
 from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitKubelet, AwaitNodes, SetNode
-from kanae.plan.nodes import OWNED
-from kanae.resources.model import quote
 from kanae.transport.protocol import must
 
 
@@ -23,7 +19,7 @@ async def apply_objects(ctx: StepContext) -> Outcome:
     items = f'{{"apiVersion":"v1","kind":"List","items":[{",".join(documents)}]}}'
     await must(
         ctx.transport(),
-        f"{KUBECTL} apply --server-side --field-manager=kanae --force-conflicts -f - >/dev/null",
+        kubectl.apply(),
         command=f"kubectl apply ({len(documents)} objects)",
         stdin=items.encode(),
         timeout=ctx.left(),
@@ -33,18 +29,9 @@ async def apply_objects(ctx: StepContext) -> Outcome:
 
 async def set_node(ctx: StepContext) -> Outcome:
     action = ctx.action(SetNode)
-    patch: dict[str, object] = {
-        "metadata": {
-            "labels": {**dict.fromkeys(action.unlabel), **dict(action.labels)},
-            "annotations": {OWNED: ",".join(key for key, _ in action.labels) or None},
-        }
-    }
-    if action.taints:
-        patch["spec"] = {"taints": json.loads(action.taints)}
     await must(
         ctx.transport(),
-        f"{KUBECTL} patch node {quote(action.node)} --type=merge -p {quote(json.dumps(patch))}"
-        " >/dev/null",
+        kubectl.set_node(action),
         command=f"kubectl patch node {action.node}",
         timeout=ctx.left(),
     )
@@ -52,14 +39,11 @@ async def set_node(ctx: StepContext) -> Outcome:
 
 
 async def await_etcd(ctx: StepContext) -> Outcome:
-    """Every member has to answer a linearizable read, which needs a leader and a quorum."""
-    endpoints = ctx.action(AwaitEtcd).endpoints
+    script = etcd.health(ctx.action(AwaitEtcd))
     transport = ctx.transport()
 
     async def look() -> Seen:
-        done = await transport.run(
-            f"{ETCDCTL} --endpoints {','.join(endpoints)} endpoint health 2>&1", timeout=15
-        )
+        done = await transport.run(script, timeout=15)
         return Seen(done.status == 0, " ".join(done.stdout.decode(errors="replace").split())[-300:])
 
     await poll(
@@ -78,18 +62,15 @@ async def await_etcd(ctx: StepContext) -> Outcome:
 async def await_api(ctx: StepContext) -> Outcome:
     action = ctx.action(AwaitApi)
     transport = ctx.transport()
-    server = f"https://{action.address}:{action.port}"
 
     async def look() -> Seen:
-        done = await transport.run(
-            f"{KUBECTL} --server {server} --request-timeout=3s get --raw /readyz 2>&1", timeout=15
-        )
+        done = await transport.run(kubectl.ready(action), timeout=15)
         return Seen(done.status == 0, done.stdout.decode(errors="replace").strip()[-300:])
 
     await poll(
         Condition(
             transport.host,
-            f"{server}/readyz",
+            f"https://{action.address}:{action.port}/readyz",
             look,
             remedy="`crictl ps -a` and `journalctl -u kubelet` on the host",
         ),
@@ -100,15 +81,11 @@ async def await_api(ctx: StepContext) -> Outcome:
 
 
 async def await_kubelet(ctx: StepContext) -> Outcome:
-    port = ctx.action(AwaitKubelet).port
+    script = kubectl.kubelet_healthy(ctx.action(AwaitKubelet))
     transport = ctx.transport()
-    ask = f"systemctl is-active {units.KUBELET} 2>&1"
-    if port:
-        # Without credentials: the health check is plain HTTP on loopback.
-        ask = f"{at.BIN}/kubectl --server http://127.0.0.1:{port} get --raw /healthz 2>&1"
 
     async def look() -> Seen:
-        done = await transport.run(ask, timeout=15)
+        done = await transport.run(script, timeout=15)
         return Seen(done.status == 0, done.stdout.decode(errors="replace").strip()[-300:])
 
     await poll(
@@ -127,10 +104,9 @@ async def await_kubelet(ctx: StepContext) -> Outcome:
 async def await_nodes(ctx: StepContext) -> Outcome:
     action = ctx.action(AwaitNodes)
     transport = ctx.transport()
-    dns = f"{KUBECTL} -n kube-system get deployment coredns -o json --ignore-not-found"
 
     async def look() -> Seen:
-        done = await transport.run(f"{KUBECTL} --request-timeout=5s get nodes -o json", timeout=15)
+        done = await transport.run(kubectl.nodes(), timeout=15)
         if done.status != 0:
             return Seen(False, done.stderr.strip()[-300:])
         found = _nodes(json.loads(done.stdout))
@@ -140,7 +116,7 @@ async def await_nodes(ctx: StepContext) -> Outcome:
         waiting = [name for name in action.nodes if not found.get(name)]
         if waiting:
             return Seen(False, f"not Ready: {', '.join(waiting)}")
-        done = await transport.run(f"{dns} --request-timeout=5s", timeout=15)
+        done = await transport.run(kubectl.dns(), timeout=15)
         if done.status != 0:
             return Seen(False, done.stderr.strip()[-300:])
         return Seen(_available(done.stdout), "no CoreDNS pod is available yet")

@@ -7,62 +7,12 @@ run) waits for the lock and reads the mark instead of starting it again.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from kanae.errors import step_failed
-from kanae.layout import marks
+from kanae.execute.scripts import guarded
 from kanae.layout import paths as at
 from kanae.transport.protocol import Completed, Transport
-
-# Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
-BUSY = 75
-# What the script says when the mark was there and nothing had to be run.
-ALREADY = "already-done"
-
-
-def script(
-    name: str,
-    command: str,
-    *,
-    mark: str,
-    after: str = "",
-    before: str = "",
-    limit: float,
-) -> str:
-    """A script that reads kubeadm's configuration from stdin and runs `command` with it.
-
-    command: sh text in which "$config" is the file. mark: of success; when it is there already
-    nothing is run. after: lines that run on success, before the mark is set, whose content is what
-    `after` leaves in "$mark.new". limit: seconds.
-    """
-    inner = "\n".join(
-        [
-            "config=$1 log=$2 mark=$3",
-            f'timeout --kill-after=10 {limit:.0f} {command} >"$log" 2>&1',
-            "status=$?",
-            'rm -f "$config"',
-            '[ "$status" -eq 0 ] || exit "$status"',
-            "set -e",
-            ': >"$mark.new"',
-            after,
-            'mv -f "$mark.new" "$mark"',
-        ]
-    )
-    return f"""set -eu
-umask 077
-mkdir -p {at.RUN} {at.LOGS} {marks.FOLDER}
-config={at.RUN}/{name}.yaml log={at.LOGS}/{name}.log mark={marks.path(mark)}
-exec 9>{at.KUBEADM_LOCK}
-flock -w {limit:.0f} 9 || {{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}
-if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
-cat >"$config"
-{before}
-status=0
-env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" \
-</dev/null >/dev/null 2>&1 || status=$?
-[ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; exit "$status"; }}
-"""
 
 
 def raised(
@@ -81,9 +31,5 @@ async def took_effect(transport: Transport, mark: str, limit: float) -> bool | N
 
     None: it ended without success, and what it left has to be looked at first.
     """
-    done = await transport.run(
-        f"mkdir -p {at.RUN}; exec 9>{at.KUBEADM_LOCK}; flock -w {limit:.0f} 9 || exit {BUSY}; "
-        f"[ -e {marks.path(mark)} ]",
-        timeout=limit + 10,
-    )
+    done = await transport.run(guarded.succeeded(mark, limit), timeout=limit + 10)
     return True if done.status == 0 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from kanae.artifacts.model import Artifact
 from kanae.errors import ArtifactError
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
-from kanae.facts.parse_cluster import PINNED
+from kanae.execute.scripts import images, resources
 from kanae.layout import paths as at
 from kanae.plan.actions import Converge, DeliverBinaries, LoadImages
 from kanae.resources.artifact import Binary, Image
@@ -23,21 +22,15 @@ from kanae.transport.protocol import Upload, must
 async def converge(ctx: StepContext) -> Outcome:
     """Two round trips: write all files, then run all lines."""
     action = ctx.action(Converge)
-    contents = [
-        *action.marks,
-        *(each for resource in action.resources for each in resource.uploads()),
-    ]
+    contents = resources.contents(action)
     transport = ctx.transport()
     if contents:
         await transport.upload(_uploads(contents), timeout=ctx.left())
-    lines = [line for resource in action.resources if (line := resource.apply())]
-    if any(content.path.startswith(f"{at.UNITS}/") for content in contents):
-        lines.insert(0, "systemctl daemon-reload")
-    if lines:
+    if script := resources.apply(action):
         what = ", ".join(resource.key for resource in action.resources)
         await must(
             transport,
-            "set -e\n" + "\n".join(lines),
+            script,
             command=what if len(what) < 200 else what[:197] + "...",
             timeout=ctx.left(),
             remedy="see `systemctl status` and `journalctl -xe` on the host, then apply again",
@@ -101,13 +94,10 @@ class Delivery:
         async with self._archiving:
             return await asyncio.to_thread(self._archives.of, wanted)
 
-    async def _pin(self, ctx: StepContext, images: Sequence[Image]) -> None:
-        """There may be no registry that could give them again once kubelet has removed them."""
-        names = " ".join(shlex.quote(image.reference) for image in images)
+    async def _pin(self, ctx: StepContext, loaded: Sequence[Image]) -> None:
         await must(
             ctx.transport(),
-            f"for image in {names}; do "
-            f'ctr -n k8s.io images label "$image" {PINNED} >/dev/null || exit; done',
+            images.pin(loaded),
             command="ctr -n k8s.io images label",
             timeout=ctx.left(),
             remedy="see `journalctl -u containerd` on the host",
@@ -122,8 +112,7 @@ class Delivery:
         ctx.progress("loading images")
         await must(
             transport,
-            f"ctr -n k8s.io images import --local {'' if unpack else '--no-unpack '}{there} "
-            f">/dev/null && rm -f {there}",
+            images.load(there, unpack=unpack),
             command="ctr -n k8s.io images import",
             timeout=ctx.left(),
             remedy="see `journalctl -u containerd` on the host",

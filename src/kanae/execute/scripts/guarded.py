@@ -1,0 +1,69 @@
+"""kubeadm in a session of its own, under a lock that says whether it still runs and a mark that
+says whether it succeeded. See `kanae.execute.actions.guarded` for what is made of the outcome."""
+
+from __future__ import annotations
+
+import shlex
+
+from kanae.layout import marks
+from kanae.layout import paths as at
+
+# Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
+BUSY = 75
+# What the script says when the mark was there and nothing had to be run.
+ALREADY = "already-done"
+
+
+def run(
+    name: str,
+    command: str,
+    *,
+    mark: str,
+    after: str = "",
+    before: str = "",
+    limit: float,
+) -> str:
+    """A script that reads kubeadm's configuration from stdin and runs `command` with it.
+
+    command: sh text in which "$config" is the file. mark: of success; when it is there already
+    nothing is run. after: lines that run on success, before the mark is set, whose content is what
+    `after` leaves in "$mark.new". limit: seconds.
+    """
+    inner = "\n".join(
+        [
+            "config=$1 log=$2 mark=$3",
+            f'timeout --kill-after=10 {limit:.0f} {command} >"$log" 2>&1',
+            "status=$?",
+            'rm -f "$config"',
+            '[ "$status" -eq 0 ] || exit "$status"',
+            "set -e",
+            ': >"$mark.new"',
+            after,
+            'mv -f "$mark.new" "$mark"',
+        ]
+    )
+    return f"""set -eu
+umask 077
+mkdir -p {at.RUN} {at.LOGS} {marks.FOLDER}
+config={at.RUN}/{name}.yaml log={at.LOGS}/{name}.log mark={marks.path(mark)}
+exec 9>{at.KUBEADM_LOCK}
+flock -w {limit:.0f} 9 || {{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}
+if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
+cat >"$config"
+{before}
+status=0
+env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" \
+</dev/null >/dev/null 2>&1 || status=$?
+[ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; exit "$status"; }}
+"""
+
+
+def succeeded(mark: str, limit: float) -> str:
+    """Wait for a program that may still run, then say by the exit status whether it succeeded.
+
+    limit: seconds, after which the status is BUSY.
+    """
+    return (
+        f"mkdir -p {at.RUN}; exec 9>{at.KUBEADM_LOCK}; flock -w {limit:.0f} 9 || exit {BUSY}; "
+        f"[ -e {marks.path(mark)} ]"
+    )

@@ -1,0 +1,125 @@
+"""kubeadm init, join, and the phases by which a living cluster is changed.
+
+All but `reconfigure_kubelet` read kubeadm's configuration from stdin.
+"""
+
+from __future__ import annotations
+
+from kanae.execute.scripts import guarded
+from kanae.execute.scripts.programs import KUBECTL
+from kanae.layout import marks, units
+from kanae.layout import paths as at
+from kanae.plan.actions import (
+    Addon,
+    KubeadmInit,
+    KubeadmJoin,
+    ReconfigureControlPlane,
+    ReconfigureKubelet,
+)
+from kanae.resources.model import quote
+
+# Names of the guarded programs: of their configuration below /run/kanae, and of their log.
+INIT = "kubeadm-init"
+JOIN = "kubeadm-join"
+
+
+def init(action: KubeadmInit, limit: float) -> str:
+    """limit: seconds, for the lock and for kubeadm each."""
+    names = quote(",".join(action.ignored))
+    ignored = f" --ignore-preflight-errors={names}" if action.ignored else ""
+    return guarded.run(
+        INIT,
+        'kubeadm init --config "$config" --skip-token-print'
+        f" --skip-phases=show-join-command{ignored}",
+        mark=marks.JOINED,
+        before=f"touch {marks.path(marks.INIT_STARTED)}",
+        after="\n".join(
+            [
+                _record_manifests(),
+                _record_kubelet(action.kubelet_fingerprint),
+                f'echo {action.fingerprint} >"$mark.new"',
+            ]
+        ),
+        limit=limit,
+    )
+
+
+def join(action: KubeadmJoin, limit: float) -> str:
+    """limit: seconds, for the lock and for kubeadm each."""
+    after = [_record_kubelet(action.kubelet_fingerprint), f'echo {action.fingerprint} >"$mark.new"']
+    if action.control_plane:
+        after.insert(0, _record_manifests())
+    return guarded.run(
+        JOIN,
+        'kubeadm join --config "$config"',
+        mark=marks.JOINED,
+        after="\n".join(after),
+        limit=limit,
+    )
+
+
+def reconfigure_control_plane(action: ReconfigureControlPlane) -> str:
+    """Write the manifests; when the API server's changed, wait until the new one has taken over."""
+    ids = "crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1"
+    server = f"https://{action.address}:{action.port}"
+    return _with_config(
+        f"""manifest={at.MANIFESTS}/kube-apiserver.yaml
+before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$({ids})
+kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {{
+  rm -f {at.PKI}/apiserver.crt {at.PKI}/apiserver.key
+  kubeadm init phase certs apiserver --config "$config" >/dev/null; }}
+kubeadm init phase control-plane all --config "$config" >/dev/null
+if [ "$before" != "$(sha256sum <"$manifest")" ]; then
+  for turn in $(seq 600); do
+    new=$({ids})
+    if [ -n "$new" ] && [ "$new" != "$old" ] &&
+      {KUBECTL} --server {server} --request-timeout=2s get --raw /readyz >/dev/null 2>&1
+    then break; fi
+    [ "$turn" -lt 600 ] || {{ crictl ps -a --name kube-apiserver >&2; exit 1; }}
+    sleep 0.3
+  done
+fi
+{_record_manifests()}
+echo {action.fingerprint} >{marks.path(marks.JOINED)}"""
+    )
+
+
+def upload_config() -> str:
+    return _with_config('kubeadm init phase upload-config all --config "$config" >/dev/null')
+
+
+def addon(action: Addon) -> str:
+    lines = f'kubeadm init phase addon {action.name} --config "$config" >/dev/null'
+    if action.restart:
+        lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null"
+    return _with_config(lines)
+
+
+def reconfigure_kubelet(action: ReconfigureKubelet) -> str:
+    return f"""set -e; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
+kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
+--kubeconfig {at.KUBELET_CONF} >/dev/null
+systemctl restart {units.KUBELET} 9>&-
+{_record_kubelet(action.fingerprint)}"""
+
+
+def _with_config(lines: str) -> str:
+    """Lines in which "$config" is a file that holds what came by stdin."""
+    return (
+        f"set -eu; umask 077; mkdir -p {at.RUN}; config={at.RUN}/kubeadm-phase.yaml\n"
+        f'cat >"$config"; trap \'rm -f "$config"\' EXIT\n'
+        f"exec 9>{at.KUBEADM_LOCK}; flock -w 120 9\n{lines}\n"
+    )
+
+
+def _record_kubelet(fingerprint: str) -> str:
+    mark = marks.path(marks.KUBELET)
+    return (
+        f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG}; }} >{mark}.new"
+        f" && mv -f {mark}.new {mark}"
+    )
+
+
+def _record_manifests() -> str:
+    mark = marks.path(marks.MANIFESTS)
+    return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new && mv -f {mark}.new {mark}"

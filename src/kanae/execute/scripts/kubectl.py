@@ -1,0 +1,71 @@
+"""Objects, nodes and readiness, asked and changed by kubectl on a control-plane host."""
+
+from __future__ import annotations
+
+import json
+
+from kanae.execute.scripts.programs import KUBECTL
+from kanae.layout import paths as at
+from kanae.layout import units
+from kanae.plan.actions import AwaitApi, AwaitKubelet, SetNode
+from kanae.plan.nodes import OWNED
+from kanae.resources.model import quote
+
+
+def apply() -> str:
+    """Server-side apply of the objects that come by stdin, as the field manager kanae."""
+    return f"{KUBECTL} apply --server-side --field-manager=kanae --force-conflicts -f - >/dev/null"
+
+
+def set_node(action: SetNode) -> str:
+    patch: dict[str, object] = {
+        "metadata": {
+            "labels": {**dict.fromkeys(action.unlabel), **dict(action.labels)},
+            "annotations": {OWNED: ",".join(key for key, _ in action.labels) or None},
+        }
+    }
+    if action.taints:
+        patch["spec"] = {"taints": json.loads(action.taints)}
+    return (
+        f"{KUBECTL} patch node {quote(action.node)} --type=merge -p {quote(json.dumps(patch))}"
+        " >/dev/null"
+    )
+
+
+def create_token() -> str:
+    """Create the Secret of a bootstrap token that comes by stdin, with @EXPIRATION@ in it.
+
+    The expiry is by the host's clock, which may differ from the operator's.
+    """
+    return (
+        "when=$(date -u -d '+30 minutes' +%Y-%m-%dT%H:%M:%SZ)\n"
+        f'sed "s/@EXPIRATION@/$when/" | {KUBECTL} create -f - >/dev/null'
+    )
+
+
+def ready(action: AwaitApi) -> str:
+    server = f"https://{action.address}:{action.port}"
+    return f"{KUBECTL} --server {server} --request-timeout=3s get --raw /readyz 2>&1"
+
+
+def kubelet_healthy(action: AwaitKubelet) -> str:
+    """Its health check is plain HTTP on loopback and wants no credentials."""
+    if not action.port:
+        return f"systemctl is-active {units.KUBELET} 2>&1"
+    return (
+        f"{at.BIN}/kubectl --server http://127.0.0.1:{action.port} --request-timeout=3s"
+        " get --raw /healthz 2>&1"
+    )
+
+
+def nodes() -> str:
+    """All Node objects, as JSON."""
+    return f"{KUBECTL} --request-timeout=5s get nodes -o json"
+
+
+def dns() -> str:
+    """CoreDNS's Deployment as JSON, nothing when there is none."""
+    return (
+        f"{KUBECTL} -n kube-system get deployment coredns -o json --ignore-not-found"
+        " --request-timeout=5s"
+    )

@@ -1,0 +1,1 @@
+kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl delete node m2 --ignore-not-found --timeout=30s

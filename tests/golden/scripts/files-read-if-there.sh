@@ -1,0 +1,1 @@
+[ ! -e /home/ann/.kube/config ] || cat /home/ann/.kube/config

@@ -1,0 +1,1 @@
+cat /etc/kubernetes/admin.conf

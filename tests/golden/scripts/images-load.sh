@@ -1,0 +1,1 @@
+ctr -n k8s.io images import --local /var/lib/kanae/images/a.tar >/dev/null && rm -f /var/lib/kanae/images/a.tar

@@ -1,0 +1,5 @@
+set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
+cat >"$config"; trap 'rm -f "$config"' EXIT
+exec 9>/run/kanae/kubeadm.lock; flock -w 120 9
+kubeadm init phase addon kube-proxy --config "$config" >/dev/null
+kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl -n kube-system rollout restart daemonset/kube-proxy >/dev/null

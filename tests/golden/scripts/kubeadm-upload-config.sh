@@ -1,0 +1,4 @@
+set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
+cat >"$config"; trap 'rm -f "$config"' EXIT
+exec 9>/run/kanae/kubeadm.lock; flock -w 120 9
+kubeadm init phase upload-config all --config "$config" >/dev/null

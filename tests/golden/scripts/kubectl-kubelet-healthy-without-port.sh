@@ -1,0 +1,1 @@
+systemctl is-active kubelet.service 2>&1

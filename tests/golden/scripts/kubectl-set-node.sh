@@ -1,0 +1,1 @@
+kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl patch node w1 --type=merge -p '{"metadata": {"labels": {"old": null, "zone": "it'"'"'s a"}, "annotations": {"kanae.dev/labels": "zone"}}, "spec": {"taints": [{"effect": "NoSchedule", "key": "k"}]}}' >/dev/null
