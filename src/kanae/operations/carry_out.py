@@ -1,0 +1,47 @@
+"""Carrying out a plan, with its journal.
+
+A module of its own, so that a run that finds nothing to do does not wait for its imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kanae import paths
+from kanae.artifacts.model import Artifact
+from kanae.execute.actions import handlers
+from kanae.execute.journal import Journal
+from kanae.execute.scheduler import RunContext, run_plan
+from kanae.execute.values import Values
+from kanae.operations.console import Console
+from kanae.operations.project import Project
+from kanae.plan.model import Plan
+from kanae.transport.fleet import Fleet
+
+
+async def carry_out(
+    project: Project,
+    fleet: Fleet,
+    plan: Plan,
+    run: str,
+    artifacts: Mapping[str, Artifact],
+    console: Console,
+) -> None:
+    """run: its id. artifacts: by id, all that steps deliver. Raises RunFailed where one failed."""
+    values = Values()
+    name = project.spec.name
+    with Journal(name, run, values.redactor) as journal, console.running(plan) as emit:
+        result = await run_plan(
+            plan,
+            handlers(artifacts, archive_folder()),
+            RunContext(project.spec, fleet, values),
+            journal=journal,
+            emit=emit,
+        )
+    result.raise_failed(values.redactor)
+
+
+def archive_folder() -> Path:
+    """Image archives that were put together for hosts; may be deleted at any time."""
+    return paths.cache_dir() / "archives"
