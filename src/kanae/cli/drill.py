@@ -14,7 +14,7 @@ from kanae.cli.drill_run import OUTPUT, SPEC, raise_unless_passed, run_drill, sa
 from kanae.drills.judging import history, thresholds
 from kanae.drills.judging.checker import check
 from kanae.drills.judging.verdict import to_json
-from kanae.drills.running import runs
+from kanae.drills.running import past_runs
 from kanae.drills.scenarios.catalogue import DRILLS
 from kanae.errors import UsageError
 from kanae.operations.drill_recovery import recover_drills
@@ -78,9 +78,9 @@ _KINDS = ("haproxy", "nginx")
 def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
     """Runs so far, compared; with --html as a page that needs nothing else."""
     name = load(spec).name
-    for folder in runs.in_progress(name):
+    for folder in past_runs.in_progress(name):
         say(f"left out: {folder.name} is still being made")
-    found = list(runs.judged(runs.files(name, only)[-last:]))
+    found = list(past_runs.judged(past_runs.files(name, only)[-last:]))
     if not found:
         raise UsageError(f"no runs of {name} so far", remedy="kanae drill run NAME SPEC")
     click.echo(comparison_text([verdict for _, verdict in found]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from kanae.cli.confirm import ask_password, confirmed
-from kanae.drills.judging.series import OUTCOME
+from kanae.drills.judging.series import SERIES_RESULT
 from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.probing.workload import Load
 from kanae.drills.scenarios.catalogue import find
@@ -93,22 +93,22 @@ def run_drill(
         accept_outage=accept_outage,
         break_lease=break_lease,
     )
-    outcome = asyncio.run(drill(project, order, _Terminal(project.spec.name, yes)))
-    if outcome is None:
+    result = asyncio.run(drill(project, order, _Terminal(project.spec.name, yes)))
+    if result is None:
         raise click.Abort
     if output == "json":
-        click.echo(OUTCOME.dump_json(outcome, indent=1).decode())
+        click.echo(SERIES_RESULT.dump_json(result, indent=1).decode())
     else:
-        for verdict in outcome.runs:
+        for verdict in result.runs:
             click.echo(verdict_text(verdict))
         if times > 1:
-            click.echo(comparison_text(outcome.runs))
-    if outcome.stopped:
+            click.echo(comparison_text(result.runs))
+    if result.stopped:
         raise DrillFailed(
-            f"the series ended after {len(outcome.runs)} of {times} runs: {outcome.stopped}",
+            f"the series ended after {len(result.runs)} of {times} runs: {result.stopped}",
             remedy="make the cluster whole: kanae status SPEC",
         )
-    raise_unless_passed(outcome.runs)
+    raise_unless_passed(result.runs)
 
 
 def raise_unless_passed(verdicts: Sequence[Verdict]) -> None:

@@ -15,13 +15,13 @@ from kanae.drills.cluster.kube import routes
 from kanae.drills.cluster.power import Power, power_of
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging import thresholds
-from kanae.drills.judging.series import Outcome
+from kanae.drills.judging.series import SeriesResult
 from kanae.drills.launching.place import Here, Place, There, find_python, way_to
 from kanae.drills.probing.client import Credentials
 from kanae.drills.probing.workload import Load
-from kanae.drills.running import record
+from kanae.drills.running import recovery_record, run_folder
 from kanae.drills.running.proofs import image_of
-from kanae.drills.running.repeat import repeat, whole_again
+from kanae.drills.running.repeated_runs import repeat, whole_again
 from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios import safety
 from kanae.drills.scenarios.scenario import Scenario
@@ -71,7 +71,7 @@ class DrillConsole(Protocol):
         ...
 
 
-async def drill(project: Project, order: DrillOrder, console: DrillConsole) -> Outcome | None:
+async def drill(project: Project, order: DrillOrder, console: DrillConsole) -> SeriesResult | None:
     """All runs of an order, with their verdicts; None when the console has declined.
 
     Raises Refused when the cluster is not whole or an earlier run has left something to put back,
@@ -82,7 +82,7 @@ async def drill(project: Project, order: DrillOrder, console: DrillConsole) -> O
 
 
 def _refuse_unsettled(cluster: str) -> None:
-    left = record.unsettled(cluster)
+    left = recovery_record.unsettled(cluster)
     if left:
         raise Refused(
             f"an earlier run has not put everything back: {left[0]}",
@@ -110,7 +110,7 @@ class _Drills:
         self._credentials: Credentials | None = None
         self._images: dict[str, str] | None = None
 
-    async def run(self) -> Outcome | None:
+    async def run(self) -> SeriesResult | None:
         spec, order, run = self._spec, self._order, _run_id()
         streams = order.load.streams(routes(spec))
         order.scenario.require_time(streams, thresholds.validity(self._thresholds)["min-requests"])
@@ -179,7 +179,7 @@ class _Drills:
         spec, order, run = self._spec, self._order, _run_id()
         scenario = order.scenario
         balancer = str(spec.load_balancer.kind)
-        folder = record.drills_dir(spec.name) / f"{run}-{scenario.name}"
+        folder = run_folder.drills_dir(spec.name) / f"{run}-{scenario.name}"
         folder.mkdir(parents=True, mode=0o700)
         if self._credentials is None:
             self._credentials = await credentials.fetch(spec, fleet.__getitem__)

@@ -8,7 +8,7 @@ from kanae.drills.cluster import credentials
 from kanae.drills.cluster.kube import Kube, routes
 from kanae.drills.cluster.power import power_of
 from kanae.drills.faults.protocol import Tools
-from kanae.drills.running import record
+from kanae.drills.running import recovery_record
 from kanae.drills.running.recovery import recover
 from kanae.errors import KanaeError, Refused
 from kanae.spec.models import Spec
@@ -23,10 +23,10 @@ async def recover_drills(
     Raises Refused while one of them still goes on, and KanaeError kinds for what cannot be put back
     now; may be repeated.
     """
-    left = record.unsettled(spec.name)
+    left = recovery_record.unsettled(spec.name)
     for folder in left:
-        entry = record.read(folder)
-        if record.running(entry):
+        entry = recovery_record.read(folder)
+        if recovery_record.running(entry):
             raise Refused(f"{entry.run} still runs, as process {entry.pid}", remedy="interrupt it")
     if not left:
         return 0

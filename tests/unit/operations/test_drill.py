@@ -10,8 +10,8 @@ import pytest
 
 from kanae.drills.faults.protocol import FaultPlan
 from kanae.drills.probing.workload import Load
-from kanae.drills.running import record
-from kanae.drills.running.record import RecoveryRecord
+from kanae.drills.running import recovery_record, run_folder
+from kanae.drills.running.recovery_record import RecoveryRecord
 from kanae.drills.scenarios import safety
 from kanae.drills.scenarios.catalogue import find
 from kanae.errors import Refused, UsageError
@@ -92,11 +92,11 @@ async def test_more_requests_than_a_drill_needs_are_refused(
 async def test_hosts_are_left_alone_while_an_earlier_run_has_something_to_put_back(
     desk: Desk, tmp_path: Path
 ) -> None:
-    folder = record.drills_dir("demo") / "r1-power-cut"
+    folder = run_folder.drills_dir("demo") / "r1-power-cut"
     folder.mkdir(parents=True)
     plan = FaultPlan("cut", ("w1",), 30)
-    going = RecoveryRecord("r1", "power-cut", "demo", plan, (), 1, record.process_start(1))
-    record.write(folder, going)
+    going = RecoveryRecord("r1", "power-cut", "demo", plan, (), 1, recovery_record.process_start(1))
+    recovery_record.write(folder, going)
     opened = project(tmp_path)
     with pytest.raises(Refused, match="r1-power-cut"):
         await drill.drill(opened, DrillOrder(find("power-cut"), Load()), Console())
@@ -104,6 +104,6 @@ async def test_hosts_are_left_alone_while_an_earlier_run_has_something_to_put_ba
     with pytest.raises(Refused, match="r1 still runs"):
         await recover_drills(opened.spec, say=console.say, password=console.password)
     assert not desk.log
-    record.settle(folder)
+    recovery_record.settle(folder)
     assert await recover_drills(opened.spec, say=console.say, password=console.password) == 0
     assert not console.said
