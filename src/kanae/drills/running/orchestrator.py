@@ -11,7 +11,6 @@ from kanae.drills.cluster.etcd import NOBODY, Etcd
 from kanae.drills.cluster.kube import Kube
 from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Fault, Sign
-from kanae.drills.judging.thresholds import only_healing
 from kanae.drills.judging.verdict import Verdict
 from kanae.drills.launching.process import ProberLost, ProberProcess
 from kanae.drills.probing.client import RequestFailed
@@ -21,7 +20,6 @@ from kanae.drills.records import (
     Evidence,
     FaultEvent,
     Hashes,
-    Header,
     Heal,
     Health,
     Leader,
@@ -80,34 +78,13 @@ class Orchestrator:
         self._write(Machine(self._now(), os.cpu_count() or 1, round(os.getloadavg()[0], 2)))
         self._set.say(f"{self._now():7.1f} s  {name}")
 
-    def _header(self) -> Header:
-        judged = only_healing if self._set.single_balancer else dict[str, float]
-        return Header(
-            run=self._set.run,
-            drill=self._set.scenario.name,
-            cluster=self._set.tools.spec.name,
-            digest=self._set.digest,
-            versions=self._set.versions,
-            balancer=str(self._set.tools.spec.load_balancer.kind),
-            targets=self._set.hosts,
-            zero=time.time() - (time.monotonic() - self._zero),
-            streams=self._set.load.streams(self._routes),
-            deadline=self._set.deadline,
-            limits=judged(self._set.limits),
-            validity=self._set.validity,
-            prober=self._set.place.host,
-            fault=self._set.scenario.kind,
-            leader_limits=judged(self._set.leader_limits),
-            single_balancer=self._set.single_balancer,
-        )
-
     async def run(self) -> Verdict:
         """Run it, put everything back, check. The verdict is also kept beside the history.
 
         A run whose prober was lost is void. Whatever else ends it before its time is raised.
         """
         self._fault.check_safe()
-        self._write(self._header())
+        self._write(self._set.header(time.time() - (time.monotonic() - self._zero)))
         problems = () if self._set.accepted else self._set.problems
         self._write(Health(self._now(), "before", problems))
         for problem in self._set.problems:
