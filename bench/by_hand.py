@@ -12,9 +12,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kanae.cli.session import Session
 from kanae.execute.actions.kubeadm import with_token
 from kanae.facts.model import Facts
+from kanae.operations.project import Project
+from kanae.operations.survey import survey
 from kanae.plan.planner import resources
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
@@ -28,29 +29,29 @@ SCRIPT = Path(__file__).with_name("reference_by_hand.sh")
 
 def write(here: Setting) -> Path:
     """A fresh folder for one run of the script."""
-    session = Session.open(here.spec)
-    facts = asyncio.run(_facts(session))
+    project = Project.open(here.spec)
+    facts = asyncio.run(_facts(project))
     folder = here.folder / "by-hand"
     shutil.rmtree(folder, ignore_errors=True)
-    for host in session.spec.hosts:
-        _host(session, facts, host, folder / "hosts" / host)
-    _kubeadm(session.spec, facts, folder / "kubeadm")
-    items = {"apiVersion": "v1", "kind": "List", "items": list(session.site.manifests)}
+    for host in project.spec.hosts:
+        _host(project, facts, host, folder / "hosts" / host)
+    _kubeadm(project.spec, facts, folder / "kubeadm")
+    items = {"apiVersion": "v1", "kind": "List", "items": list(project.site.manifests)}
     (folder / "network.json").write_text(json.dumps(items))
     (folder / "cluster.env").write_text(
-        "".join(f"{name}='{value}'\n" for name, value in _variables(session.spec, here).items())
+        "".join(f"{name}='{value}'\n" for name, value in _variables(project.spec, here).items())
     )
     return folder
 
 
-async def _facts(session: Session) -> Facts:
-    async with Fleet(session.spec) as fleet:
-        return await session.survey(fleet)
+async def _facts(project: Project) -> Facts:
+    async with Fleet(project.spec) as fleet:
+        return await survey(project, fleet)
 
 
-def _host(session: Session, facts: Facts, host: str, folder: Path) -> None:
+def _host(project: Project, facts: Facts, host: str, folder: Path) -> None:
     folder.mkdir(parents=True)
-    for resource in resources(session.view(facts, {}), host):
+    for resource in resources(project.view(facts, {}), host):
         if isinstance(resource, Directory):
             path = folder / resource.path.lstrip("/")
             path.mkdir(parents=True, exist_ok=True)

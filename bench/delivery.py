@@ -22,13 +22,16 @@ from pathlib import Path
 from figures import Figure, ratio, table
 from kanae.artifacts import oci
 from kanae.artifacts.archives import Archives
+from kanae.artifacts.console import progress
 from kanae.artifacts.model import Artifact
-from kanae.cli.session import Session, arches
 from kanae.execute.actions import handlers
 from kanae.execute.events import Event, StepEnded
 from kanae.execute.journal import Journal, new_run_id
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
+from kanae.operations.artifacts import obtain
+from kanae.operations.project import Project
+from kanae.operations.survey import arches, survey
 from kanae.plan.actions import DeliverBinaries, LoadImages
 from kanae.plan.model import Plan, Step
 from kanae.resources.artifact import Binary, Image
@@ -72,8 +75,8 @@ class Bench:
 
     def __init__(self, here: Setting) -> None:
         self.here = here
-        self.session = Session.open(here.spec)
-        self.nodes = self.session.spec.nodes
+        self.project = Project.open(here.spec)
+        self.nodes = self.project.spec.nodes
         self.kanae = Figure("kanae, in all", target=30)
         self.sent, self.loaded = Figure("  binaries"), Figure("  containerd and images")
         self.hand = Figure("by hand, in all")
@@ -82,17 +85,18 @@ class Bench:
         self.archive = Figure("sent to a control-plane host: image archive", "MB")
 
     async def round(self, by_hand: bool) -> None:
-        async with Fleet(self.session.spec, self.nodes) as fleet:
-            facts = await self.session.survey(fleet)
-            artifacts = self.session.obtain(arches(facts))
-            whole = self.session.plan(facts, artifacts)
+        async with Fleet(self.project.spec, self.nodes) as fleet:
+            facts = await survey(self.project, fleet)
+            with progress() as telling:
+                artifacts = obtain(self.project, arches(facts), telling)
+            whole = self.project.plan(facts, artifacts)
             archives = self.here.folder / f"archives-{time.monotonic_ns()}"
 
             async def run(part: Plan, emit: Callable[[Event], None] | None = None) -> None:
                 values = Values()
                 context = RunContext(fleet, values)
                 actions = handlers(artifacts, Archives(archives))
-                with Journal(self.session.spec.name, new_run_id(), values.redactor) as journal:
+                with Journal(self.project.spec.name, new_run_id(), values.redactor) as journal:
                     result = await run_plan(part, actions, context, journal=journal, emit=emit)
                 result.raise_failed(values.redactor)
 

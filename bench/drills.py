@@ -27,11 +27,11 @@ from pathlib import Path
 from figures import Figure, markdown, table
 from kanae.drills.judging import history, thresholds
 from kanae.drills.judging.checker import check
-from kanae.drills.judging.series import OUTCOME, Outcome, groups, series
+from kanae.drills.judging.series import SERIES_RESULT, SeriesResult, groups, series
 from kanae.drills.judging.thresholds import COUNTS
 from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.records import History
-from kanae.drills.running import runs
+from kanae.drills.running import past_runs
 from kanae.drills.scenarios.catalogue import find
 from kanae.errors import DrillFailed, UsageError
 from kanae.report.drill_text import counts_text
@@ -61,7 +61,7 @@ class Past:
     def of(self, drill: str) -> list[Verdict]:
         """Oldest first."""
         digest = hashlib.sha256(self.spec.read_bytes()).hexdigest()
-        for path in runs.files(self.cluster, drill):
+        for path in past_runs.files(self.cluster, drill):
             # A history without .gz may still be written, or is of a run that was killed.
             if path not in self._judged and path.suffix == ".gz":
                 self._judged[path] = self._judge(path, drill, digest)
@@ -207,7 +207,7 @@ def main() -> None:
         found = [past.of(drill) for drill in wanted]
     if arguments.output == "json":
         every = tuple(finite(verdict) for verdicts in found for verdict in verdicts)
-        print(OUTCOME.dump_json(Outcome(every, series(every), why), indent=1).decode())
+        print(SERIES_RESULT.dump_json(SeriesResult(every, series(every), why), indent=1).decode())
     else:
         print("\n".join(shown(verdicts, arguments.output) for verdicts in found if verdicts))
     if why:

@@ -27,13 +27,12 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from figures import Figure, table
-from kanae.cli.session import Session
 from kanae.facts.frame import Answer, split
 from kanae.facts.http import responses
 from kanae.facts.parse_files import parse_files
 from kanae.facts.script import script
 from kanae.lab.keys import generate
-from kanae.plan.planner import queries
+from kanae.operations.project import Project
 from kanae.spec.models import Role
 from kanae.transport.fleet import Fleet
 from noop import cluster
@@ -42,10 +41,10 @@ from simulated_hosts import CLOCK, PORT
 SERVERS = Path(__file__).with_name("simulated_hosts.py")
 
 
-async def record(session: Session) -> dict[str, Answer]:
+async def record(project: Project) -> dict[str, Answer]:
     """What every host of a living cluster answers to the script of facts."""
-    asked = queries(session.site)
-    async with Fleet(session.spec) as fleet:
+    asked = project.queries()
+    async with Fleet(project.spec) as fleet:
 
         async def ask(host: str) -> Answer:
             text = script(asked[host])
@@ -124,9 +123,9 @@ def with_nodes(answer: Answer, worker: str, renamings: Sequence[Renaming]) -> by
 
 def prepare(spec: Path, count: int, folder: Path) -> Path:
     """Everything that servers and kanae need; the spec of all hosts is returned."""
-    session = Session.open(spec)
-    recorded = asyncio.run(record(session))
-    hosts = session.spec.hosts
+    project = Project.open(spec)
+    recorded = asyncio.run(record(project))
+    hosts = project.spec.hosts
     worker = next(host for host in hosts if set(hosts[host].roles) == {Role.WORKER})
     address = str(hosts[worker].address)
     prefix = address.rpartition(".")[0]

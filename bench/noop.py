@@ -59,9 +59,11 @@ def no_op(path: Path, phases: Phases) -> None:
     phases.end("interpreter and command line")
     command.get_command(command.make_context("kanae", ["apply", str(path)]), "apply")
     phases.end("import of the verb")
-    from kanae.cli.session import Session
+    from kanae.operations.artifacts import cached
+    from kanae.operations.project import Project
+    from kanae.operations.survey import arches, survey
 
-    session = Session.open(path)
+    project = Project.open(path)
     phases.end("read spec and catalogue")
     import asyncssh  # noqa: F401  # pyright: ignore[reportUnusedImport]  # its time is what counts
 
@@ -70,13 +72,13 @@ def no_op(path: Path, phases: Phases) -> None:
     phases.end("import of asyncssh")
 
     async def ask() -> bool:
-        async with Fleet(session.spec) as fleet:
+        async with Fleet(project.spec) as fleet:
             phases.end("connect")
-            facts = await session.survey(fleet)
+            facts = await survey(project, fleet)
             phases.end("facts")
-            artifacts = session.lookup(frozenset(h.base.arch for h in facts.hosts.values()))
+            artifacts = cached(project, arches(facts))
             phases.end("look artifacts up")
-            plan = session.plan(facts, artifacts)
+            plan = project.plan(facts, artifacts)
             phases.end("plan")
         phases.end("close")
         return plan.empty

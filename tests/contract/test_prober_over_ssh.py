@@ -33,8 +33,8 @@ from kanae.drills.probing.client import Route
 from kanae.drills.probing.workload import Load, ProbeConfig
 from kanae.drills.probing.writing import Writer
 from kanae.drills.records import Header, History
-from kanae.drills.running import record
-from kanae.drills.running.run import Run
+from kanae.drills.running import recovery_record
+from kanae.drills.running.orchestrator import Orchestrator
 from kanae.transport.protocol import Transport
 from kanae.transport.ssh import SshTransport
 
@@ -190,7 +190,9 @@ async def reached(sshd: Sshd) -> AsyncIterator[SshTransport]:
     await transport.close()
 
 
-async def run_of(cluster: Cluster, reached: SshTransport, folder: Path, hold: float) -> Run:
+async def orchestrator_of(
+    cluster: Cluster, reached: SshTransport, folder: Path, hold: float
+) -> Orchestrator:
     """A power cut of m3, probed from m2, which alone is reached by a real sshd."""
     folder.mkdir()
 
@@ -201,17 +203,17 @@ async def run_of(cluster: Cluster, reached: SshTransport, folder: Path, hold: fl
     setting = await setting_of(
         cluster.spec(), cluster.power, transport, folder, hold=hold, place=place
     )
-    return Run(setting)
+    return Orchestrator(setting)
 
 
 async def test_a_whole_run_is_probed_from_a_host(
     cluster: Cluster, reached: SshTransport, tmp_path: Path
 ) -> None:
-    run = await run_of(cluster, reached, tmp_path / "run", 1.5)
-    verdict = await run.go()
+    orchestrator = await orchestrator_of(cluster, reached, tmp_path / "run", 1.5)
+    verdict = await orchestrator.run()
     assert verdict.result is Result.PASSED, verdict.reasons
     assert processes("r1") == []
-    assert not record.kept(tmp_path / "run")
+    assert not recovery_record.kept(tmp_path / "run")
     found = history.read(tmp_path / "run" / "history.jsonl.gz")
     assert found.header.prober == "m2"
     direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
@@ -221,8 +223,8 @@ async def test_a_whole_run_is_probed_from_a_host(
 async def test_a_lost_connection_makes_the_run_void_and_undoes_the_fault(
     sshd: Sshd, cluster: Cluster, reached: SshTransport, tmp_path: Path
 ) -> None:
-    run = await run_of(cluster, reached, tmp_path / "run", 60)
-    task = asyncio.create_task(run.go())
+    orchestrator = await orchestrator_of(cluster, reached, tmp_path / "run", 60)
+    task = asyncio.create_task(orchestrator.run())
     await until(lambda: cluster.power.is_off("m3"))
     sshd.cut()
     verdict = await task
@@ -230,7 +232,7 @@ async def test_a_lost_connection_makes_the_run_void_and_undoes_the_fault(
     assert "the prober on m2 was lost: m2: the connection to" in verdict.reasons[0]
     assert not cluster.power.is_off("m3")
     assert processes("r1") == []
-    assert not record.kept(tmp_path / "run")
+    assert not recovery_record.kept(tmp_path / "run")
 
 
 async def test_nothing_is_left_after_the_operator_was_killed(

@@ -13,9 +13,10 @@ import pytest
 from kanae.artifacts import bundle
 from kanae.artifacts.model import ArtifactSet
 from kanae.artifacts.progress import Silent
-from kanae.cli import apply, main
-from kanae.cli.session import Session
+from kanae.cli import main
 from kanae.facts.model import Facts
+from kanae.operations import change
+from kanae.operations.project import Project
 from kanae.verify import gate
 
 from .fixtures import bare
@@ -47,14 +48,14 @@ class Untouched:
 
 @pytest.fixture(autouse=True)
 def _hosts_are_bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    async def survey(session: Session, fleet: object) -> Facts:
-        return bare(session.spec)
+    async def survey(project: Project, fleet: object) -> Facts:
+        return bare(project.spec)
 
     async def passes(*args: object) -> None: ...
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(apply, "Fleet", Untouched)
-    monkeypatch.setattr(Session, "survey", survey)
+    monkeypatch.setattr(change, "Fleet", Untouched)
+    monkeypatch.setattr(change, "survey", survey)
     monkeypatch.setattr(gate, "require", passes)
 
 

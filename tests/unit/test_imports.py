@@ -25,6 +25,7 @@ ORDER = (
     "execute",
     "verify",
     "drills",
+    "operations",
     "report",
     "cli",
 )

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from kanae.artifacts import fetch
-from kanae.artifacts.sources import choose
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
-from kanae.cli.session import Session, arches
-from kanae.errors import CheckFailed, KanaeError
-from kanae.facts.model import Facts
-from kanae.spec.models import ArtifactSource
-from kanae.transport.fleet import Fleet, FleetError
-from kanae.verify.gate import inspect
-from kanae.verify.model import Finding, Severity, Subject
-from kanae.verify.run import as_line, errors, judge
+from kanae.errors import CheckFailed
+from kanae.operations.check import Checked, check
+from kanae.operations.project import Project
+from kanae.transport.fleet import FleetError
+from kanae.verify.model import Finding, Severity
+from kanae.verify.run import as_line, errors
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
@@ -43,69 +38,26 @@ def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
       kanae check cluster.yaml --ignore memory --ignore product-uuid
       kanae check cluster.yaml -o json | jq -r '.[] | select(.severity=="error") | .host'
     """
-    session = Session.open(spec)
-    judge(Subject(session.spec, Facts({})), ignored)  # refuses unknown names before hosts are asked
-    subject = asyncio.run(_inspect(session))
-    findings = judge(subject, ignored)
-    emit([asdict(finding) for finding in findings], output, lambda: _text(subject, findings))
-    if wrong := errors(findings):
-        raise click.exceptions.Exit(_exit_code(subject, wrong))
+    found = asyncio.run(check(Project.open(spec), ignored, ask_password))
+    emit([asdict(finding) for finding in found.findings], output, lambda: _text(found))
+    if wrong := errors(found.findings):
+        raise click.exceptions.Exit(_exit_code(found, wrong))
 
 
-def _exit_code(subject: Subject, wrong: Sequence[Finding]) -> int:
+def _exit_code(found: Checked, wrong: Sequence[Finding]) -> int:
     """As apply would end: by the cause, when all that is wrong is that hosts are not reached."""
     if all(finding.check == "reachable" for finding in wrong):
-        return FleetError(subject.facts.unreachable).exit_code
+        return FleetError(found.subject.facts.unreachable).exit_code
     return CheckFailed.exit_code
 
 
-async def _inspect(session: Session) -> Subject:
-    async with Fleet(session.spec, password=ask_password, tolerant=True) as fleet:
-        subject = await inspect(session.spec, fleet)
-    missing = await asyncio.to_thread(missing_artifacts, session, arches(subject.facts))
-    return replace(subject, missing_artifacts=missing)
-
-
-def missing_artifacts(session: Session, wanted: frozenset[str]) -> tuple[str, ...]:
-    """Ids of artifacts that are not in the cache and whose source does not answer."""
-    had = session.lookup(wanted)
-    items = fetch.select([session.site.release], sorted(wanted), None)
-    lost = tuple(item for item in items if item.id not in had)
-    if not lost or _obtainable(session, lost):
-        return ()
-    return tuple(item.id for item in lost)
-
-
-def _obtainable(session: Session, items: tuple[fetch.Item, ...]) -> bool:
-    source = session.spec.artifacts.source
-    mirror = session.spec.artifacts.mirror
-    if source is ArtifactSource.BUNDLE:
-        return False  # what a bundle has was found by the look-up
-    try:
-        with choose(
-            ArtifactSource.BUILD if source is ArtifactSource.BUILD else ArtifactSource.AUTO,
-            [session.site.release],
-            items,
-            session.store,
-            mirror=mirror.urls if mirror else None,
-        ) as choice:
-            builds = choice.supplier.label == "build"
-    except KanaeError:
-        return False
-    if not builds:
-        return True
-    # `auto` falls back to building when nothing answers; only where the spec lets it, and with Go.
-    allowed = source in {ArtifactSource.BUILD, ArtifactSource.AUTO}
-    return allowed and shutil.which("go") is not None
-
-
-def _text(subject: Subject, findings: tuple[Finding, ...]) -> str:
+def _text(found: Checked) -> str:
     lines: list[str] = []
-    for finding in findings:
+    for finding in found.findings:
         word = click.style(f"{finding.severity.value:<8}", fg=_COLOURS[finding.severity])
         lines.append(word + as_line(finding).replace("\n    ", "\n          "))
-    count = {kind: sum(f.severity is kind for f in findings) for kind in Severity}
-    hosts = len(subject.spec.hosts)
+    count = {kind: sum(f.severity is kind for f in found.findings) for kind in Severity}
+    hosts = len(found.subject.spec.hosts)
     lines.append(
         f"{hosts} {'host' if hosts == 1 else 'hosts'}: {count[Severity.ERROR]} errors, "
         f"{count[Severity.WARNING]} warnings, {count[Severity.INFO]} notes"

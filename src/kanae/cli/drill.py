@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from kanae.cli.confirm import ask_password
 from kanae.cli.drill_run import OUTPUT, SPEC, raise_unless_passed, run_drill, say
-from kanae.drills.cluster import credentials
-from kanae.drills.cluster.kube import Kube, routes
-from kanae.drills.cluster.power import power_of
-from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging import history, thresholds
 from kanae.drills.judging.checker import check
 from kanae.drills.judging.verdict import to_json
-from kanae.drills.running import record, runs
-from kanae.drills.running.recovery import recover
+from kanae.drills.running import past_runs
 from kanae.drills.scenarios.catalogue import DRILLS
-from kanae.errors import HostError, KanaeError, Refused, UsageError
+from kanae.errors import UsageError
+from kanae.operations.drill_recovery import recover_drills
 from kanae.report.drill_text import LEADER_LOST, comparison_text, verdict_text
 from kanae.report.html import page
 from kanae.spec.load import load
-from kanae.transport.fleet import Fleet
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -83,9 +78,9 @@ _KINDS = ("haproxy", "nginx")
 def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
     """Runs so far, compared; with --html as a page that needs nothing else."""
     name = load(spec).name
-    for folder in runs.in_progress(name):
+    for folder in past_runs.in_progress(name):
         say(f"left out: {folder.name} is still being made")
-    found = list(runs.judged(runs.files(name, only)[-last:]))
+    found = list(past_runs.judged(past_runs.files(name, only)[-last:]))
     if not found:
         raise UsageError(f"no runs of {name} so far", remedy="kanae drill run NAME SPEC")
     click.echo(comparison_text([verdict for _, verdict in found]))
@@ -119,27 +114,5 @@ def check_file(file: Path, limits_file: Path | None, html: Path | None, output: 
 @SPEC
 def recover_runs(spec: Path) -> None:
     """Put back what an interrupted run has left broken."""
-    left = record.unsettled(load(spec).name)
-    if not left:
+    if not asyncio.run(recover_drills(load(spec), say=say, password=ask_password)):
         say("nothing to put back")
-        return
-    for folder in left:
-        entry = record.read(folder)
-        if record.running(entry):
-            raise Refused(f"{entry.run} still runs, as process {entry.pid}", remedy="interrupt it")
-    asyncio.run(_recover(spec, left))
-
-
-async def _recover(path: Path, folders: Sequence[Path]) -> None:
-    spec = load(path)
-    power = power_of(spec)
-    for folder in folders:
-        async with Fleet(spec, password=ask_password, tolerant=True) as fleet:
-            tools = Tools(spec, power, fleet.__getitem__)
-            kube = None
-            try:
-                kube = Kube.of(routes(spec), await credentials.fetch(spec, fleet.__getitem__))
-            except (HostError, KanaeError) as error:
-                say(f"no credentials for the API: {error.message}")
-            await recover(folder, tools, kube)
-            say(f"put back: {folder.name}")

@@ -9,12 +9,9 @@ import click
 
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
-from kanae.cli.session import Session, arches
-from kanae.errors import Refused
-from kanae.facts.model import Facts
-from kanae.plan.model import Plan
+from kanae.operations.preview import preview
+from kanae.operations.project import Project
 from kanae.report.plan_text import plan_data, plan_text
-from kanae.transport.fleet import Fleet, FleetError
 
 
 @click.command("plan")
@@ -36,28 +33,11 @@ def command(spec: Path, verbose: bool, exit_code: bool, output: str) -> None:
       kanae plan cluster.yaml -v
       kanae plan cluster.yaml -o json | jq '.steps[].title'
     """
-    session = Session.open(spec)
-    facts = asyncio.run(_facts(session))
-    lost = FleetError(facts.unreachable) if facts.unreachable else None
-    found = _plan(session, facts, lost)
-    emit(plan_data(found), output, lambda: plan_text(found, verbose=verbose))
-    if lost is not None:
-        click.echo(f"left out: {', '.join(facts.unreachable)}", err=True)
-        raise lost
-    if exit_code and not found.empty:
+    found = asyncio.run(preview(Project.open(spec), ask_password))
+    plan = found.plan
+    emit(plan_data(plan), output, lambda: plan_text(plan, verbose=verbose))
+    if found.lost is not None:
+        click.echo(f"left out: {', '.join(found.lost.errors)}", err=True)
+        raise found.lost
+    if exit_code and not plan.empty:
         raise click.exceptions.Exit(2)
-
-
-async def _facts(session: Session) -> Facts:
-    async with Fleet(session.spec, password=ask_password, tolerant=True) as fleet:
-        return await session.survey(fleet)
-
-
-def _plan(session: Session, facts: Facts, lost: FleetError | None) -> Plan:
-    """Raises Refused, except where that may come of hosts that are not known: then their error."""
-    try:
-        return session.plan(facts, session.lookup(arches(facts)))
-    except Refused as refused:
-        if lost is not None:
-            raise lost from refused
-        raise

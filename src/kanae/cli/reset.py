@@ -7,17 +7,11 @@ from pathlib import Path
 
 import click
 
-from kanae import paths
-from kanae.cli.carry_out import carry_out
-from kanae.cli.confirm import ask_password, confirmed
-from kanae.cli.session import Session, arches
-from kanae.execute.journal import new_run_id
-from kanae.execute.lease import hold
-from kanae.facts.model import Facts
-from kanae.plan.model import Plan
-from kanae.plan.reset import reset
-from kanae.report.plan_text import plan_text
-from kanae.transport.fleet import Fleet, FleetError
+from kanae.cli.terminal import Terminal
+from kanae.operations.change import Ending, change
+from kanae.operations.project import Project
+from kanae.operations.reset import Reset
+from kanae.transport.fleet import FleetError
 
 
 @click.command("reset")
@@ -30,6 +24,11 @@ from kanae.transport.fleet import Fleet, FleetError
 @click.option(
     "--skip-unreachable", is_flag=True, help="Go on without hosts that cannot be reached."
 )
+@click.option(
+    "--identity",
+    default="",
+    help="Of the cluster that is meant, when its control-plane hosts are gone.",
+)
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
 def command(
     spec: Path,
@@ -37,6 +36,7 @@ def command(
     verbose: bool,
     keep_artifacts: bool,
     skip_unreachable: bool,
+    identity: str,
     break_lease: bool,
 ) -> None:
     """Take the cluster of SPEC off its hosts, so that they are as they were before.
@@ -49,42 +49,20 @@ def command(
       kanae reset cluster.yaml
       kanae reset cluster.yaml --yes --keep-artifacts
     """
-    session = Session.open(spec)
-    asyncio.run(_reset(session, yes, verbose, keep_artifacts, skip_unreachable, break_lease))
-
-
-async def _reset(
-    session: Session,
-    yes: bool,
-    verbose: bool,
-    keep_artifacts: bool,
-    skip_unreachable: bool,
-    break_lease: bool,
-) -> None:
-    run = new_run_id()
-    name = session.spec.name
-    async with Fleet(session.spec, run_id=run, password=ask_password, tolerant=True) as fleet:
-
-        async def ask() -> tuple[Facts, Plan]:
-            facts = await session.survey(fleet)
-            if facts.unreachable and not skip_unreachable:
-                if facts.hosts:
-                    click.echo("with --skip-unreachable the other hosts would be reset", err=True)
-                raise FleetError(facts.unreachable)
-            view = session.view(facts, session.lookup(arches(facts)))
-            return facts, reset(view, keep_artifacts=keep_artifacts)
-
-        facts, plan = await ask()
-        if plan.empty:
+    project = Project.open(spec)
+    name = project.spec.name
+    console = Terminal(f"Remove the cluster {name} and all that is in it?", yes, verbose)
+    procedure = Reset(keep_artifacts, skip_unreachable, identity)
+    try:
+        done = asyncio.run(change(project, procedure, console, break_lease=break_lease))
+    except FleetError as error:
+        if len(error.errors) < len(project.spec.hosts):
+            click.echo("with --skip-unreachable the other hosts would be reset", err=True)
+        raise
+    match done.ending:
+        case Ending.NOTHING_TO_DO:
             click.echo(f"{name}: nothing to do, no host of the spec belongs to this cluster")
-            return
-        click.echo(plan_text(plan, verbose=verbose), err=True)
-        if not yes and not confirmed(f"Remove the cluster {name} and all that is in it?"):
+        case Ending.DECLINED:
             raise click.Abort
-        async with hold(session.spec, fleet, run, break_lease=break_lease) as inherited:
-            if inherited:
-                # An earlier run may have made more hosts the cluster's since they were asked.
-                facts, plan = await ask()
-            await carry_out(session, fleet, plan, run, {})
-    (paths.cluster_dir(name) / "kubeconfig").unlink(missing_ok=True)
-    click.echo(f"{name} is gone from {', '.join(host for host in facts.hosts)}", err=True)
+        case Ending.DONE:
+            click.echo(f"{name} is gone from {', '.join(done.facts.hosts)}", err=True)

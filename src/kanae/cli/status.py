@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,9 @@ import click
 
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
-from kanae.cli.session import FACTS_TIMEOUT, Session, arches
-from kanae.errors import KanaeError
-from kanae.facts.balancer import Backend, balancer_script, parse_balancer
-from kanae.facts.gather import gather
-from kanae.facts.model import Facts
-from kanae.plan.planner import queries
-from kanae.resources.model import merge
-from kanae.spec.models import Role
-from kanae.transport.fleet import Fleet
-from kanae.transport.gather import gather as each
-from kanae.transport.protocol import Transport
-from kanae.verify.status import Status, balancer_query, status, status_query
+from kanae.operations.project import Project
+from kanae.operations.status import status
+from kanae.verify.status import Status
 
 MIB = 1 << 20
 # Days left below which a certificate is shown among those that end soon.
@@ -43,56 +34,8 @@ def command(spec: Path, verbose: bool, output: str) -> None:
       kanae status cluster.yaml
       kanae status cluster.yaml -o json | jq '.etcd[] | select(.leader).host'
     """
-    found = asyncio.run(_status(Session.open(spec)))
+    found = asyncio.run(status(Project.open(spec), ask_password))
     emit(_data(found), output, lambda: _text(found, verbose))
-
-
-async def _status(session: Session) -> Status:
-    spec = session.spec
-    async with Fleet(spec, password=ask_password, tolerant=True) as fleet:
-        facts, balancers = await asyncio.gather(_facts(session, fleet), _balancers(session, fleet))
-    return status(spec, facts, balancers, await asyncio.to_thread(_drift, session, facts))
-
-
-async def _facts(session: Session, fleet: Fleet) -> Facts:
-    spec = session.spec
-    planned = queries(session.site)
-    asked = {
-        host: replace(
-            merge([planned[host], status_query(spec, host)]),
-            address=str(spec.hosts[host].address),
-        )
-        for host in fleet
-    }
-    facts = await gather(
-        {host: fleet[host] for host in fleet},
-        asked,
-        parallel=spec.policies.parallel_hosts,
-        timeout=FACTS_TIMEOUT,
-    )
-    return replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
-
-
-async def _balancers(session: Session, fleet: Fleet) -> dict[str, tuple[Backend, ...]]:
-    wanted = balancer_query(session.spec)
-
-    async def one(transport: Transport) -> tuple[Backend, ...]:
-        done = await transport.run(balancer_script(wanted), timeout=15)
-        return parse_balancer(transport.host, wanted, done.stdout)
-
-    hosts = [host for host in session.spec.having(Role.LOAD_BALANCER) if host in fleet]
-    return (await each({host: fleet[host] for host in hosts}, one, 50)).done
-
-
-def _drift(session: Session, facts: Facts) -> int | None:
-    """Changes that apply would make; None when a host is missing or the plan is refused."""
-    if facts.unreachable:
-        return None
-    try:
-        plan = session.plan(facts, session.lookup(arches(facts)))
-    except KanaeError:
-        return None
-    return sum(len(step.changes) for step in plan)
 
 
 def _data(found: Status) -> dict[str, Any]:

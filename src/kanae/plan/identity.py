@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kanae.layout import marks
 from kanae.plan.actions import RecordIdentity
-from kanae.plan.control_plane import first_host
 from kanae.plan.draft import Draft
 from kanae.plan.membership import identity_mark
 from kanae.plan.model import Change, Verb
@@ -18,9 +17,8 @@ def plan(draft: Draft) -> None:
     run that stops in between would leave a host with the identity of a cluster that never was.
     """
     view = draft.view
-    if view.known.identity:
+    if view.known.identity or not draft.first:
         return
-    founder = first_host(view)
     for host in draft.hosts:
         draft.builder.add(
             host,
@@ -28,6 +26,6 @@ def plan(draft: Draft) -> None:
             "identity",
             "record the cluster's identity",
             RecordIdentity(marks.path(identity_mark(view.spec, host))),
-            needs=[draft.at.marked[host], draft.at.certificates[founder]],
+            needs=[draft.at.marked[host], draft.at.certificates[draft.first]],
             changes=[Change(Verb.CREATE, "identity", view.spec.name, "known after apply")],
         )

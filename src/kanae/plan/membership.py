@@ -125,13 +125,17 @@ def strangers(spec: Spec, facts: Facts, identity: str) -> Mapping[str, str]:
 
 def require_ours(spec: Spec, facts: Facts, identity: str) -> None:
     """Raises Refused when a host of the spec belongs to another cluster."""
-    for host, whose in strangers(spec, facts, identity).items():
-        raise Refused(
-            f"{host} belongs to {whose}"
-            + (f"; this one is {identity}" if identity and "called" in whose else ""),
-            remedy="give the spec of that cluster, or take the host out of this one; "
-            "`kanae reset` with that cluster's spec makes it free",
+    found = strangers(spec, facts, identity)
+    if not found:
+        return
+    host, whose = next(iter(found.items()))
+    remedy = "give the spec of that cluster, or take the host out of this one"
+    if not identity:
+        remedy += (
+            "; if its control-plane hosts are gone for good and nobody needs it: "
+            "kanae reset SPEC --identity ID"
         )
+    raise Refused(f"{host} belongs to {whose}", remedy=remedy)
 
 
 def leaving(spec: Spec, known: Known) -> tuple[KnownHost, ...]:

@@ -1,6 +1,6 @@
-"""A run's timeline as SVG: a lane for each prober, a mark for each failed or slow request.
+"""A run's timeline as SVG: a lane for each prober, a span for each failed or slow request.
 
-Shapes and heights tell the kinds of marks apart, not colour alone. Colours are CSS variables, set
+Shapes and heights tell the kinds of spans apart, not colour alone. Colours are CSS variables, set
 by the page for light and dark.
 """
 
@@ -28,7 +28,7 @@ _BEFORE, _AFTER = 1.0, 6.0  # seconds of the closer look at a fault
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Span:
     """count requests of one kind (failed or slow), from when they were due to their outcomes."""
 
     kind: str
@@ -42,20 +42,20 @@ class Mark:
 class Lane:
     label: str
     route: str
-    marks: tuple[Mark, ...]
+    spans: tuple[Span, ...]
     dots: tuple[tuple[float, str], ...] = ()
 
 
-def merged(marks: Iterable[Mark]) -> tuple[Mark, ...]:
-    """Marks of one kind that overlap become one, so that a page stays small."""
-    found: list[Mark] = []
-    for mark in sorted(marks, key=lambda mark: (mark.kind, mark.begin)):
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Spans of one kind that overlap become one, so that a page stays small."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.kind, span.begin)):
         last = found[-1] if found else None
-        if last is not None and last.kind == mark.kind and mark.begin <= last.end:
-            end = max(last.end, mark.end)
-            found[-1] = Mark(mark.kind, last.begin, end, last.count + mark.count, last.detail)
+        if last is not None and last.kind == span.kind and span.begin <= last.end:
+            end = max(last.end, span.end)
+            found[-1] = Span(span.kind, last.begin, end, last.count + span.count, last.detail)
         else:
-            found.append(mark)
+            found.append(span)
     return tuple(found)
 
 
@@ -82,24 +82,24 @@ def lanes(history: History, verdict: Verdict) -> list[Lane]:
             requests = by_lane[stream.id, number]
             several = stream.lanes > 1 and stream.route == ENDPOINT
             label = f"{stream.connection} {stream.kind}" + (f" {number + 1}" if several else "")
-            marks = _marks(requests, slow.get(stream.id, _SLOW_LEAST))
-            found.append(Lane(label, stream.route, merged(marks)))
+            spans = _spans(requests, slow.get(stream.id, _SLOW_LEAST))
+            found.append(Lane(label, stream.route, merged(spans)))
     return sorted(found, key=lambda lane: lane.route != ENDPOINT)
 
 
-def _marks(requests: Iterable[Request], slow: float) -> Iterable[Mark]:
+def _spans(requests: Iterable[Request], slow: float) -> Iterable[Span]:
     for request in requests:
         if not request.ok:
             what = f"http {request.status}" if request.outcome == "http" else request.outcome
-            yield Mark("failed", request.at, request.end, 1, what)
+            yield Span("failed", request.at, request.end, 1, what)
         elif request.latency > slow:
-            yield Mark("slow", request.at, request.end, 1, f"{request.latency:.3f} s")
+            yield Span("slow", request.at, request.end, 1, f"{request.latency:.3f} s")
 
 
 def _watch_lane(history: History, stream: Stream) -> Lane:
     states = [state for state in history.watch_states if state.stream == stream.id]
     broken = [
-        Mark("failed", a.at, b.at, 1, f"{a.state}: {a.detail}")
+        Span("failed", a.at, b.at, 1, f"{a.state}: {a.detail}")
         for a, b in pairwise(states)
         if a.state != "open"
     ]
@@ -229,7 +229,7 @@ def _lane(lane: Lane, y: float, scale: _Scale, name: str) -> Iterable[str]:
         yield f'<text class="route" x="6" y="{middle + 4}">{escape(name)}</text>'
     yield f'<text class="lane" x="{_LEFT - 8}" y="{middle + 4}">{escape(lane.label)}</text>'
     yield f'<line class="rail" x1="{_LEFT}" y1="{middle}" x2="{WIDTH - _RIGHT}" y2="{middle}"/>'
-    yield from _drawn(lane.marks, y, scale)
+    yield from _drawn(lane.spans, y, scale)
     for at, detail in (dot for dot in lane.dots if scale.shows(dot[0], dot[0])):
         yield (
             f'<circle class="opened" cx="{scale(at)}" cy="{middle}" r="3">'
@@ -237,14 +237,14 @@ def _lane(lane: Lane, y: float, scale: _Scale, name: str) -> Iterable[str]:
         )
 
 
-def _drawn(marks: Sequence[Mark], y: float, scale: _Scale) -> Iterable[str]:
+def _drawn(spans: Sequence[Span], y: float, scale: _Scale) -> Iterable[str]:
     # Slow ones first: failures lie on top.
-    visible = [mark for mark in marks if scale.shows(mark.begin, mark.end)]
-    for mark in sorted(visible, key=lambda mark: mark.kind == "failed"):
-        height = _LANE - 3 if mark.kind == "failed" else _LANE - 9
-        x, width = scale(mark.begin), max(2.0, scale(mark.end) - scale(mark.begin))
-        title = f"{mark.count} {mark.kind}, {mark.begin:.2f} s to {mark.end:.2f} s: {mark.detail}"
+    visible = [span for span in spans if scale.shows(span.begin, span.end)]
+    for span in sorted(visible, key=lambda span: span.kind == "failed"):
+        height = _LANE - 3 if span.kind == "failed" else _LANE - 9
+        x, width = scale(span.begin), max(2.0, scale(span.end) - scale(span.begin))
+        title = f"{span.count} {span.kind}, {span.begin:.2f} s to {span.end:.2f} s: {span.detail}"
         yield (
-            f'<rect class="{mark.kind}" x="{x}" y="{y + (_LANE - height) / 2}"'
+            f'<rect class="{span.kind}" x="{x}" y="{y + (_LANE - height) / 2}"'
             f' width="{width:.2f}" height="{height}"><title>{escape(title)}</title></rect>'
         )

@@ -153,9 +153,9 @@ class Fleet:
         for error in settled.failed.values():
             raise error
 
-    async def each(self, action: Callable[[SshTransport], Awaitable[T]]) -> Gathered[T]:
+    async def each(self, call: Callable[[SshTransport], Awaitable[T]]) -> Gathered[T]:
         """Do something on every host, as many at once as the spec's policy allows."""
-        return await gather(self._transports, action, self.spec.policies.parallel_hosts)
+        return await gather(self._transports, call, self.spec.policies.parallel_hosts)
 
     async def close(self) -> None:
         await asyncio.gather(*(transport.close() for transport in self._transports.values()))

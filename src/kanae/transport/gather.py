@@ -22,16 +22,16 @@ class Gathered(Generic[T]):
 
 
 async def gather(
-    places: Mapping[str, Place], action: Callable[[Place], Awaitable[T]], limit: int
+    places: Mapping[str, Place], call: Callable[[Place], Awaitable[T]], limit: int
 ) -> Gathered[T]:
-    """Run `action` for every host, `limit` at once. HostErrors are collected; any other error is a
+    """Run `call` for every host, `limit` at once. HostErrors are collected; any other error is a
     defect: it ends the rest and is raised."""
     slots = asyncio.Semaphore(limit)
 
     async def one(place: Place) -> T | HostError:
         async with slots:
             try:
-                return await action(place)
+                return await call(place)
             except HostError as error:
                 return error
 

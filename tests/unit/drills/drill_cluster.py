@@ -18,7 +18,7 @@ from drill_api_server import ApiServer, Store
 from drill_certificates import Authority
 
 from kanae.drills.cluster.kube import routes
-from kanae.drills.cluster.power import Deed, Direction
+from kanae.drills.cluster.power import Direction, PowerCommand
 from kanae.drills.probing.client import Route
 from kanae.errors import ConnectError, ConnectionLost
 from kanae.spec.models import Endpoint, Host, Role, Spec, Ssh
@@ -59,8 +59,8 @@ class FilePower:
     def is_off(self, host: str) -> bool:
         return (self.folder / f"{host}.off").exists()
 
-    def can(self, host: str) -> frozenset[Deed]:
-        return frozenset(Deed)
+    def can(self, host: str) -> frozenset[PowerCommand]:
+        return frozenset(PowerCommand)
 
     async def off(self, host: str) -> None:
         await self.cut(host)

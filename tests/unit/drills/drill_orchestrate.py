@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drill_cluster import FilePower, spec_of
 from drill_setting import setting_of
 
-from kanae.drills.running.run import Run
+from kanae.drills.running.orchestrator import Orchestrator
 from kanae.transport.protocol import Completed
 
 
@@ -44,7 +44,7 @@ async def main() -> None:
         Path(given["folder"]),
         hold=60,
     )
-    await Run(setting).go()
+    await Orchestrator(setting).run()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from kanae.cli import main
 from kanae.drills.faults.protocol import FaultPlan
 from kanae.drills.probing.writing import Writer
 from kanae.drills.records import History
-from kanae.drills.running import record
-from kanae.drills.running.record import RecoveryRecord
+from kanae.drills.running import recovery_record, run_folder
+from kanae.drills.running.recovery_record import RecoveryRecord
 
 SPEC = "examples/vip.yaml"
 ROOT = Path(__file__).parents[3]
@@ -37,11 +37,11 @@ def save(run: History, path: Path) -> Path:
 
 
 def leave_behind(pid: int, started: str) -> Path:
-    folder = record.drills_dir("vip") / "r1-power-cut"
+    folder = run_folder.drills_dir("vip") / "r1-power-cut"
     folder.mkdir(parents=True)
     plan = FaultPlan("cut", ("master3",), 30)
     entry = RecoveryRecord("r1", "power-cut", "vip", plan, ("ns",), pid, started)
-    record.write(folder, entry)
+    recovery_record.write(folder, entry)
     return folder
 
 
@@ -86,7 +86,10 @@ def test_a_history_is_checked_by_other_limits(tmp_path: Path) -> None:
 
 def test_runs_are_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name in ("a-power-cut", "b-power-cut"):
-        save(good(limits={"new.any.gap": 0.4}), record.drills_dir("vip") / name / record.HISTORY)
+        save(
+            good(limits={"new.any.gap": 0.4}),
+            run_folder.drills_dir("vip") / name / run_folder.HISTORY,
+        )
     page = tmp_path / "page.html"
     assert code("report", SPEC, "--html", str(page)) == 0
     assert "2 runs, 2 passed, 0 failed, 0 void" in capsys.readouterr().out
@@ -95,14 +98,14 @@ def test_runs_are_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 
 def test_a_run_that_is_being_made_is_not_reported_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    save(good(limits={"new.any.gap": 0.4}), record.drills_dir("vip") / "a" / record.HISTORY)
-    going = leave_behind(1, record.process_start(1))
-    save(good(), going / record.HISTORY)
+    save(good(limits={"new.any.gap": 0.4}), run_folder.drills_dir("vip") / "a" / run_folder.HISTORY)
+    going = leave_behind(1, recovery_record.process_start(1))
+    save(good(), going / run_folder.HISTORY)
     assert code("report", SPEC) == 0
     shown = capsys.readouterr()
     assert "1 runs, 1 passed" in shown.out
     assert f"left out: {going.name} is still being made" in shown.err
-    record.settle(going)
+    recovery_record.settle(going)
     assert code("report", SPEC) == 0
     assert "2 runs" in capsys.readouterr().out
 
@@ -116,7 +119,7 @@ def test_no_drill_runs_while_an_earlier_one_has_left_something(
 
 
 def test_a_run_that_still_goes_on_is_not_recovered(capsys: pytest.CaptureFixture[str]) -> None:
-    leave_behind(1, record.process_start(1))
+    leave_behind(1, recovery_record.process_start(1))
     assert code("recover", SPEC) == 5
     assert "still runs" in capsys.readouterr().err
 

@@ -17,11 +17,11 @@ from kanae.drills.cluster import credentials, etcd
 from kanae.drills.cluster.power import Direction
 from kanae.drills.faults.protocol import FaultPlan
 from kanae.drills.judging import history, thresholds
-from kanae.drills.probing.client import Query
+from kanae.drills.probing.client import HttpRequest
 from kanae.drills.probing.pipelining import encode
 from kanae.drills.probing.writing import Writer
 from kanae.drills.records import Leader, Note, Record, Request
-from kanae.drills.running import record
+from kanae.drills.running import recovery_record
 from kanae.drills.running.proofs import image_of, manifest, standing
 from kanae.drills.scenarios.catalogue import DRILLS
 from kanae.errors import UsageError
@@ -186,20 +186,20 @@ def test_a_kubeconfig_without_keys_is_refused_without_showing_it() -> None:
 def test_the_recovery_record_tells_a_dead_orchestrator_from_a_living_one(tmp_path: Path) -> None:
     plan = FaultPlan("partition", ("m1",), 30, direction=Direction.IN)
     pid = os.getpid()
-    entry = record.RecoveryRecord(
-        "r", "partition", "c", plan, ("ns",), pid, record.process_start(pid)
+    entry = recovery_record.RecoveryRecord(
+        "r", "partition", "c", plan, ("ns",), pid, recovery_record.process_start(pid)
     )
-    record.write(tmp_path, entry)
-    assert (tmp_path / record.RECORD).stat().st_mode & 0o777 == 0o600
-    found = record.read(tmp_path)
+    recovery_record.write(tmp_path, entry)
+    assert (tmp_path / recovery_record.RECORD).stat().st_mode & 0o777 == 0o600
+    found = recovery_record.read(tmp_path)
     assert found == entry
-    assert record.running(found)
-    assert not record.running(replace(found, started="1"))
-    assert not record.running(replace(found, pid=2**22 + 1))
-    record.settle(tmp_path)
-    record.settle(tmp_path)
+    assert recovery_record.running(found)
+    assert not recovery_record.running(replace(found, started="1"))
+    assert not recovery_record.running(replace(found, pid=2**22 + 1))
+    recovery_record.settle(tmp_path)
+    recovery_record.settle(tmp_path)
     with pytest.raises(UsageError):
-        record.read(tmp_path)
+        recovery_record.read(tmp_path)
 
 
 def test_the_deployment_takes_an_image_that_the_nodes_have() -> None:
@@ -215,7 +215,7 @@ def test_the_deployment_takes_an_image_that_the_nodes_have() -> None:
 
 
 def test_requests_are_whole_http() -> None:
-    data = encode(Query("POST", "/x", "h:1", b"{}"), last=True)
+    data = encode(HttpRequest("POST", "/x", "h:1", b"{}"), last=True)
     assert data.startswith(b"POST /x HTTP/1.1\r\nHost: h:1\r\n")
     assert data.endswith(b"Content-Length: 2\r\nConnection: close\r\n\r\n{}")
 

@@ -13,7 +13,7 @@ from kanae.drills.judging.checker import check
 from kanae.drills.records import Note
 from kanae.report.drill_text import comparison_text, seconds, verdict_text
 from kanae.report.html import page
-from kanae.report.svg import Mark, lanes, merged, timeline
+from kanae.report.svg import Span, lanes, merged, timeline
 
 
 def test_a_timeline_is_well_formed_and_has_a_lane_for_each_kept_connection() -> None:
@@ -25,7 +25,7 @@ def test_a_timeline_is_well_formed_and_has_a_lane_for_each_kept_connection() -> 
         "new read", "new write", *(f"kept read {i}" for i in range(1, 5)),
         *(f"kept write {i}" for i in range(1, 5)), "watch",
     ]  # fmt: skip
-    marked = [lane.label for lane in lanes(run, verdict) if lane.marks]
+    marked = [lane.label for lane in lanes(run, verdict) if lane.spans]
     assert marked == ["kept read 3"]
     assert {band.get("class") for band in root.iter("rect")} >= {"band fault", "band recovery"}
 
@@ -102,12 +102,12 @@ def test_runs_in_which_etcds_leader_was_lost_are_told_apart() -> None:
 
 
 def test_overlapping_marks_become_one_with_their_count() -> None:
-    marks = [
-        Mark("failed", 1, 2, 1, "a"),
-        Mark("failed", 1.5, 3, 1, "b"),
-        Mark("slow", 2, 4, 1, ""),
+    spans = [
+        Span("failed", 1, 2, 1, "a"),
+        Span("failed", 1.5, 3, 1, "b"),
+        Span("slow", 2, 4, 1, ""),
     ]
-    assert [(m.kind, m.begin, m.end, m.count) for m in merged(marks)] == [
+    assert [(m.kind, m.begin, m.end, m.count) for m in merged(spans)] == [
         ("failed", 1, 3, 2),
         ("slow", 2, 4, 1),
     ]

@@ -17,7 +17,7 @@ from test_cli import save
 from kanae.drills.judging import history
 from kanae.drills.judging.verdict import Result
 from kanae.drills.records import History, Proof
-from kanae.drills.running import record
+from kanae.drills.running import run_folder
 from kanae.spec.load import load
 
 ROOT = Path(__file__).parents[3]
@@ -34,9 +34,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def keep(run: History, number: int, *, spec: bytes | None = None) -> None:
     digest = hashlib.sha256(SPEC.read_bytes() if spec is None else spec).hexdigest()
     name = f"2026010{number}-000000-000"
-    folder = record.drills_dir("vip") / f"{name}-{run.header.drill}"
+    folder = run_folder.drills_dir("vip") / f"{name}-{run.header.drill}"
     made = replace(run, header=replace(run.header, run=name, digest=digest))
-    history.compress(save(made, folder / record.HISTORY))
+    history.compress(save(made, folder / run_folder.HISTORY))
 
 
 def passing(drill: str = "power-cut") -> History:
@@ -45,12 +45,12 @@ def passing(drill: str = "power-cut") -> History:
     return replace(run, proofs=(*run.proofs, Proof(FAULT + 5, "deployment", True, 10.0, "")))
 
 
-def kanae(deed: Callable[[int], int]) -> Callable[[Sequence[str]], int]:
-    """In place of `kanae drill run`. deed: what becomes of a number of runs; the exit status."""
+def kanae(call: Callable[[int], int]) -> Callable[[Sequence[str]], int]:
+    """In place of `kanae drill run`. call: what becomes of a number of runs; the exit status."""
 
     def run(argv: Sequence[str]) -> int:
         assert argv[2:6] == ["kanae", "drill", "run", "power-cut"]
-        return deed(int(argv[argv.index("--repeat") + 1]))
+        return call(int(argv[argv.index("--repeat") + 1]))
 
     return run
 
@@ -64,13 +64,13 @@ def test_runs_that_are_missing_or_void_are_made_and_others_counted(
     keep(good(drill="return"), 4)
     asked: list[int] = []
 
-    def deed(count: int) -> int:
+    def call(count: int) -> int:
         asked.append(count)
         for n in range(count):
             keep(outage(passing(), NEW_READ.id, FAULT, FAULT + 1), 5 + n)
         return 40
 
-    monkeypatch.setattr(bench, "run", kanae(deed))
+    monkeypatch.setattr(bench, "run", kanae(call))
     past = bench.Past(SPEC, "", "vip")
     assert bench.make(past, "power-cut", 3, []) == ""
     assert asked == [2]

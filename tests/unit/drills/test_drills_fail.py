@@ -249,12 +249,12 @@ VOIDS: tuple[Callable[[History], History], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("deed", VOIDS)
+@pytest.mark.parametrize("call", VOIDS)
 @pytest.mark.parametrize("drill", DRILLS)
 def test_every_drill_is_void_when_it_proves_nothing(
-    drill: str, deed: Callable[[History], History]
+    drill: str, call: Callable[[History], History]
 ) -> None:
-    assert check(deed(run_of(drill, "nginx"))).result is Result.VOID
+    assert check(call(run_of(drill, "nginx"))).result is Result.VOID
 
 
 def test_lag_before_the_measurement_does_not_count() -> None:

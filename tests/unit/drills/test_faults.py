@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from test_safety import spec_of
 
-from kanae.drills.cluster.power import BmcPower, Deed, Direction
+from kanae.drills.cluster.power import BmcPower, Direction, PowerCommand
 from kanae.drills.faults.build import build
 from kanae.drills.faults.network import TABLE, rules
 from kanae.drills.faults.power import boot_id
@@ -88,7 +88,7 @@ def with_power(off: str | None, on: str) -> Spec:
 async def test_a_bmc_command_is_run_and_its_failure_told_without_arguments(tmp_path: Path) -> None:
     spec = with_power("false", "true")
     power = BmcPower(spec)
-    assert power.can("m1") == {Deed.ON, Deed.CUT}
+    assert power.can("m1") == {PowerCommand.ON, PowerCommand.CUT}
     assert power.can("m2") == frozenset()
     await power.on("m1")
     with pytest.raises(StepFailed, match="'false' ended with status 1"):

@@ -55,9 +55,9 @@ class Lane:
         self._route = peer.route
 
     def write(self, name: str, deadline: float = DEADLINE) -> asyncio.Task[Attempt]:
-        query = objects.create(self._route, "drill", name)
+        request = objects.create(self._route, "drill", name)
         end = asyncio.get_running_loop().time() + deadline
-        return asyncio.create_task(self.lane.run(query, 201, end, self.late.append))
+        return asyncio.create_task(self.lane.run(request, 201, end, self.late.append))
 
     def writes(self, names: Iterable[str]) -> list[asyncio.Task[Attempt]]:
         return [self.write(name) for name in names]

@@ -21,9 +21,9 @@ from kanae.drills.faults import power as power_faults
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging.verdict import Result
 from kanae.drills.launching.place import Here
-from kanae.drills.running import record
+from kanae.drills.running import recovery_record, run_folder
+from kanae.drills.running.orchestrator import Orchestrator
 from kanae.drills.running.recovery import recover
-from kanae.drills.running.run import Run
 from kanae.spec.models import Role
 from kanae.transport.conversation import Conversation
 
@@ -54,7 +54,7 @@ async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, fol
         cluster.spec(), cluster.power, cluster.transport, folder, limits=limits
     )
     setting = replace(setting, leader_limits={"any.any.gap": 5.0})
-    verdict = await Run(setting).go()
+    verdict = await Orchestrator(setting).run()
     assert verdict.result is Result.PASSED, verdict.reasons
     assert cluster.boots["m3"] == 2
     # m3's member led until then.
@@ -66,9 +66,9 @@ async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, fol
     assert set(verdict.heals) == {"host", "node", "redundancy"}
     direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
     assert direct.failed > 1
-    assert not (folder / record.RECORD).exists()
+    assert not (folder / recovery_record.RECORD).exists()
     assert (folder / "history.jsonl.gz").exists()
-    assert json.loads((folder / record.VERDICT).read_text())["result"] == "passed"
+    assert json.loads((folder / run_folder.VERDICT).read_text())["result"] == "passed"
 
 
 async def test_when_the_only_balancer_is_cut_only_the_healing_is_judged(
@@ -79,7 +79,7 @@ async def test_when_the_only_balancer_is_cut_only_the_healing_is_judged(
         cluster.spec(), cluster.power, cluster.transport, folder, drill="balancer-cut",
         limits={**never, "heal.host": 20.0},
     )  # fmt: skip
-    verdict = await Run(replace(setting, leader_limits=never)).go()
+    verdict = await Orchestrator(replace(setting, leader_limits=never)).run()
     assert verdict.result is Result.PASSED, verdict.reasons
     assert [judgement.metric for judgement in verdict.judgements] == ["heal.host"]
     assert verdict.single_balancer
@@ -90,7 +90,7 @@ async def test_a_cut_of_the_only_way_in_fails(cluster: Cluster, folder: Path) ->
     setting = await setting_of(
         spec, cluster.power, cluster.transport, folder, limits={"any.any.gap": 1.0}
     )
-    verdict = await Run(setting).go()
+    verdict = await Orchestrator(setting).run()
     assert verdict.result is Result.FAILED
     assert verdict.writes.lost == ()
 
@@ -105,7 +105,7 @@ async def test_a_calm_run_fails_when_a_balancer_took_a_server_out_of_use(
     spec = spec.model_copy(update={"hosts": {**spec.hosts, "m2": both}})
     setting = await setting_of(spec, cluster.power, cluster.transport, folder, drill="calm")
     calm = replace(setting.scenario, proof="all-in-use")
-    verdict = await Run(replace(setting, scenario=calm, hosts=())).go()
+    verdict = await Orchestrator(replace(setting, scenario=calm, hosts=())).run()
     if logged:
         assert verdict.result is Result.FAILED
         assert verdict.reasons == (f"proof all-in-use failed: m2: {logged}",)
@@ -117,7 +117,7 @@ async def test_a_calm_run_fails_when_a_balancer_took_a_server_out_of_use(
 async def test_a_fault_that_does_nothing_is_void(cluster: Cluster, folder: Path) -> None:
     cluster.power.stuck = True
     setting = await setting_of(cluster.spec(), cluster.power, cluster.transport, folder)
-    verdict = await Run(setting).go()
+    verdict = await Orchestrator(setting).run()
     assert verdict.result is Result.VOID
     assert "did not take effect" in " ".join(verdict.reasons)
 
@@ -127,19 +127,19 @@ async def test_a_returning_host_is_measured(cluster: Cluster, folder: Path) -> N
         cluster.spec(), cluster.power, cluster.transport, folder, drill="return",
         limits={"any.any.failed": 0},
     )  # fmt: skip
-    verdict = await Run(setting).go()
+    verdict = await Orchestrator(setting).run()
     assert verdict.result is Result.PASSED, verdict.reasons
 
 
 async def test_an_interrupted_run_puts_everything_back(cluster: Cluster, folder: Path) -> None:
     setting = await setting_of(cluster.spec(), cluster.power, cluster.transport, folder, hold=60)
-    task = asyncio.create_task(Run(setting).go())
+    task = asyncio.create_task(Orchestrator(setting).run())
     await until(lambda: cluster.power.is_off("m3"))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not cluster.power.is_off("m3")
-    assert not (folder / record.RECORD).exists()
+    assert not (folder / recovery_record.RECORD).exists()
 
 
 async def test_a_run_that_loses_its_prober_is_void_and_puts_everything_back(
@@ -159,11 +159,11 @@ async def test_a_run_that_loses_its_prober_is_void_and_puts_everything_back(
     setting = await setting_of(
         cluster.spec(), cluster.power, cluster.transport, folder, hold=60, place=Doomed()
     )
-    verdict = await Run(setting).go()
+    verdict = await Orchestrator(setting).run()
     assert verdict.result is Result.VOID
     assert "the prober was lost: it ended by itself" in verdict.reasons[0]
     assert not cluster.power.is_off("m3")
-    assert not record.kept(folder)
+    assert not recovery_record.kept(folder)
 
 
 async def test_what_a_killed_orchestrator_left_is_recovered(cluster: Cluster, folder: Path) -> None:
@@ -185,16 +185,16 @@ async def test_what_a_killed_orchestrator_left_is_recovered(cluster: Cluster, fo
     process.stdin.write(json.dumps(given).encode())
     process.stdin.close()
     await until(lambda: cluster.power.is_off("m3"))
-    left = record.read(folder)
-    assert record.running(left)
+    left = recovery_record.read(folder)
+    assert recovery_record.running(left)
     os.kill(process.pid, signal.SIGKILL)
     await process.wait()
-    assert not record.running(left)
+    assert not recovery_record.running(left)
     assert cluster.power.is_off("m3")
 
     kube = Kube.of(routes_of(spec), cluster.authority.credentials())
     await recover(folder, Tools(spec, cluster.power, cluster.transport), kube)
     assert not cluster.power.is_off("m3")
-    assert not (folder / record.RECORD).exists()
+    assert not (folder / recovery_record.RECORD).exists()
     # The prober has noticed by itself that nobody is left, and has ended its workload.
     await until(lambda: b'"read-back"' in (folder / "history.jsonl").read_bytes())

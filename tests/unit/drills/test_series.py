@@ -15,14 +15,14 @@ from test_cli import code, save
 
 from kanae.drills.judging import history
 from kanae.drills.judging.checker import check
-from kanae.drills.judging.series import OUTCOME, Outcome, series
+from kanae.drills.judging.series import SERIES_RESULT, SeriesResult, series
 from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.probing.client import Route
 from kanae.drills.probing.workload import Load
 from kanae.drills.probing.writing import Writer
 from kanae.drills.records import ENDPOINT, History, Machine, Note
-from kanae.drills.running import record
-from kanae.drills.running.repeat import repeat, whole_again
+from kanae.drills.running import run_folder
+from kanae.drills.running.repeated_runs import repeat, whole_again
 from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios.catalogue import DRILLS, find
 from kanae.drills.scenarios.scenario import shortest
@@ -80,13 +80,13 @@ def test_lost_writes_are_counted_over_all_runs_void_ones_too() -> None:
     assert series([check(lost), check(run), check(replace(lost, evidence=()))])[0].lost == 2
 
 
-def outcome_of(*runs: History) -> Outcome:
+def result_of(*runs: History) -> SeriesResult:
     verdicts = tuple(check(run) for run in runs)
-    return Outcome(verdicts, series(verdicts))
+    return SeriesResult(verdicts, series(verdicts))
 
 
-def test_an_outcome_as_json_has_each_run_with_its_evidence_and_the_series() -> None:
-    value = json.loads(OUTCOME.dump_json(outcome_of(good(limits=LIMITS), good(limits=LIMITS))))
+def test_a_result_as_json_has_each_run_with_its_evidence_and_the_series() -> None:
+    value = json.loads(SERIES_RESULT.dump_json(result_of(good(limits=LIMITS), good(limits=LIMITS))))
     assert [run["drill"] for run in value["runs"]] == ["power-cut"] * 2
     assert value["runs"][0]["evidence"][0]["took"] is True
     assert value["series"][0]["failed"] == 2
@@ -100,7 +100,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 
 def begun(setting: Setting) -> None:
     """What a run writes before it can break off."""
-    writer = Writer(setting.folder / record.HISTORY)
+    writer = Writer(setting.folder / run_folder.HISTORY)
     writer.write(replace(good().header, run=setting.run))
     writer.write(Note(1.0, "wrong", "cut short"))
     writer.close()
@@ -123,10 +123,10 @@ async def test_a_series_goes_on_after_bad_runs_and_ends_when_the_cluster_is_not_
         run = good(limits={"new.any.gap": 0.4})
         return check(run if setting.run == "r2" else outage(run, NEW_READ.id, FAULT, FAULT + 1))
 
-    outcome = await repeat(20, prepare, go)
-    assert [run.result for run in outcome.runs] == [Result.VOID, Result.FAILED, Result.PASSED]
-    assert outcome.stopped == "node m3 is not ready"
-    assert (outcome.series[0].runs, outcome.series[0].void) == (3, 1)
+    result = await repeat(20, prepare, go)
+    assert [run.result for run in result.runs] == [Result.VOID, Result.FAILED, Result.PASSED]
+    assert result.stopped == "node m3 is not ready"
+    assert (result.series[0].runs, result.series[0].void) == (3, 1)
 
 
 async def test_a_single_run_that_breaks_off_raises_why(

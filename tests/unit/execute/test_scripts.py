@@ -31,8 +31,8 @@ from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
     AwaitApi,
-    AwaitKubelet,
     AwaitEtcd,
+    AwaitKubelet,
     ClearNode,
     Converge,
     KubeadmInit,

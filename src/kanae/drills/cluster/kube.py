@@ -11,7 +11,7 @@ from typing import Any
 from kanae.drills.probing import objects
 from kanae.drills.probing.client import (
     Credentials,
-    Query,
+    HttpRequest,
     RequestFailed,
     Response,
     Route,
@@ -19,7 +19,7 @@ from kanae.drills.probing.client import (
     tls_context,
 )
 from kanae.drills.probing.objects import Json
-from kanae.drills.probing.pipelining import request
+from kanae.drills.probing.pipelining import exchange
 from kanae.drills.records import ENDPOINT
 from kanae.layout import ports
 from kanae.spec.models import Role, Spec
@@ -62,8 +62,8 @@ class Kube:
     ) -> Response:
         way = self.routes[route]
         data = b"" if body is None else json.dumps(body).encode()
-        query = Query(method, path, objects.host_header(way), data)
-        response = await request(way, self.context, query, deadline=timeout)
+        request = HttpRequest(method, path, objects.host_header(way), data)
+        response = await exchange(way, self.context, request, deadline=timeout)
         if response.status not in wanted:
             raise StatusFailed(response.status, response.body.decode(errors="replace"))
         return response

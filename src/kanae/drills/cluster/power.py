@@ -18,7 +18,7 @@ from kanae.spec.models import Spec
 _COMMAND_SECONDS = 60.0
 
 
-class Deed(StrEnum):
+class PowerCommand(StrEnum):
     """What a power may be able to do with a host."""
 
     OFF = "off"  # orderly
@@ -37,9 +37,9 @@ class Direction(StrEnum):
 
 
 class Power(Protocol):
-    """Every deed can be repeated harmlessly. Raises KanaeError kinds when it cannot be done."""
+    """Every command can be repeated harmlessly. Raises KanaeError kinds when it cannot be done."""
 
-    def can(self, host: str) -> frozenset[Deed]: ...
+    def can(self, host: str) -> frozenset[PowerCommand]: ...
 
     async def off(self, host: str) -> None:
         """Orderly shutdown; returns when the host is off."""
@@ -75,8 +75,8 @@ class LabPower:
     def _lab(self) -> Lab:
         return Lab.open(self._name)
 
-    def can(self, host: str) -> frozenset[Deed]:
-        return frozenset(Deed)
+    def can(self, host: str) -> frozenset[PowerCommand]:
+        return frozenset(PowerCommand)
 
     async def off(self, host: str) -> None:
         await asyncio.to_thread(lambda: faults.power_off(self._lab(), host))
@@ -110,30 +110,33 @@ class BmcPower:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
 
-    def can(self, host: str) -> frozenset[Deed]:
+    def can(self, host: str) -> frozenset[PowerCommand]:
         power = self._spec.hosts[host].power
         if power is None or not power.on:
             return frozenset()
-        return frozenset({Deed.ON, Deed.CUT}) if power.off else frozenset({Deed.ON})
+        if not power.off:
+            return frozenset({PowerCommand.ON})
+        return frozenset({PowerCommand.ON, PowerCommand.CUT})
 
-    def _command(self, host: str, deed: Deed) -> list[str]:
+    def _argv(self, host: str, command: PowerCommand) -> list[str]:
         power = self._spec.hosts[host].power
-        command = None if power is None else {Deed.CUT: power.off, Deed.ON: power.on}.get(deed)
-        if not command:
-            raise self._cannot(host, deed)
-        return command
+        known = {} if power is None else {PowerCommand.CUT: power.off, PowerCommand.ON: power.on}
+        argv = known.get(command)
+        if not argv:
+            raise self._cannot(host, command)
+        return argv
 
-    def _cannot(self, host: str, deed: Deed) -> HostError:
+    def _cannot(self, host: str, command: PowerCommand) -> HostError:
         return HostError(
             host,
-            f"nothing is known that could do this to it: {deed}",
+            f"nothing is known that could do this to it: {command}",
             remedy=f"name its BMC's commands in the spec (hosts.{host}.power)",
         )
 
-    async def _run(self, host: str, deed: Deed) -> None:
-        command = self._command(host, deed)
+    async def _run(self, host: str, command: PowerCommand) -> None:
+        argv = self._argv(host, command)
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
@@ -141,30 +144,30 @@ class BmcPower:
         except TimeoutError:
             kill(process)
             raise StepTimedOut(
-                host, f"{command[0]} did not end within {_COMMAND_SECONDS:g} s"
+                host, f"{argv[0]} did not end within {_COMMAND_SECONDS:g} s"
             ) from None
         if process.returncode:
             text = stderr.decode(errors="replace")
             # Arguments may hold the BMC's password.
-            raise StepFailed(host, PurePath(command[0]).name, process.returncode, text)
+            raise StepFailed(host, PurePath(argv[0]).name, process.returncode, text)
 
     async def off(self, host: str) -> None:
-        raise self._cannot(host, Deed.OFF)
+        raise self._cannot(host, PowerCommand.OFF)
 
     async def cut(self, host: str) -> None:
-        await self._run(host, Deed.CUT)
+        await self._run(host, PowerCommand.CUT)
 
     async def on(self, host: str) -> None:
-        await self._run(host, Deed.ON)
+        await self._run(host, PowerCommand.ON)
 
     async def pause(self, host: str) -> None:
-        raise self._cannot(host, Deed.PAUSE)
+        raise self._cannot(host, PowerCommand.PAUSE)
 
     async def resume(self, host: str) -> None:
-        raise self._cannot(host, Deed.PAUSE)
+        raise self._cannot(host, PowerCommand.PAUSE)
 
     async def partition(self, host: str, direction: Direction) -> None:
-        raise self._cannot(host, Deed.PARTITION)
+        raise self._cannot(host, PowerCommand.PARTITION)
 
     async def heal(self) -> None:
         """There is no partition to undo."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kanae.drills.cluster import reach
-from kanae.drills.cluster.power import Deed, Direction
+from kanae.drills.cluster.power import Direction, PowerCommand
 from kanae.drills.cluster.reach import Answer
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
 from kanae.transport.protocol import must
@@ -52,7 +52,7 @@ class Partition:
         """Always possible; ends by itself."""
 
     def _by_switch(self, host: str) -> bool:
-        return Deed.PARTITION in self._tools.power.can(host)
+        return PowerCommand.PARTITION in self._tools.power.can(host)
 
     async def prepare(self) -> None:
         for host in self._plan.hosts:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kanae.drills.cluster import reach
-from kanae.drills.cluster.power import Deed
+from kanae.drills.cluster.power import PowerCommand
 from kanae.drills.cluster.reach import Answer
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
 from kanae.errors import ConnectionLost, HostError, Refused
@@ -56,15 +56,15 @@ class _Each:
         self.tools = tools
         self.boots: dict[str, str] = {}
 
-    async def each(self, deed: Callable[[str], Awaitable[None]]) -> None:
-        await asyncio.gather(*(deed(host) for host in self.plan.hosts))
+    async def each(self, call: Callable[[str], Awaitable[None]]) -> None:
+        await asyncio.gather(*(call(host) for host in self.plan.hosts))
 
     async def remember(self) -> None:
         for host in self.plan.hosts:
             self.boots[host] = await boot_id(self.tools, host)
 
-    def can(self, host: str, deed: Deed) -> bool:
-        return deed in self.tools.power.can(host)
+    def can(self, host: str, command: PowerCommand) -> bool:
+        return command in self.tools.power.can(host)
 
     async def answers(self, host: str, wanted: frozenset[Answer], within: float) -> Answer:
         return await reach.until(
@@ -103,7 +103,7 @@ class PowerCut(_Each):
         await self.remember()
 
     async def _refuse_container(self, host: str) -> None:
-        if self.can(host, Deed.CUT):
+        if self.can(host, PowerCommand.CUT):
             return
         found = await self.tools.transport(host).run(_IN_CONTAINER, timeout=10)
         if found.status == 0:
@@ -116,7 +116,7 @@ class PowerCut(_Each):
         await self.each(self._cut)
 
     async def _cut(self, host: str) -> None:
-        if self.can(host, Deed.CUT):
+        if self.can(host, PowerCommand.CUT):
             await self.tools.power.cut(host)
             return
         try:
@@ -131,7 +131,7 @@ class PowerCut(_Each):
         await self.each(self._on)
 
     async def _on(self, host: str) -> None:
-        if self.can(host, Deed.ON):
+        if self.can(host, PowerCommand.ON):
             await self.tools.power.on(host)
 
     async def signs_after(self) -> tuple[Sign, ...]:
@@ -145,10 +145,10 @@ class PowerOff(PowerCut):
         await self.remember()
 
     async def _cut(self, host: str) -> None:
-        if self.can(host, Deed.OFF):
+        if self.can(host, PowerCommand.OFF):
             await self.tools.power.off(host)
             return
-        script = _POWEROFF if self.can(host, Deed.ON) else _REBOOT
+        script = _POWEROFF if self.can(host, PowerCommand.ON) else _REBOOT
         await self.tools.transport(host).run(script, timeout=10)
 
     async def signs(self) -> tuple[Sign, ...]:
@@ -159,7 +159,7 @@ class Return(PowerCut):
     """Cut beforehand; the fault that is measured is that the host comes back."""
 
     def check_safe(self) -> None:
-        lacking = [host for host in self.plan.hosts if not self.can(host, Deed.ON)]
+        lacking = [host for host in self.plan.hosts if not self.can(host, PowerCommand.ON)]
         if lacking:
             raise Refused(
                 f"nothing can power {', '.join(lacking)} on again",
@@ -213,7 +213,7 @@ class Pause(_Each):
         await self.each(self._pause)
 
     async def _pause(self, host: str) -> None:
-        if self.can(host, Deed.PAUSE):
+        if self.can(host, PowerCommand.PAUSE):
             await self.tools.power.pause(host)
             return
         go_on = _SIGNAL.format(names=_STOPPED, signal="CONT")
@@ -227,7 +227,7 @@ class Pause(_Each):
     async def signs(self) -> tuple[Sign, ...]:
         found: list[Sign] = []
         for host in self.plan.hosts:
-            if self.can(host, Deed.PAUSE):
+            if self.can(host, PowerCommand.PAUSE):
                 standing = frozenset({Answer.MUTE, Answer.SILENT})
                 answer = await self.answers(host, standing, 5.0)
                 found.append(Sign("standstill", host, answer in standing, f"sshd {answer}"))
@@ -242,7 +242,7 @@ class Pause(_Each):
         await self.each(self._resume)
 
     async def _resume(self, host: str) -> None:
-        if self.can(host, Deed.PAUSE):
+        if self.can(host, PowerCommand.PAUSE):
             await self.tools.power.resume(host)
             return
         script = f"systemctl stop {_STOP_UNIT}.timer 2>/dev/null\n" + _SIGNAL.format(

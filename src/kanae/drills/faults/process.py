@@ -20,7 +20,7 @@ read -r c 2>/dev/null <"$d/comm" || continue
 [ "$c" = '{name}' ] || continue
 s=$(sed 's/.*) //' "$d/stat" 2>/dev/null | cut -d' ' -f20)
 [ -n "$s" ] || continue
-{deed}
+{command}
 done
 """
 _PRINT = 'echo "${d#/proc/} $s"'
@@ -38,8 +38,8 @@ class Kill:
     def check_safe(self) -> None:
         """Nothing is left to undo."""
 
-    def _script(self, deed: str) -> str:
-        return _EACH.format(name=self._plan.process[:_COMM], deed=deed)
+    def _script(self, command: str) -> str:
+        return _EACH.format(name=self._plan.process[:_COMM], command=command)
 
     async def _running(self, host: str) -> set[str]:
         """`pid start-time` of each."""

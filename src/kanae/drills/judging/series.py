@@ -57,7 +57,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SeriesResult:
     """What `kanae drill run` came to. stopped: why there are fewer runs than asked for, or ""."""
 
     runs: tuple[Verdict, ...]
@@ -65,7 +65,7 @@ class Outcome:
     stopped: str = ""
 
 
-OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+SERIES_RESULT: TypeAdapter[SeriesResult] = TypeAdapter(SeriesResult)
 
 
 def series(verdicts: Iterable[Verdict]) -> tuple[Series, ...]:

@@ -84,7 +84,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class HttpRequest:
     """What is asked. host: name and port, as a Host header says them. body: JSON, or nothing."""
 
     method: str

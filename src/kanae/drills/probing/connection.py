@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from kanae.drills.probing.client import Query, RequestFailed, Response, Route, classify
+from kanae.drills.probing.client import HttpRequest, RequestFailed, Response, Route, classify
 
 _LIMIT = 1 << 20  # bytes of one header line or watch event
 
@@ -68,7 +68,7 @@ class Connection(ABC):
         return not (self._ended or self._reader.at_eof() or self._writer.is_closing())
 
     @abstractmethod
-    def send(self, query: Query) -> asyncio.Future[Response]:
+    def send(self, request: HttpRequest) -> asyncio.Future[Response]:
         """Send a request; the future is its response or a RequestFailed."""
 
     @abstractmethod

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kanae.drills.probing.client import (
+    HttpRequest,
     NotProcessed,
-    Query,
     RequestFailed,
     Response,
     Route,
@@ -91,7 +91,9 @@ class NewLane:
         self._context = context
         self._grace = grace
 
-    async def run(self, query: Query, success: int, deadline: float, late: OnLate) -> Attempt:
+    async def run(
+        self, request: HttpRequest, success: int, deadline: float, late: OnLate
+    ) -> Attempt:
         """deadline: on the event loop's clock."""
         attempt = Attempt()
         connection: Pipelined | None = None
@@ -102,7 +104,7 @@ class NewLane:
                     connection = future = None
                     connection = await Pipelined.open(self._route, self._context)
                     attempt.port, attempt.handshake = connection.port, connection.handshake
-                    future = connection.send(query)
+                    future = connection.send(request)
                     response = await asyncio.shield(future)
                     if response.status == _TOO_MANY:
                         connection.abort()
@@ -177,7 +179,9 @@ class KeptLane:
             self._opening.cancel()
             self._opening = None
 
-    async def run(self, query: Query, success: int, deadline: float, late: OnLate) -> Attempt:
+    async def run(
+        self, request: HttpRequest, success: int, deadline: float, late: OnLate
+    ) -> Attempt:
         """deadline: on the event loop's clock."""
         attempt = Attempt()
         connection: Connection | None = None
@@ -188,7 +192,7 @@ class KeptLane:
                     connection = future = None
                     connection = await self._acquire(attempt)
                     attempt.port = connection.port
-                    future = connection.send(query)
+                    future = connection.send(request)
                     try:
                         response = await asyncio.shield(future)
                     except NotProcessed as refusal:

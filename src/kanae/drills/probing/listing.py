@@ -6,7 +6,7 @@ import ssl
 
 from kanae.drills.probing import objects
 from kanae.drills.probing.client import RequestFailed, Route, StatusFailed
-from kanae.drills.probing.pipelining import request
+from kanae.drills.probing.pipelining import exchange
 
 
 async def list_all(
@@ -20,8 +20,8 @@ async def list_all(
     found: list[tuple[str, int]] = []
     token = ""
     while True:
-        query = objects.list_page(route, namespace, token)
-        page = await request(route, context, query, deadline=deadline)
+        request = objects.list_page(route, namespace, token)
+        page = await exchange(route, context, request, deadline=deadline)
         if page.status != 200:
             raise StatusFailed(page.status, page.body.decode(errors="replace"))
         try:

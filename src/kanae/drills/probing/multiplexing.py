@@ -18,7 +18,7 @@ from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, Stream
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
 
-from kanae.drills.probing.client import BODY, NotProcessed, Query, RequestFailed, Response
+from kanae.drills.probing.client import BODY, HttpRequest, NotProcessed, RequestFailed, Response
 from kanae.drills.probing.connection import Connection, Link
 
 _BLOCK = 1 << 16
@@ -97,7 +97,7 @@ class Multiplexed(Connection):
         super().__init__(link)
         self._frames = Frames()
         self._streams: dict[int, _Stream] = {}
-        self._queue: deque[tuple[Query, asyncio.Future[Response]]] = deque()
+        self._queue: deque[tuple[HttpRequest, asyncio.Future[Response]]] = deque()
         self._farewell: GoAway | None = None
         self._http = H2Connection(_CONFIG)
         self._http.local_settings = Settings(
@@ -111,9 +111,9 @@ class Multiplexed(Connection):
     def usable(self) -> bool:
         return super().usable and self._farewell is None
 
-    def send(self, query: Query) -> asyncio.Future[Response]:
+    def send(self, request: HttpRequest) -> asyncio.Future[Response]:
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._queue.append((query, future))
+        self._queue.append((request, future))
         self._push()
         return future
 
@@ -121,10 +121,10 @@ class Multiplexed(Connection):
         """Send what may be sent: requests, bodies, and h2's own answers."""
         limit = self._http.remote_settings.max_concurrent_streams
         while self._queue and len(self._streams) < limit:
-            query, future = self._queue.popleft()
+            request, future = self._queue.popleft()
             number = self._http.get_next_available_stream_id()
-            self._http.send_headers(number, _head(query), end_stream=not query.body)
-            self._streams[number] = _Stream(future, query.body)
+            self._http.send_headers(number, _head(request), end_stream=not request.body)
+            self._streams[number] = _Stream(future, request.body)
         for number, stream in self._streams.items():
             if stream.unsent:
                 self._send_body(number, stream)
@@ -213,19 +213,19 @@ class Multiplexed(Connection):
         self._turn_away()
 
 
-def _head(query: Query) -> list[tuple[str, str]]:
+def _head(request: HttpRequest) -> list[tuple[str, str]]:
     fields = [
-        (":method", query.method),
+        (":method", request.method),
         (":scheme", "https"),
-        (":authority", query.host),
-        (":path", query.path),
+        (":authority", request.host),
+        (":path", request.path),
         ("user-agent", "kanae-drill"),
         ("accept", "application/json"),
     ]
-    if query.body:
+    if request.body:
         fields += [
             ("content-type", "application/json"),
-            ("content-length", str(len(query.body))),
+            ("content-length", str(len(request.body))),
         ]
     return fields
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from kanae.drills.probing.client import Query, Response, Route
+from kanae.drills.probing.client import HttpRequest, Response, Route
 
 TARGET = "target"
 FENCE = "fence"
@@ -28,43 +28,43 @@ def configmap(name: str) -> bytes:
     ).encode()
 
 
-def create_namespace(route: Route, name: str) -> Query:
+def create_namespace(route: Route, name: str) -> HttpRequest:
     body = {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "kanae-drill"}},
     }
-    return Query("POST", "/api/v1/namespaces", host_header(route), json.dumps(body).encode())
+    return HttpRequest("POST", "/api/v1/namespaces", host_header(route), json.dumps(body).encode())
 
 
-def delete_namespace(route: Route, name: str) -> Query:
-    return Query("DELETE", f"/api/v1/namespaces/{name}", host_header(route))
+def delete_namespace(route: Route, name: str) -> HttpRequest:
+    return HttpRequest("DELETE", f"/api/v1/namespaces/{name}", host_header(route))
 
 
-def create(route: Route, namespace: str, name: str) -> Query:
+def create(route: Route, namespace: str, name: str) -> HttpRequest:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
-    return Query("POST", path, host_header(route), configmap(name))
+    return HttpRequest("POST", path, host_header(route), configmap(name))
 
 
-def read_target(route: Route, namespace: str) -> Query:
+def read_target(route: Route, namespace: str) -> HttpRequest:
     path = f"/api/v1/namespaces/{namespace}/configmaps/{TARGET}"
-    return Query("GET", path, host_header(route))
+    return HttpRequest("GET", path, host_header(route))
 
 
-def list_page(route: Route, namespace: str, token: str = "") -> Query:
+def list_page(route: Route, namespace: str, token: str = "") -> HttpRequest:
     # Without resourceVersion: the newest state, agreed on by a quorum of etcd.
     path = f"/api/v1/namespaces/{namespace}/configmaps?limit={PAGE}"
     if token:
         path += f"&continue={token}"
-    return Query("GET", path, host_header(route))
+    return HttpRequest("GET", path, host_header(route))
 
 
-def watch(route: Route, namespace: str, revision: int) -> Query:
+def watch(route: Route, namespace: str, revision: int) -> HttpRequest:
     path = (
         f"/api/v1/namespaces/{namespace}/configmaps?watch=1&allowWatchBookmarks=true"
         f"&resourceVersion={revision}&timeoutSeconds=3000"
     )
-    return Query("GET", path, host_header(route))
+    return HttpRequest("GET", path, host_header(route))
 
 
 Json = dict[str, Any]

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 
 from kanae.drills.probing.client import (
     BODY,
+    HttpRequest,
     NotProcessed,
-    Query,
     RequestFailed,
     Response,
     Route,
@@ -20,19 +20,19 @@ from kanae.drills.probing.client import (
 from kanae.drills.probing.connection import Connection, Link
 
 
-def encode(query: Query, *, last: bool = False) -> bytes:
+def encode(request: HttpRequest, *, last: bool = False) -> bytes:
     """One request as bytes. last: no other one follows on its connection."""
     lines = [
-        f"{query.method} {query.path} HTTP/1.1",
-        f"Host: {query.host}",
+        f"{request.method} {request.path} HTTP/1.1",
+        f"Host: {request.host}",
         "User-Agent: kanae-drill",
         "Accept: application/json",
     ]
-    if query.body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(query.body)}"]
+    if request.body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(request.body)}"]
     if last:
         lines.append("Connection: close")
-    return "\r\n".join([*lines, "", ""]).encode() + query.body
+    return "\r\n".join([*lines, "", ""]).encode() + request.body
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
@@ -96,10 +96,10 @@ class Pipelined(Connection):
         """For a single request. As `Link.open`."""
         return cls(await Link.open(route, context), last=True)
 
-    def send(self, query: Query) -> asyncio.Future[Response]:
+    def send(self, request: HttpRequest) -> asyncio.Future[Response]:
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        self._writer.write(encode(query, last=self._last))
+        self._writer.write(encode(request, last=self._last))
         self._listen()
         return future
 
@@ -122,9 +122,9 @@ class Pipelined(Connection):
                 future.set_exception(reason)
         self._waiting.clear()
 
-    async def stream(self, query: Query) -> AsyncIterator[bytes]:
+    async def stream(self, request: HttpRequest) -> AsyncIterator[bytes]:
         """Send the only request of this connection and yield its body's lines as they come."""
-        self._writer.write(encode(query, last=True))
+        self._writer.write(encode(request, last=True))
         status, headers = await _head(self._reader)
         if status != 200:
             body = b""
@@ -138,15 +138,15 @@ class Pipelined(Connection):
                 yield line
 
 
-async def request(
-    route: Route, context: ssl.SSLContext, query: Query, *, deadline: float
+async def exchange(
+    route: Route, context: ssl.SSLContext, request: HttpRequest, *, deadline: float
 ) -> Response:
     """One request over its own connection. Raises RequestFailed, also after the deadline (s)."""
     connection: Pipelined | None = None
     try:
         async with asyncio.timeout(deadline):
             connection = await Pipelined.open(route, context)
-            return await connection.send(query)
+            return await connection.send(request)
     except (OSError, EOFError) as error:
         raise RequestFailed(*classify(error)) from None
     finally:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from kanae.drills.probing import objects
 from kanae.drills.probing.client import (
     HTTP_2,
-    Query,
+    HttpRequest,
     RequestFailed,
     Response,
     Route,
@@ -22,7 +22,7 @@ from kanae.drills.probing.client import (
 )
 from kanae.drills.probing.lanes import KeptLane, NewLane
 from kanae.drills.probing.listing import list_all
-from kanae.drills.probing.pipelining import request
+from kanae.drills.probing.pipelining import exchange
 from kanae.drills.probing.watching import Watcher
 from kanae.drills.probing.workload import ProbeConfig
 from kanae.drills.probing.writing import Recorder
@@ -86,13 +86,15 @@ class Prober:
                     Watcher(config, stream, route, self._context, self._recorder, revision)
                 )
 
-    async def _insist(self, query: Query, wanted: set[int], within: float = _SETUP) -> Response:
+    async def _insist(
+        self, request: HttpRequest, wanted: set[int], within: float = _SETUP
+    ) -> Response:
         """Send a request through the endpoint until its status is a wanted one."""
         end = time.monotonic() + within
         while True:
             try:
-                response = await request(
-                    self._front, self._context, query, deadline=self._config.deadline
+                response = await exchange(
+                    self._front, self._context, request, deadline=self._config.deadline
                 )
                 if response.status in wanted:
                     return response
@@ -170,12 +172,12 @@ class Prober:
         self._count(began - at)
         route, namespace = self._routes[stream.route], self._config.namespace
         if stream.kind == "write":
-            query, success = objects.create(route, namespace, key), 201
+            request, success = objects.create(route, namespace, key), 201
         else:
-            query, success = objects.read_target(route, namespace), 200
+            request, success = objects.read_target(route, namespace), 200
         deadline = self._config.zero + at + self._config.deadline
         late = partial(self._late, stream, number, at, key)
-        attempt = await lane.run(query, success, deadline, late)
+        attempt = await lane.run(request, success, deadline, late)
         end = self.now()
         self._recorder.add(
             Request(

@@ -82,8 +82,8 @@ class Watcher:
             async with asyncio.timeout(self._config.deadline):
                 connection = await Pipelined.open(self._route, self._context)
             self._state("open", "", connection.port)
-            query = objects.watch(self._route, self._config.namespace, self._revision)
-            lines = connection.stream(query)
+            request = objects.watch(self._route, self._config.namespace, self._revision)
+            lines = connection.stream(request)
             while True:
                 # Writes go on all the time, so silence means a dead connection.
                 async with asyncio.timeout(self._config.deadline):

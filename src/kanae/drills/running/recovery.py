@@ -9,7 +9,7 @@ from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.launching.place import leave
 from kanae.drills.probing.client import RequestFailed
-from kanae.drills.running import record
+from kanae.drills.running import recovery_record
 from kanae.errors import CheckFailed, KanaeError
 
 
@@ -19,7 +19,7 @@ async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
     kube: None when the API cannot be asked; the run's namespace then stays, and so does the
     record.
     """
-    left = record.read(folder)
+    left = recovery_record.read(folder)
     await build(left.plan, tools).undo()
     if left.prober in tools.spec.hosts:
         await leave(tools.transport(left.prober), left.run)
@@ -41,4 +41,4 @@ async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
                 f"namespace {namespace} was not deleted: {error.detail}",
                 remedy="once the API answers: kanae drill recover SPEC",
             ) from None
-    record.settle(folder)
+    recovery_record.settle(folder)

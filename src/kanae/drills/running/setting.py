@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kanae.drills.faults.protocol import Tools
+from kanae.drills.judging.thresholds import only_healing
 from kanae.drills.launching.place import Here, Place
 from kanae.drills.probing.client import Credentials, Route
 from kanae.drills.probing.workload import Load
+from kanae.drills.records import Header
 from kanae.drills.running.proofs import Image
 from kanae.drills.scenarios.scenario import Scenario
 
@@ -53,3 +55,26 @@ class Setting:
     def single_balancer(self) -> bool:
         """Whether the fault takes the only way to the endpoint."""
         return self.scenario.takes_only_way(self.tools.spec)
+
+    def header(self, zero: float) -> Header:
+        """What its history begins with. zero: Unix time at the zero of the history's clock."""
+        spec = self.tools.spec
+        judged = only_healing if self.single_balancer else dict[str, float]
+        return Header(
+            run=self.run,
+            drill=self.scenario.name,
+            cluster=spec.name,
+            digest=self.digest,
+            versions=self.versions,
+            balancer=str(spec.load_balancer.kind),
+            targets=self.hosts,
+            zero=zero,
+            streams=self.load.streams(self.routes),
+            deadline=self.deadline,
+            limits=judged(self.limits),
+            validity=self.validity,
+            prober=self.place.host,
+            fault=self.scenario.kind,
+            leader_limits=judged(self.leader_limits),
+            single_balancer=self.single_balancer,
+        )

@@ -1,4 +1,4 @@
-"""The orchestrator of one run: from a whole cluster through a fault back to a whole cluster."""
+"""One run: from a whole cluster through a fault back to a whole cluster."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import asyncio
 import os
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from kanae.drills.cluster.etcd import NOBODY, Etcd
 from kanae.drills.cluster.kube import Kube
 from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Fault, Sign
-from kanae.drills.judging import history
-from kanae.drills.judging.checker import check
-from kanae.drills.judging.thresholds import only_healing
-from kanae.drills.judging.verdict import Verdict, to_json
+from kanae.drills.judging.verdict import Verdict
 from kanae.drills.launching.process import ProberLost, ProberProcess
 from kanae.drills.probing.client import RequestFailed
 from kanae.drills.probing.workload import ProbeConfig
@@ -24,7 +20,6 @@ from kanae.drills.records import (
     Evidence,
     FaultEvent,
     Hashes,
-    Header,
     Heal,
     Health,
     Leader,
@@ -35,12 +30,13 @@ from kanae.drills.records import (
     Proof,
     Record,
 )
-from kanae.drills.running import record
+from kanae.drills.running import recovery_record, run_folder
 from kanae.drills.running.ejections import ejections
 from kanae.drills.running.healing import Healing
 from kanae.drills.running.proofs import Deployments
-from kanae.drills.running.record import RecoveryRecord
 from kanae.drills.running.recovery import recover
+from kanae.drills.running.recovery_record import RecoveryRecord
+from kanae.drills.running.run_folder import conclude
 from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios.scenario import SINGLE_POINT, HealKind
 from kanae.errors import CheckFailed, KanaeError
@@ -51,13 +47,13 @@ _HASH_TRIES = 10
 _LONGEST = 3600.0
 
 
-class Run:
-    """One run. `await Run(setting).go()` is the whole of it."""
+class Orchestrator:
+    """Of one run. `await Orchestrator(setting).run()` is the whole of it."""
 
     def __init__(self, setting: Setting) -> None:
         self._set = setting
         self._zero = time.monotonic()
-        self._path = setting.folder / record.HISTORY
+        self._path = setting.folder / run_folder.HISTORY
         self._writer = Writer(self._path)
         self._fault: Fault = build(setting.scenario.plan(setting.hosts), setting.tools)
         spec = setting.tools.spec
@@ -82,34 +78,13 @@ class Run:
         self._write(Machine(self._now(), os.cpu_count() or 1, round(os.getloadavg()[0], 2)))
         self._set.say(f"{self._now():7.1f} s  {name}")
 
-    def _header(self) -> Header:
-        judged = only_healing if self._set.single_balancer else dict[str, float]
-        return Header(
-            run=self._set.run,
-            drill=self._set.scenario.name,
-            cluster=self._set.tools.spec.name,
-            digest=self._set.digest,
-            versions=self._set.versions,
-            balancer=str(self._set.tools.spec.load_balancer.kind),
-            targets=self._set.hosts,
-            zero=time.time() - (time.monotonic() - self._zero),
-            streams=self._set.load.streams(self._routes),
-            deadline=self._set.deadline,
-            limits=judged(self._set.limits),
-            validity=self._set.validity,
-            prober=self._set.place.host,
-            fault=self._set.scenario.kind,
-            leader_limits=judged(self._set.leader_limits),
-            single_balancer=self._set.single_balancer,
-        )
-
-    async def go(self) -> Verdict:
+    async def run(self) -> Verdict:
         """Run it, put everything back, check. The verdict is also kept beside the history.
 
         A run whose prober was lost is void. Whatever else ends it before its time is raised.
         """
         self._fault.check_safe()
-        self._write(self._header())
+        self._write(self._set.header(time.time() - (time.monotonic() - self._zero)))
         problems = () if self._set.accepted else self._set.problems
         self._write(Health(self._now(), "before", problems))
         for problem in self._set.problems:
@@ -141,11 +116,11 @@ class Run:
             text = f"cut short: {why or type(error).__name__}"
             self._write(Note(self._now(), "wrong", text))
             await self._put_back()
-            if not isinstance(error, ProberLost) or record.kept(self._set.folder):
+            if not isinstance(error, ProberLost) or recovery_record.kept(self._set.folder):
                 raise
         finally:
             self._writer.close()
-        record.settle(self._set.folder)
+        recovery_record.settle(self._set.folder)
         return conclude(self._set.folder)
 
     async def _watched(self, prober: ProberProcess) -> None:
@@ -167,7 +142,7 @@ class Run:
 
     def _keep_record(self) -> None:
         pid = os.getpid()
-        record.write(
+        recovery_record.write(
             self._set.folder,
             RecoveryRecord(
                 run=self._set.run,
@@ -176,7 +151,7 @@ class Run:
                 plan=self._set.scenario.plan(self._set.hosts),
                 namespaces=(self._set.namespace,),
                 pid=pid,
-                started=record.process_start(pid),
+                started=recovery_record.process_start(pid),
                 prober=self._set.place.host,
             ),
         )
@@ -313,12 +288,3 @@ class Run:
             await asyncio.sleep(1.0)
             revision, hashes = await self._etcd.hashes()
         self._write(Hashes(self._now(), revision, hashes))
-
-
-def conclude(folder: Path) -> Verdict:
-    """Compress a finished run's history, check it, and keep the verdict beside it."""
-    plain = folder / record.HISTORY
-    path = history.compress(plain) if plain.exists() else plain.with_name(f"{plain.name}.gz")
-    verdict = check(history.read(path))
-    (folder / record.VERDICT).write_text(to_json(verdict))
-    return verdict

@@ -8,11 +8,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from kanae.drills.cluster.kube import Kube
-from kanae.drills.judging.series import Outcome, series
+from kanae.drills.judging.series import SeriesResult, series
 from kanae.drills.judging.verdict import Verdict
 from kanae.drills.probing import objects
 from kanae.drills.probing.client import RequestFailed
-from kanae.drills.running.run import Run, conclude
+from kanae.drills.running.orchestrator import Orchestrator
+from kanae.drills.running.run_folder import conclude
 from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios import safety
 from kanae.errors import HostError, KanaeError, Refused
@@ -27,8 +28,8 @@ _CLEARED = 60.0
 async def repeat(
     times: int,
     prepare: Callable[[int], Awaitable[Setting]],
-    go: Callable[[Setting], Awaitable[Verdict]] = lambda setting: Run(setting).go(),
-) -> Outcome:
+    go: Callable[[Setting], Awaitable[Verdict]] = lambda setting: Orchestrator(setting).run(),
+) -> SeriesResult:
     """A run that fails, is void or breaks off (then it is void) does not end the series.
 
     prepare: what the run of a turn (from 0) needs; a KanaeError of it ends the series, and is
@@ -41,7 +42,7 @@ async def repeat(
         except KanaeError as error:
             if not found:
                 raise
-            return Outcome(tuple(found), series(found), error.message)
+            return SeriesResult(tuple(found), series(found), error.message)
         try:
             verdict = await go(setting)
         except Refused:
@@ -55,7 +56,7 @@ async def repeat(
         found.append(verdict)
         if turn + 1 < times:
             await _cleared(setting)
-    return Outcome(tuple(found), series(found))
+    return SeriesResult(tuple(found), series(found))
 
 
 async def whole_again(

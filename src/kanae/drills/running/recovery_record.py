@@ -12,12 +12,10 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from kanae.drills.faults.protocol import FaultPlan
+from kanae.drills.running.run_folder import drills_dir
 from kanae.errors import UsageError
-from kanae.paths import cluster_dir
 
 RECORD = "recovery.json"
-HISTORY = "history.jsonl"
-VERDICT = "verdict.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +36,6 @@ class RecoveryRecord:
 
 
 _ADAPTER: TypeAdapter[RecoveryRecord] = TypeAdapter(RecoveryRecord)
-
-
-def drills_dir(cluster: str) -> Path:
-    return cluster_dir(cluster) / "drills"
 
 
 def process_start(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""Carrying out a plan: what apply and reset do once there is something to do.
+"""Carrying out a plan, with its journal.
 
 A module of its own, so that a run that finds nothing to do does not wait for its imports.
 """
@@ -9,22 +9,28 @@ from collections.abc import Mapping
 
 from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
-from kanae.cli.session import Session
 from kanae.execute.actions import handlers
 from kanae.execute.journal import Journal
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
+from kanae.operations.console import Console
+from kanae.operations.project import Project
 from kanae.plan.model import Plan
-from kanae.report.console import live
 from kanae.transport.fleet import Fleet
 
 
 async def carry_out(
-    session: Session, fleet: Fleet, plan: Plan, run: str, artifacts: Mapping[str, Artifact]
+    project: Project,
+    fleet: Fleet,
+    plan: Plan,
+    run: str,
+    artifacts: Mapping[str, Artifact],
+    console: Console,
 ) -> None:
-    """Run a plan with journal and live view. Raises RunFailed when any step failed."""
+    """run: its id. artifacts: by id, all that steps deliver. Raises RunFailed where one failed."""
     values = Values()
-    with Journal(session.spec.name, run, values.redactor) as journal, live(plan) as emit:
+    name = project.spec.name
+    with Journal(name, run, values.redactor) as journal, console.running(plan) as emit:
         result = await run_plan(
             plan,
             handlers(artifacts, Archives()),

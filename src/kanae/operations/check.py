@@ -1,0 +1,39 @@
+"""All findings of all hosts, without changing anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from kanae.facts.model import Facts
+from kanae.operations.artifacts import unobtainable
+from kanae.operations.project import Project
+from kanae.operations.survey import arches
+from kanae.transport.fleet import Fleet
+from kanae.verify.gate import inspect
+from kanae.verify.model import Finding, Subject
+from kanae.verify.run import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """subject: what was looked at. findings: of it, errors first."""
+
+    subject: Subject
+    findings: tuple[Finding, ...]
+
+
+async def check(
+    project: Project, ignored: Collection[str], password: Callable[[], str | None]
+) -> Checked:
+    """Hosts that cannot be reached are among the findings.
+
+    ignored: ids of checks to leave out; UsageError for one that does not exist.
+    """
+    judge(Subject(project.spec, Facts({})), ignored)  # refuses those before hosts are asked
+    async with Fleet(project.spec, password=password, tolerant=True) as fleet:
+        seen = await inspect(project.spec, fleet)
+    missing = await asyncio.to_thread(unobtainable, project, arches(seen.facts))
+    subject = replace(seen, missing_artifacts=missing)
+    return Checked(subject, judge(subject, ignored))

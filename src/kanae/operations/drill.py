@@ -1,0 +1,220 @@
+"""Drills on a cluster: one, once or many times, each begun on a cluster that is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import kanae
+from kanae.drills.cluster import credentials
+from kanae.drills.cluster.kube import routes
+from kanae.drills.cluster.power import Power, power_of
+from kanae.drills.faults.protocol import Tools
+from kanae.drills.judging import thresholds
+from kanae.drills.judging.series import SeriesResult
+from kanae.drills.launching.place import Here, Place, There, find_python, way_to
+from kanae.drills.probing.client import Credentials
+from kanae.drills.probing.workload import Load
+from kanae.drills.running import recovery_record, run_folder
+from kanae.drills.running.proofs import image_of
+from kanae.drills.running.repeated_runs import repeat, whole_again
+from kanae.drills.running.setting import Setting
+from kanae.drills.scenarios import safety
+from kanae.drills.scenarios.scenario import Scenario
+from kanae.errors import Refused, UsageError
+from kanae.execute.lease import hold
+from kanae.facts.gather import gather
+from kanae.facts.model import Facts, Query
+from kanae.layout.families import UNKNOWN
+from kanae.operations.project import Project
+from kanae.operations.survey import survey
+from kanae.plan.membership import known, require_ours
+from kanae.transport.fleet import Fleet
+
+_MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOrder:
+    """What is to be run. target: the host of the fault, None for one chosen. prober: the host to
+    probe from, None for this machine. limits_file: TOML, instead of the built-in thresholds.
+
+    image: for drills that make a Deployment, None for one that the nodes have. accept_outage: the
+    users of this cluster may lose it. break_lease: take it from an operator who holds it.
+    """
+
+    scenario: Scenario
+    load: Load
+    target: str | None = None
+    times: int = 1
+    prober: str | None = None
+    limits_file: Path | None = None
+    image: str | None = None
+    accept_outage: bool = False
+    break_lease: bool = False
+
+
+class DrillConsole(Protocol):
+    """Whom drills ask and tell."""
+
+    def password(self) -> str | None:
+        """For sudo, the same on all hosts that want one; None when nobody can be asked."""
+        ...
+
+    def say(self, line: str) -> None: ...
+
+    async def decide(self, order: DrillOrder, hosts: Sequence[str]) -> bool:
+        """Whether these hosts may be broken. hosts: of the first run; other runs may take others of
+        their kind."""
+        ...
+
+
+async def drill(project: Project, order: DrillOrder, console: DrillConsole) -> SeriesResult | None:
+    """All runs of an order, with their verdicts; None when the console has declined.
+
+    Raises Refused when the cluster is not whole or an earlier run has left something to put back,
+    LeaseHeld, UsageError for an order that makes no sense, and a single run's own error.
+    """
+    _refuse_unsettled(project.spec.name)
+    return await _Drills(project, order, console).run()
+
+
+def _refuse_unsettled(cluster: str) -> None:
+    left = recovery_record.unsettled(cluster)
+    if left:
+        raise Refused(
+            f"an earlier run has not put everything back: {left[0]}",
+            remedy="kanae drill recover SPEC",
+        )
+
+
+def _run_id() -> str:
+    """By time, so that runs sort; fits into a Kubernetes name."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{time.time_ns() // 1000 % 1000:03d}"
+
+
+class _Drills:
+    """One order: what its runs share."""
+
+    def __init__(self, project: Project, order: DrillOrder, console: DrillConsole) -> None:
+        self._project = project
+        self._spec = project.spec
+        self._order = order
+        self._console = console
+        self._digest = hashlib.sha256(project.file.read_bytes()).hexdigest()
+        self._thresholds = thresholds.load(order.limits_file)
+        self._python = ""
+        # The same for all runs: asked of the cluster once.
+        self._credentials: Credentials | None = None
+        self._images: dict[str, str] | None = None
+
+    async def run(self) -> SeriesResult | None:
+        spec, order, run = self._spec, self._order, _run_id()
+        streams = order.load.streams(routes(spec))
+        order.scenario.require_time(streams, thresholds.validity(self._thresholds)["min-requests"])
+        power = power_of(spec)
+        async with Fleet(
+            spec, run_id=run, password=self._console.password, tolerant=order.accept_outage
+        ) as fleet:
+            first = await survey(self._project, fleet)
+            require_ours(spec, first, known(spec, first).identity)
+            before = safety.problems(spec, first)
+            hosts = self._choose(first, 0)
+            if order.prober is not None:
+                await self._allow_prober(order.prober, first, fleet, power)
+            if not await self._console.decide(order, hosts):
+                return None
+            async with hold(spec, fleet, run, break_lease=order.break_lease) as inherited:
+
+                async def prepare(turn: int) -> Setting:
+                    facts, chosen = first, hosts
+                    if turn or inherited:
+                        _refuse_unsettled(spec.name)
+                        facts = await whole_again(
+                            spec, lambda: survey(self._project, fleet), before
+                        )
+                        chosen = self._choose(facts, turn)
+                    return await self._setting(chosen, facts, fleet, power)
+
+                return await repeat(order.times, prepare)
+
+    def _choose(self, facts: Facts, turn: int) -> tuple[str, ...]:
+        """The hosts that the run of a turn breaks, if that is safe."""
+        order = self._order
+        hosts = safety.choose(order.scenario, self._spec, facts, order.target, turn)
+        rate = order.load.rate(routes(self._spec))
+        if rate > _MOST_REQUESTS:
+            raise UsageError(
+                f"{rate:.0f} requests per second are more than {_MOST_REQUESTS:g}",
+                remedy="a longer --period, fewer --kept connections, or --no-direct",
+            )
+        problems = safety.problems(self._spec, facts)
+        found = safety.refusals(order.scenario, self._spec, hosts, problems)
+        safety.require(found, accepted=order.accept_outage)
+        if order.prober is not None:
+            self._require_apart(order.prober, hosts)
+        return hosts
+
+    def _require_apart(self, prober: str, hosts: Sequence[str]) -> None:
+        safety.require_apart(prober, way_to(self._spec, prober), hosts)
+
+    async def _allow_prober(self, prober: str, facts: Facts, fleet: Fleet, power: Power) -> None:
+        """See to it that it can run there, and that no run of the order breaks its host."""
+        order = self._order
+        for turn in range(1, order.times):
+            hosts = safety.choose(order.scenario, self._spec, facts, order.target, turn)
+            self._require_apart(prober, hosts)
+        here = facts.hosts.get(prober)
+        self._python = await find_python(fleet[prober], here.base.family if here else UNKNOWN)
+        await power.allow_realtime(prober)
+
+    def _place(self, fleet: Fleet, run: str) -> Place:
+        prober = self._order.prober
+        return Here() if prober is None else There(fleet[prober], run, self._python)
+
+    async def _setting(
+        self, hosts: tuple[str, ...], facts: Facts, fleet: Fleet, power: Power
+    ) -> Setting:
+        spec, order, run = self._spec, self._order, _run_id()
+        scenario = order.scenario
+        balancer = str(spec.load_balancer.kind)
+        folder = run_folder.drills_dir(spec.name) / f"{run}-{scenario.name}"
+        folder.mkdir(parents=True, mode=0o700)
+        if self._credentials is None:
+            self._credentials = await credentials.fetch(spec, fleet.__getitem__)
+        if scenario.wants_image and order.image is None and self._images is None:
+            self._images = await _images(fleet)
+        api = facts.api
+        return Setting(
+            run=run,
+            scenario=scenario,
+            hosts=hosts,
+            folder=folder,
+            digest=self._digest,
+            versions={"kubernetes": api.version if api else "", "kanae": kanae.__version__},
+            limits=thresholds.limits(self._thresholds, scenario.name, balancer),
+            leader_limits=thresholds.leader_limits(self._thresholds, scenario.name, balancer),
+            validity=thresholds.validity(self._thresholds),
+            load=order.load,
+            routes=routes(spec),
+            credentials=self._credentials,
+            image=image_of(self._images or {}, order.image),
+            tools=Tools(spec, power, fleet.__getitem__),
+            problems=safety.problems(spec, facts),
+            accepted=order.accept_outage,
+            say=self._console.say,
+            place=self._place(fleet, run),
+        )
+
+
+async def _images(fleet: Fleet) -> dict[str, str]:
+    """The images on the nodes, by reference."""
+    there = [host for host in fleet.spec.nodes if host in fleet]
+    nodes = await gather(
+        {host: fleet[host] for host in there}, {host: Query(images=True) for host in there}
+    )
+    return {name: "" for host in nodes.hosts.values() for name in host.images or {}}

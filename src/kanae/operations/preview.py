@@ -1,0 +1,36 @@
+"""What apply would change, without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kanae.errors import Refused
+from kanae.operations.artifacts import cached
+from kanae.operations.project import Project
+from kanae.operations.survey import arches, survey
+from kanae.plan.model import Plan
+from kanae.transport.fleet import Fleet, FleetError
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """lost: names the hosts that cannot be reached, if any; the plan is then that of the others."""
+
+    plan: Plan
+    lost: FleetError | None
+
+
+async def preview(project: Project, password: Callable[[], str | None]) -> Preview:
+    """Nothing is fetched. Raises Refused, except where that may come of hosts that are not known:
+    then their FleetError.
+    """
+    async with Fleet(project.spec, password=password, tolerant=True) as fleet:
+        facts = await survey(project, fleet)
+    lost = FleetError(facts.unreachable) if facts.unreachable else None
+    try:
+        return Preview(project.plan(facts, cached(project, arches(facts))), lost)
+    except Refused as refused:
+        if lost is not None:
+            raise lost from refused
+        raise

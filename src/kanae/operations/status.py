@@ -1,0 +1,66 @@
+"""How the cluster is, from the hosts themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from kanae.errors import KanaeError
+from kanae.facts.balancer import Backend, balancer_script, parse_balancer
+from kanae.facts.model import Facts, Query
+from kanae.operations.artifacts import cached
+from kanae.operations.project import Project
+from kanae.operations.survey import arches, ask
+from kanae.resources.model import merge
+from kanae.spec.models import Role, Spec
+from kanae.transport.fleet import Fleet
+from kanae.transport.gather import gather
+from kanae.transport.protocol import Transport
+from kanae.verify.status import Status, balancer_query, status_query
+from kanae.verify.status import status as status_of
+
+# Seconds for a balancer to tell of its backends, and how many are asked at once.
+_BALANCER_TIMEOUT = 15
+_BALANCERS = 50
+
+
+async def status(project: Project, password: Callable[[], str | None]) -> Status:
+    """Hosts that cannot be reached are in it, with their error; needs no API."""
+    spec = project.spec
+    queries = _queries(project)
+    async with Fleet(spec, password=password, tolerant=True) as fleet:
+        facts, balancers = await asyncio.gather(
+            ask(fleet, {host: queries[host] for host in fleet}), _balancers(spec, fleet)
+        )
+    return status_of(spec, facts, balancers, await asyncio.to_thread(_drift, project, facts))
+
+
+def _queries(project: Project) -> Mapping[str, Query]:
+    spec = project.spec
+    return {
+        host: replace(merge([query, status_query(spec, host)]), address=query.address)
+        for host, query in project.queries().items()
+    }
+
+
+async def _balancers(spec: Spec, fleet: Fleet) -> dict[str, tuple[Backend, ...]]:
+    wanted = balancer_query(spec)
+
+    async def one(transport: Transport) -> tuple[Backend, ...]:
+        done = await transport.run(balancer_script(wanted), timeout=_BALANCER_TIMEOUT)
+        return parse_balancer(transport.host, wanted, done.stdout)
+
+    hosts = [host for host in spec.having(Role.LOAD_BALANCER) if host in fleet]
+    return (await gather({host: fleet[host] for host in hosts}, one, _BALANCERS)).done
+
+
+def _drift(project: Project, facts: Facts) -> int | None:
+    """Changes that apply would make; None when a host is missing or the plan is refused."""
+    if facts.unreachable:
+        return None
+    try:
+        plan = project.plan(facts, cached(project, arches(facts)))
+    except KanaeError:
+        return None
+    return sum(len(step.changes) for step in plan)

@@ -1,0 +1,36 @@
+"""Facts of all hosts of a cluster, those that cannot be reached named with their error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kanae.facts.gather import gather
+from kanae.facts.model import Facts, Query
+from kanae.operations.project import Project
+from kanae.transport.fleet import Fleet
+
+# Facts may have to hash binaries that are on the hosts for the first time.
+TIMEOUT = 120.0
+
+
+async def survey(project: Project, fleet: Fleet) -> Facts:
+    """What planning needs to know of every host that is connected."""
+    queries = project.queries()
+    return await ask(fleet, {host: queries[host] for host in fleet})
+
+
+async def ask(fleet: Fleet, queries: Mapping[str, Query]) -> Facts:
+    """Any queries, by host: one round trip each."""
+    facts = await gather(
+        {host: fleet[host] for host in queries},
+        queries,
+        parallel=fleet.spec.policies.parallel_hosts,
+        timeout=TIMEOUT,
+    )
+    return replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
+
+
+def arches(facts: Facts) -> frozenset[str]:
+    """The hosts' CPUs, as in {"amd64"}."""
+    return frozenset(host.base.arch for host in facts.hosts.values())
