@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,7 +28,9 @@ class World:
     """hosts with the cluster's shared state. members: etcd's, host -> whether it votes.
 
     violations: what should never have been true, gathered by `watch`. resetting: the cluster is
-    being taken down on purpose. inits, joins: how often kubeadm did each with success, by host.
+    being taken down on purpose. been_up, most_down: hosts that have served, and how many of them
+    did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
+    success, by host.
     """
 
     desk: Desk
@@ -44,6 +46,8 @@ class World:
     served: bool = False
     quorate: bool = False
     resetting: bool = False
+    been_up: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    most_down: dict[str, int] = field(default_factory=dict[str, int])
     wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
 
     @classmethod
@@ -98,6 +102,8 @@ class World:
             self.served,
             self.quorate,
             self.resetting,
+            {what: set(hosts) for what, hosts in self.been_up.items()},
+            dict(self.most_down),
             dict(self.wanted_units),
         )
         for name, host in self.hosts.items():
@@ -226,7 +232,33 @@ class World:
             if len(joined) > 1 and len(down) == len(joined):
                 yield "no API server is ready"
         self.served = self.served or bool(joined)
+        if not lost:
+            yield from self._interrupted()
         yield from self._authorities()
+
+    def _interrupted(self) -> Iterator[str]:
+        """Hosts that have served and do not serve now, against the budgets of the spec."""
+        planes = self.spec.having(Role.CONTROL_PLANE)
+        workers = [host for host in self.spec.having(Role.WORKER) if host not in planes]
+        balancer = units.balancer(self.spec.name)
+        watched: list[tuple[str, Sequence[str], tuple[str, ...], int]] = [
+            ("balancers", self.spec.having(Role.LOAD_BALANCER), (balancer,), 1),
+            ("etcd members", self.spec.having(Role.ETCD), (units.ETCD,), 1),
+            ("runtimes of control planes", planes, (units.CONTAINERD, units.KUBELET), 1),
+            (
+                "workers",
+                workers,
+                (units.CONTAINERD, units.KUBELET),
+                self.spec.policies.workers_at_once(len(self.spec.having(Role.WORKER))),
+            ),
+        ]
+        for what, hosts, names, budget in watched:
+            up = {host for host in hosts if all(map(self.hosts[host].active, names))}
+            self.been_up.setdefault(what, set()).update(up)
+            down = sorted(self.been_up[what] & set(hosts) - up)
+            self.most_down[what] = max(self.most_down.get(what, 0), len(down))
+            if len(down) > budget:
+                yield f"{what} of {down} are down at once"
 
     def _authorities(self) -> Iterator[str]:
         if any(host.marked(marks.JOINED) for host in self.hosts.values()):

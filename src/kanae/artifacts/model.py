@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from kanae.errors import ArtifactError
+from kanae.spec.models import Role
 
 
 class Kind(StrEnum):
@@ -110,3 +111,18 @@ class ArtifactSet(Mapping[str, Artifact]):
             versions = ", ".join(artifact.listed or artifact.version for artifact in found)
             raise ArtifactError(f"{what} is in this set in several versions: {versions}")
         return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArchive:
+    """An image archive on the operator's machine.
+
+    digest: of the file. references: image -> digest of its manifest, "" where only the import
+    decides it (docker archives).
+    """
+
+    path: str
+    digest: str
+    size: int
+    references: Mapping[str, str]
+    roles: tuple[Role, ...]

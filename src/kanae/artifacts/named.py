@@ -8,37 +8,22 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from ruamel.yaml import YAML, YAMLError
 
+from kanae.artifacts.model import LocalArchive
 from kanae.artifacts.progress import SilentTask
 from kanae.artifacts.store import Store, hash_file
 from kanae.artifacts.transfer import Http
 from kanae.errors import ArtifactError, ArtifactMismatch
-from kanae.spec.models import ImageArchive, Manifest, Role
+from kanae.spec.models import ImageArchive, Manifest
 
 CONTAINERD_NAME = "io.containerd.image.name"
 OCI_NAME = "org.opencontainers.image.ref.name"
-
-
-@dataclass(frozen=True, slots=True)
-class LocalArchive:
-    """An image archive on the operator's machine.
-
-    digest: of the file. references: image -> digest of its manifest, "" where only the import
-    decides it (docker archives).
-    """
-
-    path: str
-    digest: str
-    size: int
-    references: Mapping[str, str]
-    roles: tuple[Role, ...]
 
 
 def documents(manifests: Sequence[Manifest], base: Path, store: Store) -> list[dict[str, object]]:

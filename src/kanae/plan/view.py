@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kanae.artifacts.catalogue import Release
-from kanae.artifacts.model import Artifact
-from kanae.artifacts.named import LocalArchive
+from kanae.artifacts.model import Artifact, LocalArchive
 from kanae.facts.model import ApiFact, Facts, HostBase, HostFacts
 from kanae.layout import marks
 from kanae.plan.membership import Known, known

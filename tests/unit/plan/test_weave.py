@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from kanae.artifacts.named import LocalArchive
+from kanae.artifacts.model import LocalArchive
 from kanae.plan.actions import ApplyObjects, LoadImages
 from kanae.plan.planner import plan
 from kanae.plan.view import View
