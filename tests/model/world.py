@@ -197,7 +197,12 @@ class World:
         if not self.api_ready(host):
             return None
         objects = {key: self.objects[key] for key in keys if key in self.objects}
-        return ApiFact(True, self.spec.version, dict(self.nodes), objects)
+        nodes = {name: node | {"status": self._status(name)} for name, node in self.nodes.items()}
+        return ApiFact(True, self.spec.version, nodes, objects)
+
+    def _status(self, node: str) -> Object:
+        ready = node in self.hosts and self.node_ready(node)
+        return {"conditions": [{"type": "Ready", "status": str(ready)}]}
 
     def _etcd(self, host: str) -> EtcdFact | None:
         if not self.external or not self.etcd_runs(host) or not self.quorum():
