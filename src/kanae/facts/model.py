@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kanae.errors import HostError
-from kanae.layout import families
+from kanae.layout import families, ports
 from kanae.layout.family import Family
 
 
@@ -37,7 +37,7 @@ class Query:
     etcd: bool = False
     objects: tuple[ObjectKey, ...] = ()
     address: str = "127.0.0.1"
-    api_port: int = 6443
+    api_port: int = ports.API_SERVER
     disks: tuple[str, ...] = ("/", "/var/lib", "/var/lib/etcd")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 from kanae.facts import shell
 from kanae.facts.model import ObjectKey, Query
-from kanae.layout import families
+from kanae.layout import families, ports
 from kanae.layout import paths as at
 from kanae.layout.family import PROGRAMS as NEEDED
 
@@ -156,15 +156,28 @@ def _slow(query: Query) -> bool:
 def _background(query: Query) -> Iterable[str]:
     """What waits for other programs runs beside the rest, so that their time-outs do not add up."""
     if query.images:
-        yield shell.IMAGES.format()
+        yield shell.IMAGES.format(socket=at.CONTAINERD_SOCKET)
     if query.etcd:
-        yield shell.ETCD.format()
+        yield shell.ETCD.format(
+            port=ports.ETCD_CLIENT,
+            ca=at.ETCD_CA,
+            certificate=at.ETCD_PROBE,
+            key=at.key(at.ETCD_PROBE),
+        )
     if query.cluster:
         address, port = _like(_NAME, query.address), f"{query.api_port:d}"
         paths = api_paths(query)
         if paths is not None:
-            yield shell.API.format(address=address, port=port, paths=_quoted(paths))
-        yield shell.KUBECTL.format(address=address, port=port, gets="".join(_gets(query.objects)))
+            yield shell.API.format(
+                address=address, port=port, paths=_quoted(paths), admin=at.ADMIN_CONF
+            )
+        yield shell.KUBECTL.format(
+            address=address,
+            port=port,
+            gets="".join(_gets(query.objects)),
+            admin=at.ADMIN_CONF,
+            cache=at.KUBECTL_CACHE,
+        )
 
 
 def api_paths(query: Query) -> tuple[str, ...] | None:

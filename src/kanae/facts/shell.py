@@ -32,17 +32,16 @@ trap 'exit 143' HUP INT TERM
 # ctr computes sizes from the content store: 2 s on an emulated processor by itself, over
 # 5 while large files are hashed. Images that are not known count as missing, hence the patience.
 IMAGES = """\
-if [ -n "$slow" ] && [ -S /run/containerd/containerd.sock ] && have ctr; then
+if [ -n "$slow" ] && [ -S {socket} ] && have ctr; then
 timeout -k 1 20 ctr -n k8s.io images ls >"$tmp/images" 2>/dev/null || rm -f "$tmp/images" &
 fi
 """
 
 ETCD = """\
 if [ -n "$slow" ] && have etcdctl; then
-pki=/etc/kubernetes/pki/etcd
 ask_etcd() {{
-timeout -k 1 3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert="$pki/ca.crt" \
---cert="$pki/healthcheck-client.crt" --key="$pki/healthcheck-client.key" \
+timeout -k 1 3 etcdctl --endpoints=https://127.0.0.1:{port} \
+--cacert={ca} --cert={certificate} --key={key} \
 --dial-timeout=2s --command-timeout=2500ms -w json "$@" 2>/dev/null
 }}
 ask_etcd endpoint status >"$tmp/etcd-status" &
@@ -55,7 +54,7 @@ fi
 # they lie in a folder that only root can read, on tmpfs, until the script ends.
 API = """\
 admin=
-[ ! -r /etc/kubernetes/admin.conf ] || admin=$(cat /etc/kubernetes/admin.conf)
+[ ! -r {admin} ] || admin=$(cat {admin})
 of_admin() {{
 text=${{admin#*"$1: "}}
 printf '%s' "${{text%%"$nl"*}}" | base64 -d 2>/dev/null
@@ -80,10 +79,10 @@ esac
 # /version is asked first: when it does not answer, nothing else is tried.
 KUBECTL = """\
 if [ -n "$slow" ] && [ -z "$asked" ] && have kubectl && \
-[ -r /etc/kubernetes/admin.conf ]; then
+[ -r {admin} ]; then
 ask_api() {{
-timeout -k 1 6 kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://{address}:{port} \
---cache-dir /run/kanae/kubectl --request-timeout=5s "$@" 2>/dev/null
+timeout -k 1 6 kubectl --kubeconfig {admin} --server https://{address}:{port} \
+--cache-dir {cache} --request-timeout=5s "$@" 2>/dev/null
 }}
 {{
 if ask_api get --raw /version >"$tmp/api-version"; then

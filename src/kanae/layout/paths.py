@@ -9,6 +9,7 @@ from kanae.layout import units
 BIN: Final = "/usr/local/bin"
 CNI_BIN: Final = "/opt/cni/bin"
 CNI_CONF: Final = "/etc/cni/net.d"
+CNI_STATE: Final = "/var/lib/cni"
 # Configuration that kanae writes and nothing else reads by default.
 KANAE: Final = "/etc/kanae"
 PATCHES: Final = f"{KANAE}/patches"
@@ -21,6 +22,7 @@ LOGS: Final = f"{STATE}/log"
 MASKED: Final = f"{STATE}/masked"
 # Gone at the next boot: locks, the lease, configuration with secrets while kubeadm reads it.
 RUN: Final = "/run/kanae"
+KUBECTL_CACHE: Final = f"{RUN}/kubectl"
 KUBEADM_LOCK: Final = f"{RUN}/kubeadm.lock"
 # etcd.yaml, with what a first start needs; put together when etcd starts.
 ETCD_RUNNING: Final = f"{RUN}/etcd.yaml"
@@ -42,7 +44,10 @@ KUBEADM_CONFIG: Final = f"{KANAE}/kubeadm.yaml"
 CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
 CONTAINERD_REGISTRIES: Final = "/etc/containerd/certs.d"
 CONTAINERD_UNIT: Final = f"{UNITS}/{units.CONTAINERD}"
-CRI_SOCKET: Final = "unix:///run/containerd/containerd.sock"
+CONTAINERD_STATE: Final = "/var/lib/containerd"
+CONTAINERD_RUN: Final = "/run/containerd"
+CONTAINERD_SOCKET: Final = f"{CONTAINERD_RUN}/containerd.sock"
+CRI_SOCKET: Final = f"unix://{CONTAINERD_SOCKET}"
 CRICTL_CONFIG: Final = "/etc/crictl.yaml"
 
 KUBELET_UNIT: Final = f"{UNITS}/{units.KUBELET}"
@@ -60,11 +65,15 @@ ETCD_CA: Final = f"{ETCD_PKI}/ca.crt"
 # Certificates; each key lies beside its certificate with the suffix .key.
 ETCD_SERVER: Final = f"{ETCD_PKI}/server.crt"
 ETCD_PEER: Final = f"{ETCD_PKI}/peer.crt"
+# Shown by whoever asks a member how it is; kubeadm makes it for a stacked one.
+ETCD_PROBE: Final = f"{ETCD_PKI}/healthcheck-client.crt"
 # What the API server shows to etcd.
 ETCD_API_CLIENT: Final = f"{PKI}/apiserver-etcd-client.crt"
 
 ETCD_BALANCER_UNIT: Final = f"{UNITS}/{units.ETCD_BALANCER}"
 ETCD_BALANCER_CONFIG: Final = f"{KANAE}/etcd-balancer.cfg"
+ETCD_BALANCER_PID: Final = "/run/kanae-etcd-balancer.pid"
+ETCD_BALANCER_SOCKET: Final = "/run/kanae-etcd-balancer.sock"
 
 GATE_UNIT: Final = f"{UNITS}/{units.GATE}"
 GATE_SCRIPT: Final = f"{KANAE}/apiserver-gate.sh"
@@ -94,3 +103,8 @@ def haproxy_socket(cluster: str) -> str:
 
 def keepalived_config(cluster: str) -> str:
     return f"{KANAE}/keepalived-{cluster}.conf"
+
+
+def keepalived_run(cluster: str) -> str:
+    """Its process id and state, without an ending."""
+    return f"/run/kanae-keepalived-{cluster}"

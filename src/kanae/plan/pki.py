@@ -27,13 +27,12 @@ from kanae.plan.view import View
 from kanae.render import etcd
 from kanae.spec.models import EtcdTopology, Role, Spec
 
-PKI = at.PKI
 # name -> (public file, private file), as kubeadm names them.
 AUTHORITIES = {
-    "ca": (f"{PKI}/ca.crt", f"{PKI}/ca.key"),
-    "front-proxy-ca": (f"{PKI}/front-proxy-ca.crt", f"{PKI}/front-proxy-ca.key"),
-    "sa": (at.SERVICE_ACCOUNT_PUBLIC, f"{PKI}/sa.key"),
-    "etcd-ca": (f"{PKI}/etcd/ca.crt", f"{PKI}/etcd/ca.key"),
+    "ca": (f"{at.PKI}/ca.crt", f"{at.PKI}/ca.key"),
+    "front-proxy-ca": (f"{at.PKI}/front-proxy-ca.crt", f"{at.PKI}/front-proxy-ca.key"),
+    "sa": (at.SERVICE_ACCOUNT_PUBLIC, f"{at.PKI}/sa.key"),
+    "etcd-ca": (at.ETCD_CA, f"{at.ETCD_PKI}/ca.key"),
 }
 # A leaf certificate is issued anew when fewer days are left than a missed month would take.
 RENEW_BEFORE = timedelta(days=30)
@@ -61,7 +60,7 @@ def wanted(spec: Spec, host: str) -> Wanted:
         else:
             leaves.append(
                 LeafCertificate(
-                    f"{PKI}/apiserver-etcd-client.crt",
+                    at.ETCD_API_CLIENT,
                     "etcd-ca",
                     "kube-apiserver-etcd-client",
                     client=True,
@@ -71,7 +70,7 @@ def wanted(spec: Spec, host: str) -> Wanted:
         names.append("etcd-ca")
         leaves += [
             LeafCertificate(
-                f"{PKI}/etcd/server.crt",
+                at.ETCD_SERVER,
                 "etcd-ca",
                 host,
                 sans=tuple(etcd.server_sans(spec, host)),
@@ -79,7 +78,7 @@ def wanted(spec: Spec, host: str) -> Wanted:
                 client=True,
             ),
             LeafCertificate(
-                f"{PKI}/etcd/peer.crt",
+                at.ETCD_PEER,
                 "etcd-ca",
                 host,
                 sans=tuple(etcd.peer_sans(spec, host)),
@@ -87,7 +86,7 @@ def wanted(spec: Spec, host: str) -> Wanted:
                 client=True,
             ),
             LeafCertificate(
-                f"{PKI}/etcd/healthcheck-client.crt",
+                at.ETCD_PROBE,
                 "etcd-ca",
                 "kube-etcd-healthcheck-client",
                 client=True,

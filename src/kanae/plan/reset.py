@@ -119,7 +119,7 @@ def _remove(
         trees: list[str] = []
     else:
         own = []
-        trees = [at.STATE, at.KUBERNETES, at.PATCHES, at.CNI_CONF, "/var/lib/cni"]
+        trees = [at.STATE, at.KUBERNETES, at.PATCHES, at.CNI_CONF, at.CNI_STATE]
         if not keep_artifacts:
             trees += [at.CNI_BIN]
     trees.sort(key=lambda tree: tree == at.STATE)

@@ -156,7 +156,7 @@ def etcd_front(spec: Spec, host: str) -> str:
     description {spec.name}-etcd
     node {host}
     log stdout format raw daemon notice
-    stats socket /run/kanae-etcd-balancer.sock mode 600 level admin
+    stats socket {paths.ETCD_BALANCER_SOCKET} mode 600 level admin
     user haproxy
     group haproxy
     # An API server holds some hundred connections, one or two for each kind of object.
@@ -198,7 +198,7 @@ def etcd_front_unit(base: HostBase) -> str:
     return _unit(
         "balancer to the members of etcd for this host's API server",
         paths.ETCD_BALANCER_CONFIG,
-        "/run/kanae-etcd-balancer.pid",
+        paths.ETCD_BALANCER_PID,
         base,
     )
 

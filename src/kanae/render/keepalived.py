@@ -82,7 +82,7 @@ vrrp_instance {spec.name} {{
 
 def unit(spec: Spec, base: HostBase) -> str:
     name = spec.name
-    run = f"/run/kanae-keepalived-{name}"
+    run = paths.keepalived_run(name)
     return f"""{banner()}[Unit]
 Description=virtual address of the cluster {name}
 Documentation=man:keepalived(8)

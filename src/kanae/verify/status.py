@@ -30,7 +30,7 @@ ETCD_CERTIFICATES = (
     at.ETCD_CA,
     at.ETCD_SERVER,
     at.ETCD_PEER,
-    f"{at.ETCD_PKI}/healthcheck-client.crt",
+    at.ETCD_PROBE,
 )
 KUBELET_CERTIFICATE = f"{at.KUBELET_STATE}/pki/kubelet-client-current.pem"
 

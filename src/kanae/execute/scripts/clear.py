@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kanae.execute.scripts.guarded import BUSY
 from kanae.execute.scripts.programs import ETCDCTL, KUBECTL
-from kanae.layout import marks
+from kanae.layout import marks, ports
 from kanae.layout import paths as at
 from kanae.plan.actions import ClearNode
 from kanae.resources.model import quote
@@ -12,7 +12,7 @@ from kanae.resources.model import quote
 
 def member(peer: str) -> str:
     """On a host that has joined: the stacked member with this peer URL leaves the cluster."""
-    etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:2379"
+    etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
     return (
         f"id=$({etcdctl} member list | grep -F {quote(peer)} | cut -d, -f1)\n"
         f'[ -z "$id" ] || {etcdctl} member remove "$id"'

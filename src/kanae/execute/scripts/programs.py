@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from kanae.layout import paths as at
 
-KUBECTL = f"kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir /run/kanae/kubectl"
-# The certificate that kubeadm makes for its own probes of a stacked member, and kanae for an
-# external one.
-_PROBE = f"{at.ETCD_PKI}/healthcheck-client.crt"
-ETCDCTL = (
-    f"etcdctl --cacert {at.ETCD_CA} --cert {_PROBE} --key {at.key(_PROBE)} --command-timeout=3s"
-)
+KUBECTL = f"kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir {at.KUBECTL_CACHE}"
+_AS_PROBE = f"--cert {at.ETCD_PROBE} --key {at.key(at.ETCD_PROBE)}"
+ETCDCTL = f"etcdctl --cacert {at.ETCD_CA} {_AS_PROBE} --command-timeout=3s"
