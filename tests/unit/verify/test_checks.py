@@ -405,7 +405,7 @@ def test_a_balancer_host_may_serve_another_cluster_too() -> None:
     subject = _change(
         _subject(),
         "lb",
-        marks={"cluster": "other"},
+        marks={"cluster-other": "other"},
         listeners=(Listener("tcp", "0.0.0.0", 6441, "haproxy"),),
     )
     assert not errors(judge(subject))
@@ -466,3 +466,11 @@ def test_docs_list_every_check_in_order() -> None:
     assert [(row[1].strip(), row[2].strip()) for row in rows] == [
         (f"`{check.id}`", check.looks) for check in CHECKS
     ]
+
+
+def test_a_host_of_another_cluster_of_the_same_name_is_told_by_its_identity() -> None:
+    subject = _change(_subject(), "m2", marks={"cluster": "demo", "identity": "cd" * 16})
+    subject = _change(subject, "w1", marks={"cluster": "demo", "identity": "ab" * 16})
+    [finding] = _found(subject, "leftovers")
+    assert finding.host == "w1"
+    assert "another cluster called 'demo' (abab" in finding.evidence

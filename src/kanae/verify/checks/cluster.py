@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from kanae.layout import marks
-from kanae.spec.models import Role
+from kanae.errors import Refused
+from kanae.plan.membership import known, strangers
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
 from kanae.verify.model import Finding, Subject, error
 
 
 def leftovers(subject: Subject) -> Iterator[Finding]:
-    """Files of a cluster on a host that does not carry this cluster's mark."""
+    """Hosts of another cluster, and files of one on a host that does not carry our mark."""
+    try:
+        identity = known(subject.spec, subject.facts).identity
+    except Refused as refused:
+        yield error("leftovers", None, refused.message, refused.remedy)
+        return
+    foreign = strangers(subject.spec, subject.facts, identity)
     for host, facts in subject.hosts():
-        if subject.ours(host):
+        if host in foreign:
+            remedy = "take it out of that cluster first: kanae reset with that cluster's spec"
+            yield error("leftovers", host, f"it belongs to {foreign[host]}", remedy)
             continue
-        owner = facts.marks.get(marks.CLUSTER, "").strip()
-        roles = set(subject.spec.hosts[host].roles)
-        if owner and roles & {Role.CONTROL_PLANE, Role.WORKER, Role.ETCD}:
-            yield error(
-                "leftovers",
-                host,
-                f"it belongs to the cluster {owner}",
-                f"take it out of {owner} first: kanae reset with that cluster's spec",
-            )
+        if subject.ours(host):
             continue
         found = [path for path, fact in facts.files.items() if fact is not None and _tell(path)]
         if found:
