@@ -263,7 +263,12 @@ def test_another_source_of_pause_is_another_key_of_pause_alone(
         shutil.copytree(real, package)
     with (package / "data" / "pause.c").open("a") as source:
         source.write("/* edited */")
-    monkeypatch.setattr(catalogue, "files", lambda _: package)
+
+    def edited(anchor: str) -> Path:
+        assert anchor == "kanae.artifacts"
+        return package
+
+    monkeypatch.setattr(catalogue, "files", edited)
     after = {item.id: BuildSupplier().key(item) for item in items}
     assert [id_ for id_ in before if before[id_] != after[id_]] == [
         RELEASE.item(Kind.IMAGE, "pause", "amd64").id
