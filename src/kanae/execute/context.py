@@ -14,6 +14,15 @@ from kanae.transport.protocol import Transport
 
 D = TypeVar("D", bound=Action)
 
+# Seconds of a step that are kept back from what it waits for, and the most of its time that they
+# may be. The end of what is waited for says why and what to do about it; the end of the step says
+# only that it took too long. A command that is late is ended on its host, a round trip away and
+# with patience (`kanae.transport.ssh.GRACE`), before it is told.
+_RESERVE, _RESERVED = 30.0, 0.1
+# The same between a command and a program that it runs under a limit of that program's own:
+# `timeout --kill-after=10`, and the way back.
+_WITHIN, _SHARE = 15.0, 0.25
+
 
 class Reached(Protocol):
     """Hosts by name, each connected."""
@@ -61,8 +70,15 @@ class StepContext:
         return self.hosts[name]
 
     def left(self) -> float:
-        """Seconds until the deadline, for the timeout of a command; at least 1."""
-        return max(1.0, self.deadline - asyncio.get_running_loop().time())
+        """Seconds that the step may still wait for something; always some. They end before the
+        deadline, so that what was waited for is told."""
+        reserve = min(_RESERVE, self.step.timeout * _RESERVED)
+        return max(0.1, self.deadline - reserve - asyncio.get_running_loop().time())
+
+    def left_on_host(self) -> float:
+        """The same for a limit that a host keeps, which ends before that of the command does."""
+        left = self.left()
+        return left - min(_WITHIN, left * _SHARE)
 
 
 @dataclass(frozen=True, slots=True)

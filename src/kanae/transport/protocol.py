@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kanae.errors import step_failed
+from kanae.errors import StepTimedOut, step_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,16 @@ async def must(
 ) -> bytes:
     """Run a script that has to end with status 0 and return its output, else StepFailed.
 
-    command: what the error shows instead of the whole script.
+    command: what errors show instead of the whole script, that of one that is late included.
     """
-    done = await transport.run(script, stdin=stdin, timeout=timeout)
+    try:
+        done = await transport.run(script, stdin=stdin, timeout=timeout)
+    except StepTimedOut as error:
+        raise StepTimedOut(
+            transport.host,
+            f"{command!r} did not end within {timeout:.0f} s and was ended",
+            remedy=remedy or error.remedy,
+        ) from error
     if done.status != 0:
         raise step_failed(transport.host, command, done.status, done.stderr, remedy=remedy)
     return done.stdout

@@ -1,4 +1,5 @@
 set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
 cat >"$config"; trap 'rm -f "$config"' EXIT
-exec 9>/run/kanae/kubeadm.lock; flock -w 120 9
+read -r now _ </proc/uptime; end=$((${now%.*} + 585))
+exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
 kubeadm init phase upload-config all --config "$config" >/dev/null

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
+import shutil
+import signal
 import stat
 import subprocess
+import time
 from dataclasses import replace
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NoReturn
 
@@ -190,16 +195,84 @@ def test_an_image_built_twice_in_different_stores_is_the_same(tmp_path: Path) ->
     assert len(digests) == 1
 
 
-def test_pause_waits_and_ends_at_once_when_told_to(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def pause(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arch = programs.MACHINES[os.uname().machine]
     build = RELEASE.item(Kind.IMAGE, "pause", arch).build
     assert build is not None
-    program = programs.build(build, arch, ["pause"], tmp_path, Silent())["pause"]
-    with subprocess.Popen([program]) as process:
+    return programs.build(build, arch, ["pause"], tmp_path_factory.mktemp("pause"), Silent())[
+        "pause"
+    ]
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_pause_waits_and_ends_at_once_when_told_to(pause: Path, told: signal.Signals) -> None:
+    with subprocess.Popen([pause], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        warning = process.stderr.readline()
+        assert warning == "Warning: pause should be the first process\n"
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.1)
-        process.terminate()
+        process.send_signal(told)
         assert process.wait(10) == 0
+        assert process.stderr.read().startswith("Shutting down, got signal: ")
+
+
+@pytest.mark.parametrize("flag", ["-v", "-V"])
+def test_pause_tells_its_version_and_ends(pause: Path, flag: str) -> None:
+    """The health job of `kubeadm upgrade plan` runs it so, and waits for it."""
+    done = subprocess.run(
+        [pause, "anything", flag], capture_output=True, text=True, timeout=10, check=True
+    )
+    version = RELEASE.item(Kind.IMAGE, "pause", "amd64").version
+    assert (done.stdout, done.stderr) == (f"pause.c {version}\n", "")
+
+
+def test_pause_reaps_what_ends_below_it(pause: Path) -> None:
+    script = 'cat <&0 >/dev/null & echo $!; exec "$1" </dev/null'
+    with subprocess.Popen(
+        ["sh", "-c", script, "sh", pause],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        ended = os.pidfd_open(child)
+        process.stdin.close()
+        select.select([ended], [], [], 10)
+        os.close(ended)
+        limit = time.monotonic() + 10
+        while Path(f"/proc/{child}").exists() and time.monotonic() < limit:
+            os.sched_yield()
+        left = Path(f"/proc/{child}").exists()
+        process.terminate()
+    assert not left
+
+
+def test_another_source_of_pause_is_another_key_of_pause_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that is full then rebuilds pause, and nothing else."""
+    items = fetch.select([RELEASE], ["amd64"], None)
+    before = {item.id: BuildSupplier().key(item) for item in items}
+
+    package = tmp_path / "package"
+    with as_file(files("kanae.artifacts")) as real:
+        shutil.copytree(real, package)
+    with (package / "data" / "pause.c").open("a") as source:
+        source.write("/* edited */")
+
+    def edited(anchor: str) -> Path:
+        assert anchor == "kanae.artifacts"
+        return package
+
+    monkeypatch.setattr(catalogue, "files", edited)
+    after = {item.id: BuildSupplier().key(item) for item in items}
+    assert [id_ for id_ in before if before[id_] != after[id_]] == [
+        RELEASE.item(Kind.IMAGE, "pause", "amd64").id
+    ]
 
 
 def test_the_longest_build_comes_first_and_modules_are_built_once() -> None:

@@ -82,16 +82,18 @@ SCRIPTS: Final[Mapping[str, str]] = {
     ),
     "kubeadm-join-worker": kubeadm.join(JOIN, LIMIT),
     "kubeadm-reconfigure-control-plane": kubeadm.reconfigure_control_plane(
-        ReconfigureControlPlane("", "f" * 64, "192.168.1.10", 6443)
+        ReconfigureControlPlane("", "f" * 64, "192.168.1.10", 6443), LIMIT
     ),
-    "kubeadm-upload-config": kubeadm.upload_config(),
-    "kubeadm-addon-coredns": kubeadm.addon(Addon("coredns", "")),
-    "kubeadm-addon-kube-proxy-restart": kubeadm.addon(Addon("kube-proxy", "", restart=True)),
-    "kubeadm-reconfigure-kubelet": kubeadm.reconfigure_kubelet(ReconfigureKubelet("e" * 64)),
+    "kubeadm-upload-config": kubeadm.upload_config(LIMIT),
+    "kubeadm-addon-coredns": kubeadm.addon(Addon("coredns", ""), LIMIT),
+    "kubeadm-addon-kube-proxy-restart": kubeadm.addon(Addon("kube-proxy", "", restart=True), LIMIT),
+    "kubeadm-reconfigure-kubelet": kubeadm.reconfigure_kubelet(ReconfigureKubelet("e" * 64), LIMIT),
     "clear-member": clear.member(MEMBER),
     "clear-node": clear.node("m2"),
-    "clear-host": clear.host(CLEAR),
-    "clear-host-stacked": clear.host(replace(CLEAR, etcd_member=MEMBER, data_dir="/var/lib/etcd")),
+    "clear-host": clear.host(CLEAR, LIMIT),
+    "clear-host-stacked": clear.host(
+        replace(CLEAR, etcd_member=MEMBER, data_dir="/var/lib/etcd"), LIMIT
+    ),
     "reset-stop-node": reset.stop_node(),
     "reset-remove-etcd": reset.remove_etcd(RemoveEtcd("/var/lib/etcd/member")),
     "reset-remove-cluster-node": reset.remove_cluster(REMOVE),
@@ -177,7 +179,13 @@ def test_every_recorded_script_is_one_of_these_and_a_shell_can_read_it() -> None
 
 def test_every_function_that_makes_a_script_is_recorded() -> None:
     """By the names of the files: module, function, variant."""
-    made_of_others = {"guarded-run", "resources-apply", "resources-contents"}
+    made_of_others = {
+        "guarded-deadline",
+        "guarded-locked",
+        "guarded-run",
+        "resources-apply",
+        "resources-contents",
+    }
     for module in (clear, etcd, files, guarded, images, kubeadm, kubectl, lease, reset, resources):
         for name, _ in inspect.getmembers(module, inspect.isfunction):
             if inspect.getmodule(getattr(module, name)) is module and not name.startswith("_"):

@@ -162,8 +162,8 @@ def _build_c(
         source = files("kanae.artifacts") / "data" / recipe.programs[name]
         with as_file(source) as file:
             run(
-                [compiler, "-Os", "-static", "-s", "-Wl,--build-id=none", "-o", str(built[name]),
-                 str(file)],
+                [compiler, "-Os", "-static", "-s", "-Wl,--build-id=none",
+                 f'-DVERSION="{recipe.version}"', "-o", str(built[name]), str(file)],
                 env=os.environ | {"LC_ALL": "C"},
                 what=f"building {name}",
             )  # fmt: skip

@@ -73,7 +73,7 @@ async def init(ctx: StepContext) -> Outcome:
     action = ctx.action(KubeadmInit)
     token = ctx.values.put(TOKEN, new_token())
     done = await ctx.transport().run(
-        kubeadm.init(action, ctx.left() - 15),
+        kubeadm.init(action, ctx.left_on_host()),
         stdin=with_token(action.config, token).encode(),
         timeout=ctx.left(),
     )
@@ -86,7 +86,7 @@ async def init(ctx: StepContext) -> Outcome:
 
 async def joined(ctx: StepContext) -> bool | None:
     """Whether an init or join whose connection was lost took effect."""
-    return await guarded.took_effect(ctx.transport(), marks.JOINED, max(5.0, ctx.left() - 30))
+    return await guarded.took_effect(ctx.transport(), marks.JOINED, ctx.left_on_host())
 
 
 async def mint_token(ctx: StepContext) -> Outcome:
@@ -122,7 +122,7 @@ async def join(ctx: StepContext) -> Outcome:
         PLACEHOLDERS.ca_cert_hashes[0], pin
     )
     done = await ctx.transport().run(
-        kubeadm.join(action, ctx.left() - 15), stdin=config.encode(), timeout=ctx.left()
+        kubeadm.join(action, ctx.left_on_host()), stdin=config.encode(), timeout=ctx.left()
     )
     guarded.raised(ctx.transport(), done, "kubeadm join", REMEDIES, kubeadm.JOIN)
     return Outcome.CHANGED
@@ -150,7 +150,12 @@ async def clear_node(ctx: StepContext) -> Outcome:
         command=f"kubectl delete node {action.node}",
         timeout=ctx.left(),
     )
-    await must(ctx.transport(), clear.host(action), command="kubeadm reset", timeout=ctx.left())
+    await must(
+        ctx.transport(),
+        clear.host(action, ctx.left_on_host()),
+        command="kubeadm reset",
+        timeout=ctx.left(),
+    )
     return Outcome.CHANGED
 
 
@@ -158,7 +163,7 @@ async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
     action = ctx.action(ReconfigureControlPlane)
     await must(
         ctx.transport(),
-        kubeadm.reconfigure_control_plane(action),
+        kubeadm.reconfigure_control_plane(action, ctx.left_on_host()),
         command="kubeadm init phase control-plane all",
         stdin=action.config.encode(),
         timeout=ctx.left(),
@@ -171,7 +176,7 @@ async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
 async def upload_config(ctx: StepContext) -> Outcome:
     await must(
         ctx.transport(),
-        kubeadm.upload_config(),
+        kubeadm.upload_config(ctx.left_on_host()),
         command="kubeadm init phase upload-config all",
         stdin=ctx.action(UploadConfig).config.encode(),
         timeout=ctx.left(),
@@ -182,7 +187,7 @@ async def upload_config(ctx: StepContext) -> Outcome:
 async def reconfigure_kubelet(ctx: StepContext) -> Outcome:
     await must(
         ctx.transport(),
-        kubeadm.reconfigure_kubelet(ctx.action(ReconfigureKubelet)),
+        kubeadm.reconfigure_kubelet(ctx.action(ReconfigureKubelet), ctx.left_on_host()),
         command="kubeadm upgrade node phase kubelet-config",
         timeout=ctx.left(),
         remedy="`journalctl -u kubelet` on the host says which setting it refuses",
@@ -194,7 +199,7 @@ async def addon(ctx: StepContext) -> Outcome:
     action = ctx.action(Addon)
     await must(
         ctx.transport(),
-        kubeadm.addon(action),
+        kubeadm.addon(action, ctx.left_on_host()),
         command=f"kubeadm init phase addon {action.name}",
         stdin=action.config.encode(),
         timeout=ctx.left(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kanae.execute.scripts.guarded import BUSY
+from kanae.execute.scripts.guarded import locked
 from kanae.execute.scripts.programs import ETCDCTL, KUBECTL
 from kanae.layout import marks, ports
 from kanae.layout import paths as at
@@ -24,10 +24,13 @@ def node(name: str) -> str:
     return f"{KUBECTL} delete node {quote(name)} --ignore-not-found --timeout=30s"
 
 
-def host(action: ClearNode) -> str:
-    """On the host itself. Certificates stay: `kubeadm reset` is shown a folder without any."""
+def host(action: ClearNode, limit: float) -> str:
+    """On the host itself. Certificates stay: `kubeadm reset` is shown a folder without any.
+
+    limit: seconds for its turn.
+    """
     wipe = f"rm -rf {quote(action.data_dir)}/member" if action.etcd_member else ""
-    return f"""exec 9>{at.KUBEADM_LOCK}; flock -w 60 9 || exit {BUSY}
+    return f"""{locked(limit)}
 systemctl stop kubelet
 kubeadm reset -f --skip-phases=preflight,remove-etcd-member --cert-dir {at.RUN}/no-certificates \
 --cri-socket {at.CRI_SOCKET} >/dev/null 2>&1 9>&- || true

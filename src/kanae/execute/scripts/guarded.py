@@ -10,6 +10,10 @@ from kanae.layout import paths as at
 
 # Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
 BUSY = 75
+# That of coreutils' timeout.
+TIMED_OUT = 124
+# Seconds until the end that `deadline` has set.
+LEFT = "read -r now _ </proc/uptime; echo $((end - ${now%.*}))"
 # What the script says when the mark was there and nothing had to be run.
 ALREADY = "already-done"
 
@@ -27,14 +31,17 @@ def run(
 
     command: sh text in which "$config" is the file. mark: of success; when it is there already
     nothing is run. after: lines that run on success, before the mark is set, whose content is what
-    `after` leaves in "$mark.new". limit: seconds.
+    `after` leaves in "$mark.new". limit: seconds, for its turn and for the program together.
     """
+    words = name.replace("-", " ")
     inner = "\n".join(
         [
-            "config=$1 log=$2 mark=$3",
-            f'timeout --kill-after=10 {limit:.0f} {command} >"$log" 2>&1',
+            "config=$1 log=$2 mark=$3 limit=$4",
+            f'timeout --kill-after=10 "$limit" {command} >"$log" 2>&1',
             "status=$?",
             'rm -f "$config"',
+            f'[ "$status" -ne {TIMED_OUT} ] ||',
+            f'  echo "{words} did not end within $limit s and was ended" >>"$log"',
             '[ "$status" -eq 0 ] || exit "$status"',
             "set -e",
             ': >"$mark.new"',
@@ -46,16 +53,35 @@ def run(
 umask 077
 mkdir -p {at.RUN} {at.LOGS} {marks.FOLDER}
 config={at.RUN}/{name}.yaml log={at.LOGS}/{name}.log mark={marks.path(mark)}
-exec 9>{at.KUBEADM_LOCK}
-flock -w {limit:.0f} 9 || {{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}
+{deadline(limit)}
+{locked(limit)}
 if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
 cat >"$config"
 {before}
-status=0
-env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" \
+status=0 limit=$({LEFT})
+[ "$limit" -gt 0 ] || limit=1
+env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" "$limit" \
 </dev/null >/dev/null 2>&1 || status=$?
 [ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; exit "$status"; }}
 """
+
+
+def deadline(limit: float) -> str:
+    """A line after which LEFT tells how many seconds are left. By a clock that nobody sets."""
+    return f"read -r now _ </proc/uptime; end=$((${{now%.*}} + {_seconds(limit)}))"
+
+
+def locked(limit: float) -> str:
+    """A line after which no other kubeadm of ours runs on the host. limit: seconds to wait."""
+    return (
+        f"exec 9>{at.KUBEADM_LOCK}; flock -w {_seconds(limit)} 9 || "
+        f'{{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}'
+    )
+
+
+def _seconds(limit: float) -> int:
+    """Whole ones, and never 0, which `timeout` takes for no limit."""
+    return max(1, int(limit))
 
 
 def succeeded(mark: str, limit: float) -> str:
@@ -63,7 +89,4 @@ def succeeded(mark: str, limit: float) -> str:
 
     limit: seconds, after which the status is BUSY.
     """
-    return (
-        f"mkdir -p {at.RUN}; exec 9>{at.KUBEADM_LOCK}; flock -w {limit:.0f} 9 || exit {BUSY}; "
-        f"[ -e {marks.path(mark)} ]"
-    )
+    return f"mkdir -p {at.RUN}; {locked(limit)}; [ -e {marks.path(mark)} ]"

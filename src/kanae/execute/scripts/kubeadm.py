@@ -24,7 +24,7 @@ JOIN = "kubeadm-join"
 
 
 def init(action: KubeadmInit, limit: float) -> str:
-    """limit: seconds, for the lock and for kubeadm each."""
+    """limit: seconds, for its turn and for kubeadm together."""
     names = quote(",".join(action.ignored))
     ignored = f" --ignore-preflight-errors={names}" if action.ignored else ""
     return guarded.run(
@@ -45,7 +45,7 @@ def init(action: KubeadmInit, limit: float) -> str:
 
 
 def join(action: KubeadmJoin, limit: float) -> str:
-    """limit: seconds, for the lock and for kubeadm each."""
+    """limit: seconds, for its turn and for kubeadm together."""
     after = [_record_kubelet(action.kubelet_fingerprint), f'echo {action.fingerprint} >"$mark.new"']
     if action.control_plane:
         after.insert(0, _record_manifests())
@@ -58,8 +58,11 @@ def join(action: KubeadmJoin, limit: float) -> str:
     )
 
 
-def reconfigure_control_plane(action: ReconfigureControlPlane) -> str:
-    """Write the manifests; when the API server's changed, wait until the new one has taken over."""
+def reconfigure_control_plane(action: ReconfigureControlPlane, limit: float) -> str:
+    """Write the manifests; when the API server's changed, wait until the new one has taken over.
+
+    limit: seconds for all of it, after which the script says that it has waited in vain.
+    """
     ids = "crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1"
     server = f"https://{action.address}:{action.port}"
     return _with_config(
@@ -70,45 +73,54 @@ kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {{
   kubeadm init phase certs apiserver --config "$config" >/dev/null; }}
 kubeadm init phase control-plane all --config "$config" >/dev/null
 if [ "$before" != "$(sha256sum <"$manifest")" ]; then
-  for turn in $(seq 600); do
+  while
     new=$({ids})
-    if [ -n "$new" ] && [ "$new" != "$old" ] &&
-      {KUBECTL} --server {server} --request-timeout=2s get --raw /readyz >/dev/null 2>&1
-    then break; fi
-    [ "$turn" -lt 600 ] || {{ crictl ps -a --name kube-apiserver >&2; exit 1; }}
+    [ -z "$new" ] || [ "$new" = "$old" ] ||
+      ! {KUBECTL} --server {server} --request-timeout=2s get --raw /readyz >/dev/null 2>&1
+  do
+    [ "$({guarded.LEFT})" -gt 0 ] || {{
+      crictl ps -a --name kube-apiserver >&2
+      echo "the new API server is not ready" >&2
+      exit 1; }}
     sleep 0.3
   done
 fi
 {_record_manifests()}
-echo {action.fingerprint} >{marks.path(marks.JOINED)}"""
+echo {action.fingerprint} >{marks.path(marks.JOINED)}""",
+        limit,
     )
 
 
-def upload_config() -> str:
-    return _with_config('kubeadm init phase upload-config all --config "$config" >/dev/null')
+def upload_config(limit: float) -> str:
+    """limit: seconds for its turn."""
+    return _with_config('kubeadm init phase upload-config all --config "$config" >/dev/null', limit)
 
 
-def addon(action: Addon) -> str:
+def addon(action: Addon, limit: float) -> str:
+    """limit: seconds for its turn."""
     lines = f'kubeadm init phase addon {action.name} --config "$config" >/dev/null'
     if action.restart:
         lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null"
-    return _with_config(lines)
+    return _with_config(lines, limit)
 
 
-def reconfigure_kubelet(action: ReconfigureKubelet) -> str:
-    return f"""set -e; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
+def reconfigure_kubelet(action: ReconfigureKubelet, limit: float) -> str:
+    """limit: seconds for its turn."""
+    return f"""set -e; {guarded.locked(limit)}
 kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
 --kubeconfig {at.KUBELET_CONF} >/dev/null
 systemctl restart {units.KUBELET} 9>&-
 {_record_kubelet(action.fingerprint)}"""
 
 
-def _with_config(lines: str) -> str:
-    """Lines in which "$config" is a file that holds what came by stdin."""
+def _with_config(lines: str, limit: float) -> str:
+    """Lines in which "$config" is a file that holds what came by stdin, and which may ask how much
+    of their time is left. limit: seconds.
+    """
     return (
         f"set -eu; umask 077; mkdir -p {at.RUN}; config={at.RUN}/kubeadm-phase.yaml\n"
         f'cat >"$config"; trap \'rm -f "$config"\' EXIT\n'
-        f"exec 9>{at.KUBEADM_LOCK}; flock -w 120 9\n{lines}\n"
+        f"{guarded.deadline(limit)}\n{guarded.locked(limit)}\n{lines}\n"
     )
 
 
