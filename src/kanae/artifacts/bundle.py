@@ -17,13 +17,15 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kanae.artifacts import atomic, oci
 from kanae.artifacts.catalogue import Item
+from kanae.artifacts.digests import is_digest
+from kanae.artifacts.entry import Entry
 from kanae.artifacts.model import Artifact, ArtifactSet, Kind
 from kanae.artifacts.progress import Progress, Task
-from kanae.artifacts.store import CHUNK, Entry, Store, hash_file
+from kanae.artifacts.store import CHUNK, Store, hash_file
 from kanae.errors import ArtifactError, ArtifactMismatch
 
 INDEX = "kanae-bundle.json"
@@ -107,8 +109,8 @@ def inspect(file: Path) -> Bundle:
         elif told.pop("sum") != _sum(told):
             raise _damaged(file, f"{INDEX} does not have its own sum")
         kubernetes = tuple(str(version) for version in told["kubernetes"])
-        entries = tuple(Entry(**(e | {"blobs": tuple(e["blobs"])})) for e in told["entries"])
-        sizes = {str(digest): int(size) for digest, size in told["blobs"].items()}
+        entries = tuple(map(Entry.read, told["entries"]))
+        sizes = _sizes(told["blobs"], entries)
     except FileNotFoundError as error:
         raise ArtifactError(
             f"there is no bundle {file}", remedy="make one: kanae bundle create"
@@ -118,12 +120,22 @@ def inspect(file: Path) -> Bundle:
             f"the bundle {file} cannot be read: {error.strerror}",
             remedy="see that it is a file, and that you may read it",
         ) from error
-    except (tarfile.TarError, ValueError, KeyError, TypeError) as error:
+    except (tarfile.TarError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"{file} cannot be read as a bundle: {error}", remedy="copy or make it again"
         ) from error
     digest = "sha256:" + hashlib.sha256(index).hexdigest()
     return Bundle(file, kubernetes, entries, sizes, digest)
+
+
+def _sizes(told: object, entries: Sequence[Entry]) -> dict[str, int]:
+    """Bytes by digest, of every blob that an entry needs. ValueError when one is missing."""
+    sizes: dict[str, int] = cast("dict[str, int]", told) if isinstance(told, dict) else {}
+    if wrong := [d for d, size in sizes.items() if not is_digest(d) or type(size) is not int]:
+        raise ValueError(f"blobs names {wrong[0]!r}, which has no digest or no size")
+    if lacking := [d for entry in entries for d in entry.blobs if d not in sizes]:
+        raise ValueError(f"blobs does not give the size of {lacking[0]}")
+    return sizes
 
 
 def verify(file: Path, progress: Progress) -> tuple[Bundle, tuple[str, ...]]:

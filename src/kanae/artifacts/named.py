@@ -7,6 +7,7 @@ cache under it.
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 from ruamel.yaml import YAML, YAMLError
 
+from kanae.artifacts.digests import checked
 from kanae.artifacts.model import LocalArchive
 from kanae.artifacts.progress import SilentTask
 from kanae.artifacts.store import Store, hash_file
@@ -23,6 +25,8 @@ from kanae.errors import ArtifactError, ArtifactMismatch
 from kanae.spec.models import ImageArchive, Manifest
 
 CONTAINERD_NAME = "io.containerd.image.name"
+# Names, tags and digests of the distribution specification; containerd knows no other.
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 OCI_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -89,7 +93,7 @@ def _archive(named: ImageArchive, path: Path) -> LocalArchive:
     try:
         with tarfile.open(path) as tar:
             references = dict(_references(tar))
-    except (tarfile.TarError, KeyError, ValueError, OSError) as error:
+    except (tarfile.TarError, LookupError, ValueError, TypeError, AttributeError, OSError) as error:
         raise ArtifactError(
             f"{named.source} is no OCI or docker image archive: {error}",
             remedy="make it with `docker save`, `ctr images export` or `skopeo copy`",
@@ -110,11 +114,17 @@ def _references(tar: tarfile.TarFile) -> Iterator[tuple[str, str]]:
             notes = entry.get("annotations", {})
             name = notes.get(CONTAINERD_NAME) or notes.get(OCI_NAME, "")
             if "/" in name or ":" in name:
-                yield name, entry["digest"]
+                yield _reference(name), checked(entry["digest"], f"{name} in the archive")
     if "manifest.json" in names:
         for entry in _json(tar, "manifest.json"):
             for name in entry.get("RepoTags") or ():
-                yield _qualified(name), ""
+                yield _reference(_qualified(name)), ""
+
+
+def _reference(name: str) -> str:
+    if not _REFERENCE.fullmatch(name):
+        raise ValueError(f"{name!r} is no image's name")
+    return name
 
 
 def _json(tar: tarfile.TarFile, name: str) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from kanae.artifacts import atomic
+from kanae.artifacts.digests import checked
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.store import CHUNK, Store
 from kanae.errors import ArtifactError, MachineUnfit
@@ -163,9 +164,20 @@ def add_image(
 
 
 def blobs_of(manifest: bytes) -> tuple[tuple[str, int], ...]:
-    """Digest and size of the configuration and layers that a manifest names."""
-    told = json.loads(manifest)
-    return tuple((d["digest"], int(d["size"])) for d in (told["config"], *told["layers"]))
+    """Digest and size of the configuration and layers that a manifest names.
+
+    ArtifactError for what is no manifest: a captive portal's page, for one.
+    """
+    try:
+        told = json.loads(manifest)
+        named = [(each["digest"], int(each["size"])) for each in (told["config"], *told["layers"])]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ArtifactError(
+            f"what should be an image's manifest is none: {manifest[:60]!r}",
+            remedy="something between here and the registry answers in its place (a proxy, a"
+            " captive portal); use another --source",
+        ) from None
+    return tuple((checked(digest, "an image's manifest"), size) for digest, size in named)
 
 
 def write_archive(images: Sequence[Artifact], destination: Path) -> str:

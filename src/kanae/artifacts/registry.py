@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from kanae.artifacts import oci
+from kanae.artifacts.digests import checked
 from kanae.artifacts.progress import Progress, Task
 from kanae.artifacts.store import Store
 from kanae.artifacts.transfer import Http
@@ -57,7 +58,7 @@ class _Pull:
     def run(self, progress: Progress) -> oci.Image:
         reference = self._reference
         manifest = self._manifest(reference.tag)
-        told = json.loads(manifest)
+        told = self._json(manifest)
         if "manifests" in told:
             manifest = self._manifest(self._for_arch(told))
         blobs = oci.blobs_of(manifest)
@@ -98,19 +99,36 @@ class _Pull:
             )
         answer = self._http.get(f"{realm}?{urlencode(fields)}")
         self._http.check(answer)
-        told: Mapping[str, Any] = answer.json()
+        told = self._json(answer.content)
         token = told.get("token") or told.get("access_token")
         return {"Authorization": f"Bearer {token}"}
 
+    @property
+    def _name(self) -> str:
+        return f"{self._reference.host}/{self._reference.repository}:{self._reference.tag}"
+
+    def _json(self, body: bytes) -> Mapping[str, Any]:
+        """ArtifactError for anything but a JSON object, as a captive portal's page is."""
+        try:
+            told: object = json.loads(body)
+        except (ValueError, RecursionError):
+            told = None
+        if not isinstance(told, dict):
+            raise ArtifactError(
+                f"{self._name}: the answer is not what a registry answers: {body[:60]!r}",
+                remedy="something between here and the registry answers in its place (a proxy, a"
+                " captive portal); use another --source",
+            )
+        return cast("Mapping[str, Any]", told)
+
     def _for_arch(self, index: Mapping[str, Any]) -> str:
         """The digest of the linux manifest for this architecture."""
-        for descriptor in index["manifests"]:
-            platform = descriptor.get("platform", {})
-            if (platform.get("os"), platform.get("architecture")) == ("linux", self._arch):
-                return str(descriptor["digest"])
+        for descriptor in _mappings(index["manifests"]):
+            for platform in _mappings([descriptor.get("platform")]):
+                if (platform.get("os"), platform.get("architecture")) == ("linux", self._arch):
+                    return checked(descriptor.get("digest"), f"the index of {self._name}")
         raise ArtifactError(
-            f"{self._reference.host}/{self._reference.repository}:{self._reference.tag} "
-            f"has no image for linux/{self._arch}",
+            f"{self._name} has no image for linux/{self._arch}",
             remedy="choose another --arch or --source",
         )
 
@@ -123,3 +141,10 @@ class _Pull:
             self._http.download_verified(
                 self._reference.url("blobs", digest), digest, self._store, task, self._headers
             )
+
+
+def _mappings(values: object) -> Iterator[Mapping[str, object]]:
+    """Those of a JSON list that are objects; nothing when it is no list."""
+    for value in cast("list[object]", values) if isinstance(values, list) else ():
+        if isinstance(value, dict):
+            yield cast("Mapping[str, object]", value)

@@ -99,7 +99,7 @@ def _automatic(
 def _refusal(items: Sequence[Item], upstream: UpstreamSupplier) -> str | None:
     """Why upstream cannot be used, or None when it can: one small request to it."""
     from kanae.artifacts.registry import Reference
-    from kanae.artifacts.transfer import Http, Limits
+    from kanae.artifacts.transfer import Http, Limits, published_digest
 
     found: list[str | None] = []
 
@@ -108,7 +108,10 @@ def _refusal(items: Sequence[Item], upstream: UpstreamSupplier) -> str | None:
         try:
             for item in items:
                 if item.remote is not None:
-                    http.text(item.remote.checksum)
+                    # Read, since what answers may be a captive portal's page.
+                    text = http.text(item.remote.checksum)
+                    name = item.remote.url.rpartition("/")[2]
+                    published_digest(text, name, item.remote.checksum)
                     break
             else:
                 for item in items[:1]:

@@ -20,38 +20,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from kanae import paths
 from kanae.artifacts import atomic, locks
+from kanae.artifacts.digests import hexadecimal, is_digest
+from kanae.artifacts.entry import Entry
 from kanae.artifacts.model import Artifact, Kind
 from kanae.artifacts.progress import Progress
 from kanae.errors import ArtifactError
 
 CHUNK = 1 << 20
-# The kind of an index line that is no artifact: what images are made of.
-LAYER = "layer"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the index: what a recipe gave.
-
-    kind: a `Kind` or LAYER. blobs: digests of all blobs that it needs, its own first. size: of all
-    of them, in bytes. diff_id: of a layer, the digest of its tar before compression.
-    """
-
-    kind: str
-    name: str
-    version: str
-    arch: str
-    source: str
-    digest: str
-    size: int
-    blobs: tuple[str, ...]
-    reference: str = ""
-    diff_id: str = ""
 
 
 class Store:
@@ -68,8 +48,11 @@ class Store:
     # --- blobs
 
     def path(self, digest: str) -> Path:
-        """Where the blob of this digest is, or would be."""
-        return self.blobs / digest.removeprefix("sha256:")
+        """Where the blob of this digest is, or would be: always in the store's own folder.
+
+        ArtifactError for what is no digest.
+        """
+        return self.blobs / hexadecimal(digest)
 
     def add_bytes(self, data: bytes) -> str:
         """Store bytes; returns their digest."""
@@ -143,9 +126,12 @@ class Store:
         with progress.task("reading the store") as task:
             task.total(sum(blob.stat().st_size for blob in blobs))
             for blob in blobs:
-                size = blob.stat().st_size
-                if not self.verified(f"sha256:{blob.name}", full=True):
-                    bad.append(f"sha256:{blob.name}")
+                size, digest = blob.stat().st_size, f"sha256:{blob.name}"
+                if not is_digest(digest):
+                    blob.unlink()
+                    bad.append(blob.name)
+                elif not self.verified(digest, full=True):
+                    bad.append(digest)
                 task.advance(size)
         return len(blobs), bad
 
@@ -179,7 +165,7 @@ class Store:
     def have(self, key: str) -> Entry | None:
         """The index line of a recipe, if it agrees with itself and all its blobs verify."""
         entry = self.entry(key)
-        if entry is None or entry.blobs[:1] != (entry.digest,):
+        if entry is None:
             return None
         if not all(self.verified(digest) for digest in entry.blobs):
             return None
@@ -188,12 +174,10 @@ class Store:
 
     def entry(self, key: str) -> Entry | None:
         try:
-            told = json.loads((self.root / "index" / f"{key}.json").read_text())
-            entry = Entry(**(told | {"blobs": tuple(told["blobs"])}))
-            return entry if entry.kind == LAYER else replace(entry, kind=Kind(entry.kind))
+            return Entry.read(json.loads((self.root / "index" / f"{key}.json").read_bytes()))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, RecursionError):
             # A damaged line of the index is as good as none: the recipe is followed again.
             return None
 

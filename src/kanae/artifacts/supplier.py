@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from kanae.artifacts.catalogue import Item
+from kanae.artifacts.entry import Entry
 from kanae.artifacts.model import Artifact
 from kanae.artifacts.progress import Progress
-from kanae.artifacts.store import Entry, Store
+from kanae.artifacts.store import Store
 
 
 class Supplier(Protocol):

@@ -12,8 +12,9 @@ from kanae.artifacts import catalogue, fetch
 from kanae.artifacts.archives import Archives
 from kanae.artifacts.catalogue import Release
 from kanae.artifacts.console import progress
+from kanae.artifacts.entry import LAYER, Entry
 from kanae.artifacts.model import Arch, Artifact
-from kanae.artifacts.store import LAYER, Entry, Store
+from kanae.artifacts.store import Store
 from kanae.cli.output import emit, output_option
 from kanae.errors import ArtifactMismatch, UsageError
 from kanae.spec.models import ArtifactSource

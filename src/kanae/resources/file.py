@@ -86,8 +86,8 @@ class Directory(Resource):
         return None
 
     def apply(self) -> str:
-        path = quote(self.path)
-        return f"mkdir -p {path}; chmod {self.mode:04o} {path}; chown {self.owner} {path}"
+        path, owner = quote(self.path), quote(self.owner)
+        return f"mkdir -p {path}; chmod {self.mode:04o} {path}; chown {owner} {path}"
 
 
 @dataclass(frozen=True, slots=True)

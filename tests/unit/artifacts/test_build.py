@@ -20,9 +20,10 @@ from kanae.artifacts import catalogue, fetch, oci
 from kanae.artifacts.build import machine, programs, userland
 from kanae.artifacts.build.supplier import BuildSupplier
 from kanae.artifacts.catalogue import Build
+from kanae.artifacts.entry import Entry
 from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Silent
-from kanae.artifacts.store import Entry, Store
+from kanae.artifacts.store import Store
 from kanae.errors import ArtifactError, MachineUnfit
 from kanae.spec.models import ArtifactSource
 

@@ -12,9 +12,10 @@ from kanae.artifacts import bundle as bundles
 from kanae.artifacts import catalogue, oci
 from kanae.artifacts.archives import Archives
 from kanae.artifacts.build.supplier import BuildSupplier
+from kanae.artifacts.entry import Entry
 from kanae.artifacts.model import Artifact, ArtifactSet, Kind
 from kanae.artifacts.progress import Silent
-from kanae.artifacts.store import Entry, Store
+from kanae.artifacts.store import Store
 from kanae.artifacts.supplier import entry_for
 from kanae.cli import artifacts, bundle
 from kanae.errors import ArtifactMismatch, UsageError

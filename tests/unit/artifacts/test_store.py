@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from kanae.artifacts import catalogue, oci
 from kanae.artifacts import store as store_module
 from kanae.artifacts.build.supplier import BuildSupplier
+from kanae.artifacts.entry import Entry
 from kanae.artifacts.model import Kind
 from kanae.artifacts.progress import Silent
-from kanae.artifacts.store import Entry, Store, hash_file
+from kanae.artifacts.store import Store, hash_file
 from kanae.artifacts.supplier import entry_for, held
 from kanae.errors import ArtifactError
 

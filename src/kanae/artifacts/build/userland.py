@@ -17,9 +17,10 @@ from pathlib import Path
 
 from kanae.artifacts.build.machine import run
 from kanae.artifacts.build.programs import GNU
+from kanae.artifacts.entry import LAYER, Entry
 from kanae.artifacts.oci import ZSTD, Layer, Member, add_layer, diff_id, parents
 from kanae.artifacts.progress import Progress
-from kanae.artifacts.store import LAYER, Entry, Store
+from kanae.artifacts.store import Store
 from kanae.errors import ArtifactError, MachineUnfit
 
 PROGRAMS = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "ipset")

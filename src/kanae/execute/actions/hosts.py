@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,7 +108,9 @@ class Delivery:
     async def _load(self, ctx: StepContext, archive: Path, *, unpack: bool) -> None:
         transport = ctx.transport()
         size = await asyncio.to_thread(lambda: archive.stat().st_size)
-        there = f"{at.IMAGES}/{archive.name}"
+        # Not by its own name, which is somebody else's: too long for a host, or an option.
+        name = hashlib.sha256(os.fsencode(archive)).hexdigest()
+        there = f"{at.IMAGES}/{name}.tar"
         ctx.progress(f"sending images, {size / 1e6:.0f} MB")
         await transport.upload([Upload(there, archive, 0o600)], timeout=ctx.left())
         ctx.progress("loading images")
