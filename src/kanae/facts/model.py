@@ -131,6 +131,7 @@ class HostBase:
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
     oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
     as a module; those of them that are modules and not loaded yet are unloaded_modules too.
+    resolvers: name servers in /etc/resolv.conf; upstream_resolvers: in systemd-resolved's own list.
     os_id, os_version, os_name, os_like: ID, VERSION_ID, PRETTY_NAME and the words of ID_LIKE in
     /etc/os-release, "" or () where it lacks them.
     """
@@ -157,6 +158,7 @@ class HostBase:
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     resolvers: tuple[str, ...] = ()
+    upstream_resolvers: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     kernel_features: frozenset[str] = frozenset()

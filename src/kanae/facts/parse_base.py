@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from kanae.facts.frame import Answer
 from kanae.facts.model import HostBase, Interface, Listener, Route
+from kanae.layout import paths as at
 
 _HEADER = re.compile(r"==> (/.*) <==")
 # uname's words -> Go's, which Kubernetes uses everywhere.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _PROCESS = re.compile(r'\(\("([^"]*)"')
-_RESOLVED_STUB = "127.0.0.53"
 
 
 def head(lines: Sequence[str]) -> dict[str, str]:
@@ -65,7 +65,8 @@ def parse_base(
         systemd=_int(system.get("systemd", "")),
         interfaces=_interfaces(answer),
         routes=tuple(_routes(answer.lines("routes"))),
-        resolvers=_resolvers(read),
+        resolvers=name_servers(read.get(at.RESOLV_CONF, "")),
+        upstream_resolvers=name_servers(read.get(at.RESOLVED_CONF, "")),
         listeners=_listeners(answer.lines("listeners")),
         disks=_disks(answer),
         kernel_features=frozenset(features),
@@ -146,15 +147,10 @@ def _routes(lines: Sequence[str]) -> list[Route]:
     return routes
 
 
-def _resolvers(read: Mapping[str, str]) -> tuple[str, ...]:
-    """Name servers as pods will see them: behind systemd-resolved's stub its own upstreams."""
-
-    def servers(path: str) -> tuple[str, ...]:
-        words = (line.split() for line in _lines(read, path))
-        return tuple(w[1] for w in words if len(w) > 1 and w[0] == "nameserver")
-
-    plain = servers("/etc/resolv.conf")
-    return servers("/run/systemd/resolve/resolv.conf") if plain == (_RESOLVED_STUB,) else plain
+def name_servers(text: str) -> tuple[str, ...]:
+    """Of a file like /etc/resolv.conf, in its order."""
+    words = (line.split() for line in text.split("\n"))
+    return tuple(w[1] for w in words if len(w) > 1 and w[0] == "nameserver")
 
 
 def _listeners(lines: Sequence[str]) -> tuple[Listener, ...]:

@@ -40,8 +40,8 @@ BASE_FILES = (
     "/proc/filesystems",
     "/etc/machine-id",
     "/etc/os-release",
-    "/etc/resolv.conf",
-    "/run/systemd/resolve/resolv.conf",
+    at.RESOLV_CONF,
+    at.RESOLVED_CONF,
     "/sys/class/dmi/id/product_uuid",
     "/sys/fs/selinux/enforce",
 )

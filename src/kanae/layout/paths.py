@@ -31,6 +31,10 @@ UNITS: Final = "/etc/systemd/system"
 SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
 MODULES: Final = "/etc/modules-load.d/kanae.conf"
 
+RESOLV_CONF: Final = "/etc/resolv.conf"
+# systemd-resolved's own list, without its stub on 127.0.0.53.
+RESOLVED_CONF: Final = "/run/systemd/resolve/resolv.conf"
+
 KUBERNETES: Final = "/etc/kubernetes"
 PKI: Final = f"{KUBERNETES}/pki"
 ETCD_PKI: Final = f"{PKI}/etcd"

@@ -6,6 +6,7 @@ from typing import Final
 
 CONTAINERD: Final = "containerd.service"
 KUBELET: Final = "kubelet.service"
+RESOLVED: Final = "systemd-resolved.service"
 ETCD: Final = "etcd.service"
 # On control-plane hosts in front of external etcd.
 ETCD_BALANCER: Final = "kanae-etcd-balancer.service"

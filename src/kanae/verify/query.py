@@ -7,6 +7,7 @@ from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
+from kanae.verify.checks.dns import resolv_conf
 from kanae.verify.model import etcd_role
 
 # Of kubeadm clusters, and of other ways to a cluster that keep their own place.
@@ -33,14 +34,21 @@ def check_query(spec: Spec, host: str) -> Query:
         files = (*files, f"{spec.etcd.data_dir}/member")
     return Query(
         files=files,
-        contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG) if node else (),
-        units=(*families.FIREWALLS, units.balancer(spec.name)),
+        contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG, *_resolv_conf(spec, host))
+        if node
+        else (),
+        units=(*families.FIREWALLS, units.balancer(spec.name), units.RESOLVED),
         packages=families.RUNTIMES if node else (),
         sysctls=("net.ipv4.ip_forward",) if node else (),
         cluster=master,
         address=str(spec.hosts[host].address),
         disks=("/", "/var/lib", str(spec.etcd.data_dir)),
     )
+
+
+def _resolv_conf(spec: Spec, host: str) -> tuple[str, ...]:
+    path = resolv_conf(spec, host)
+    return (path,) if path else ()
 
 
 def probe_query(spec: Spec, host: str) -> ProbeQuery:

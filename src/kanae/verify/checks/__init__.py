@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanae.verify.checks import (
     capacity,
     cluster,
+    dns,
     identity,
     kernel,
     network,
@@ -40,7 +41,7 @@ CHECKS: tuple[Check, ...] = (
     Check("runtime", "no other container runtime is in the way", runtime.foreign),
     Check("address", "each host has its address, and a default route", network.address),
     Check("networks", "pod and service networks overlap no route of a host", network.overlap),
-    Check("resolvers", "/etc/resolv.conf names a server that pods can ask", network.resolvers),
+    Check("resolvers", "name servers are there, and none of them is a pod itself", dns.resolvers),
     Check("ports", "ports that a role needs are free, or held by this cluster", network.listening),
     Check("firewall", "no firewall manager closes the cluster's ports", network.firewall),
     Check("peers", "hosts reach control-plane and etcd hosts, and how fast", probes.peers),

@@ -1,4 +1,4 @@
-"""Addresses, routes, name servers, ports, firewalls."""
+"""Addresses, routes, ports, firewalls."""
 
 from __future__ import annotations
 
@@ -50,26 +50,6 @@ def overlap(subject: Subject) -> Iterator[Finding]:
                         f"on {route.interface or 'no interface'}",
                         f"choose another networks.{kind}s",
                     )
-
-
-def resolvers(subject: Subject) -> Iterator[Finding]:
-    for host, facts in subject.nodes():
-        servers = facts.base.resolvers
-        if not servers:
-            evidence = "/etc/resolv.conf names no server"
-            remedy = "CoreDNS does not start without one: add a nameserver line"
-            yield error("resolvers", host, evidence, remedy)
-        elif all(map(_loopback, servers)):
-            evidence = f"/etc/resolv.conf names only {', '.join(servers)}"
-            remedy = "inside a pod that is the pod itself: name a server that others can reach"
-            yield error("resolvers", host, evidence, remedy)
-
-
-def _loopback(server: str) -> bool:
-    try:
-        return ip_address(server.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def listening(subject: Subject) -> Iterator[Finding]:
