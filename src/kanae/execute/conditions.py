@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from kanae.errors import ConnectError, ConnectionLost, HostError, StepFailed, StepTimedOut
+from kanae.errors import ConnectError, ConnectionLost, StepFailed, StepTimedOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,3 @@ async def poll(
             f"waited {timeout:g} s for {condition.description}; last seen: {condition.last}",
             remedy=condition.remedy,
         ) from None
-
-
-async def all_of(conditions: list[Condition], *, timeout: float, interval: float = 0.2) -> None:
-    """Poll several at once. Raises the first that times out."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for condition in conditions:
-                group.create_task(poll(condition, timeout=timeout, interval=interval))
-    except* HostError as errors:
-        raise errors.exceptions[0] from None
