@@ -231,9 +231,6 @@ class _Hashing(io.RawIOBase):
     def digest(self) -> str:
         return "sha256:" + self._hash.hexdigest()
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, data: Any, /) -> int:
         self._hash.update(data)
         return self._stream.write(data)

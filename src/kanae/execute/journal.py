@@ -11,16 +11,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 from kanae import paths
 from kanae.execute.events import (
     Event,
-    Outcome,
     RunEnded,
     RunStarted,
     RunStopping,
@@ -30,15 +28,13 @@ from kanae.execute.events import (
 )
 from kanae.execute.redact import Redactor, masked
 
-_KINDS: dict[str, type[Event]] = {
-    "run-started": RunStarted,
-    "step-started": StepStarted,
-    "step-progress": StepProgress,
-    "step-ended": StepEnded,
-    "run-stopping": RunStopping,
-    "run-ended": RunEnded,
+_NAMES: dict[type[Event], str] = {
+    RunStarted: "run-started",
+    StepStarted: "step-started",
+    StepEnded: "step-ended",
+    RunStopping: "run-stopping",
+    RunEnded: "run-ended",
 }
-_NAMES = {kind: name for name, kind in _KINDS.items()}
 _RUN_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -93,89 +89,6 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """What a journal says of one run. ended: None when the run was killed or is going on."""
-
-    path: Path
-    started: RunStarted
-    intents: dict[str, StepStarted]
-    outcomes: dict[str, StepEnded]
-    ended: RunEnded | None
-
-    @property
-    def unfinished(self) -> tuple[str, ...]:
-        """Steps that were begun and of which no outcome is known."""
-        return tuple(
-            step
-            for step in self.intents
-            if step not in self.outcomes or self.outcomes[step].outcome is Outcome.INDETERMINATE
-        )
-
-
-def read(path: Path) -> Iterator[Event]:
-    """Events of a journal. A torn last line (the machine crashed while writing) is left out."""
-    lines = path.read_bytes().split(b"\n")
-    # Whatever follows the last line end was not written whole.
-    for line in lines[:-1]:
-        event = _event(line)
-        if event is not None:
-            yield event
-
-
-def read_run(path: Path) -> RunRecord | None:
-    """None when not even the first record is there."""
-    record: RunRecord | None = None
-    for event in read(path):
-        if isinstance(event, RunStarted):
-            record = RunRecord(path, event, {}, {}, None)
-        elif record is None:
-            continue
-        elif isinstance(event, StepStarted):
-            record.intents[event.step] = event
-        elif isinstance(event, StepEnded):
-            record.outcomes[event.step] = event
-        elif isinstance(event, RunEnded):
-            record = replace(record, ended=event)
-    return record
-
-
-def runs(cluster: str) -> list[Path]:
-    """Journals of a cluster, oldest first."""
-    return sorted(journal_dir(cluster).glob("*.jsonl"))
-
-
-def last_run(cluster: str) -> RunRecord | None:
-    """The newest run that recorded anything."""
-    for path in reversed(runs(cluster)):
-        record = read_run(path)
-        if record is not None:
-            return record
-    return None
-
-
-def _event(line: bytes) -> Event | None:
-    try:
-        body: object = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(body, dict):
-        return None
-    fields = cast("dict[str, Any]", body)
-    kind = _KINDS.get(str(fields.pop("event", "")))
-    if kind is None:
-        return None
-    if "outcome" in fields:
-        fields["outcome"] = Outcome(fields["outcome"])
-    if kind is RunStopping:
-        fields["steps"] = tuple(fields.get("steps", ()))
-    try:
-        return kind(**fields)
-    except TypeError:
-        # Written by another version of this tool.
-        return None
 
 
 def _sync_folder(folder: Path) -> None:

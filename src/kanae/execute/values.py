@@ -28,10 +28,6 @@ class Values:
     def find(self, name: str) -> str | None:
         return self._values.get(name)
 
-    def drop(self, name: str) -> None:
-        """Forget it (it has expired, say); it stays masked."""
-        self._values.pop(name, None)
-
     def __contains__(self, name: str) -> bool:
         return name in self._values
 

@@ -15,7 +15,6 @@ KANAE: Final = "/etc/kanae"
 PATCHES: Final = f"{KANAE}/patches"
 # Records (marks) and files kept between runs, such as image archives.
 STATE: Final = "/var/lib/kanae"
-HASHES: Final = f"{STATE}/hashes"
 IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
 # Names of units that kanae masked while it installed a package that would start them.
@@ -43,7 +42,6 @@ SERVICE_ACCOUNT_PUBLIC: Final = f"{PKI}/sa.pub"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"
 KUBELET_CONF: Final = f"{KUBERNETES}/kubelet.conf"
 BOOTSTRAP_KUBELET_CONF: Final = f"{KUBERNETES}/bootstrap-kubelet.conf"
-KUBEADM_CONFIG: Final = f"{KANAE}/kubeadm.yaml"
 
 CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
 CONTAINERD_REGISTRIES: Final = "/etc/containerd/certs.d"

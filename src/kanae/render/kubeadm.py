@@ -24,14 +24,10 @@ from kanae.spec.versions import KUBEADM_API
 
 @dataclass(frozen=True, slots=True)
 class JoinSecrets:
-    """What a join needs to trust the cluster and to be trusted. ca_cert_hashes: `sha256:<hex>`.
-
-    certificate_key: "" where the certificate authorities are already on the host.
-    """
+    """What a join needs to trust the cluster and to be trusted. ca_cert_hashes: `sha256:<hex>`."""
 
     token: str
     ca_cert_hashes: tuple[str, ...]
-    certificate_key: str = ""
 
 
 # In plans and journals in place of the real ones, which are filled in when a join is carried out.
@@ -90,10 +86,7 @@ def join_documents(
         "timeouts": {"kubernetesAPICall": _API_CALL_TIMEOUT},
     }
     if control_plane:
-        plane: Document = {"localAPIEndpoint": _local_endpoint(spec, host)}
-        if secrets.certificate_key:
-            plane["certificateKey"] = secrets.certificate_key
-        document["controlPlane"] = plane
+        document["controlPlane"] = {"localAPIEndpoint": _local_endpoint(spec, host)}
     return [document]
 
 

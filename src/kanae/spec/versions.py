@@ -41,14 +41,6 @@ class KubernetesVersion:
         """
         return self.minor >= 35
 
-    @property
-    def preflight_fails_on_cgroup_v1(self) -> bool:
-        """Whether kubeadm's SystemVerification fails on cgroup v1 instead of warning.
-
-        Seen in 1.36 and later (kubernetes/system-validators, pull request 59).
-        """
-        return self.minor >= 36
-
 
 # Oldest and newest minor of major version 1 that kanae installs. The oldest is the oldest whose
 # kubeadm, kubelet and images were to be had when this was written, all with kubeadm's v1beta4
@@ -59,11 +51,6 @@ NEWEST_MINOR = 37
 # Minors by which kubelet may be older than the API server; it may never be newer.
 # cmd/kubeadm/app/constants/constants.go MinimumKubeletVersion.
 KUBELET_BEHIND = 3
-# Minors by which kube-controller-manager and kube-scheduler may be older than the API server,
-# and by which API servers of one cluster may differ. Version skew policy.
-CONTROL_PLANE_BEHIND = 1
-# Minors by which kubectl may be older or newer than the API server. Version skew policy.
-KUBECTL_APART = 1
 # Minors that the control plane moves in one upgrade. Version skew policy.
 UPGRADE_STEP = 1
 

@@ -94,11 +94,8 @@ def upload_batches(uploads: Sequence[Upload]) -> Iterator[Batch]:
         yield _batch(small)
 
 
-def send_script(batch: Batch, *, owners: bool = True) -> str:
-    """The script that takes the batch's bytes from standard input, one file after another.
-
-    owners: whether to set them, which only root can.
-    """
+def send_script(batch: Batch) -> str:
+    """The script that takes the batch's bytes from standard input, one file after another."""
     pairs = [(upload, batch.temporary(upload)) for upload in batch.uploads]
     folders = sorted({str(PurePosixPath(upload.path).parent) for upload in batch.uploads})
     all_new = _words(new for _, new in pairs)
@@ -122,10 +119,9 @@ def send_script(batch: Batch, *, owners: bool = True) -> str:
             "IFS= read -r want; got=$(sha256sum < " + all_new + "); got=${got%% *}",
             'test "$got" = "$want" || { echo "sha256 is $got, sent was $want" >&2; undo; }',
         ]
-    if owners:
-        for owner in sorted({upload.owner for upload in batch.uploads}):
-            chosen = _words(new for upload, new in pairs if upload.owner == owner)
-            lines.append(f"chown -- {shlex.quote(owner)} {chosen} || undo")
+    for owner in sorted({upload.owner for upload in batch.uploads}):
+        chosen = _words(new for upload, new in pairs if upload.owner == owner)
+        lines.append(f"chown -- {shlex.quote(owner)} {chosen} || undo")
     for mode in sorted({upload.mode for upload in batch.uploads}):
         chosen = _words(new for upload, new in pairs if upload.mode == mode)
         lines.append(f"chmod -- {mode:04o} {chosen} || undo")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from drill_local import LocalTransport
 from test_safety import spec_of
 
 from kanae.drills.cluster.power import BmcPower, Direction, PowerCommand
@@ -20,7 +21,6 @@ from kanae.drills.faults.protocol import FaultPlan, Tools
 from kanae.errors import ConnectionLost, HostError, Refused, StepFailed
 from kanae.spec.host import Power
 from kanae.spec.models import Spec
-from kanae.transport.local import LocalTransport
 from kanae.transport.protocol import Completed, Upload
 
 NAME = "kanae-victim"

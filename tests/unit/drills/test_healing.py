@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
+from drill_local import LocalTransport
 from test_safety import spec_of
 
 from kanae.drills.cluster.etcd import Etcd
@@ -14,7 +15,6 @@ from kanae.drills.faults.protocol import Tools
 from kanae.drills.probing.client import RequestFailed
 from kanae.drills.probing.objects import Json
 from kanae.drills.running.healing import Healing
-from kanae.transport.local import LocalTransport
 
 
 @dataclass(frozen=True, slots=True)

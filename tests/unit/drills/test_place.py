@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from drill_bench import Bench
+from drill_local import LocalTransport
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +26,6 @@ from kanae.drills.probing.orders import Output
 from kanae.errors import CheckFailed
 from kanae.layout.families import RHEL
 from kanae.spec.load import loads
-from kanae.transport.local import LocalTransport
 from kanae.transport.protocol import Completed, Upload
 
 # All modules that are not of the standard library, and any that come from elsewhere.

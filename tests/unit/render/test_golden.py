@@ -51,7 +51,7 @@ def node_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
 
 def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     files = {
-        paths.KUBEADM_CONFIG: to_yaml(kubeadm.init_documents(spec, host, base)),
+        "(init)": to_yaml(kubeadm.init_documents(spec, host, base)),
         paths.SHUTDOWN_UNIT: shutdown.unit(),
         paths.SHUTDOWN_SCRIPT: shutdown.script(),
     }

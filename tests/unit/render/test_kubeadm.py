@@ -154,10 +154,13 @@ def test_a_join_shows_placeholders_in_place_of_secrets() -> None:
     text = to_yaml(kubeadm.join_documents(small(), "m2", V2, control_plane=True))
     assert "@TOKEN@" in text
     assert "@CA_CERT_HASH@" in text
-    assert "certificateKey" not in text
-    secrets = kubeadm.JoinSecrets("abcdef.0123456789abcdef", ("sha256:00",), "key")
+    secrets = kubeadm.JoinSecrets("abcdef.0123456789abcdef", ("sha256:00",))
     [document] = kubeadm.join_documents(small(), "m2", V2, True, secrets)
-    assert cast("Any", document)["controlPlane"]["certificateKey"] == "key"
+    assert cast("Any", document)["discovery"]["bootstrapToken"] == {
+        "apiServerEndpoint": "10.0.0.9:6440",
+        "token": "abcdef.0123456789abcdef",
+        "caCertHashes": ["sha256:00"],
+    }
 
 
 def test_a_worker_joins_without_a_control_plane() -> None:

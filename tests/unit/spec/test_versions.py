@@ -56,7 +56,6 @@ def test_an_upgrade_goes_forward_by_one_minor(old: str, new: str, allowed: bool)
     assert (upgrade_skew(parse(old), parse(new)) == "") is allowed
 
 
-def test_kubelet_refuses_cgroup_v1_since_1_35_and_preflight_since_1_36() -> None:
+def test_kubelet_refuses_cgroup_v1_since_1_35() -> None:
     versions = [KubernetesVersion(1, minor, 0) for minor in range(34, 38)]
     assert [v.minor for v in versions if v.fails_on_cgroup_v1] == [35, 36, 37]
-    assert [v.minor for v in versions if v.preflight_fails_on_cgroup_v1] == [36, 37]

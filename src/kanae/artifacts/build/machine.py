@@ -88,11 +88,6 @@ def go_program(wanted: str, progress: Progress) -> str:
     return str(_fetched_go(wanted, progress))
 
 
-def go_identity(go: str) -> str:
-    """What `go version` says, as in "go1.26.8 linux/amd64"."""
-    return " ".join(run([go, "version"], env=go_env(), what="go version").split()[2:])
-
-
 def go_env() -> dict[str, str]:
     """The caller's environment with everything that could change what go does pinned."""
     return os.environ | {
