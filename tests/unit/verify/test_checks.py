@@ -373,8 +373,8 @@ def test_docs_list_every_check_in_order() -> None:
 
 
 def test_a_host_of_another_cluster_of_the_same_name_is_told_by_its_identity() -> None:
-    subject = _change(_subject(), "m2", marks={"cluster": "demo", "identity": "cd" * 16})
-    subject = _change(subject, "w1", marks={"cluster": "demo", "identity": "ab" * 16})
-    [finding] = _found(subject, "leftovers")
+    subject = change(make_subject(), "m2", marks={"cluster": "demo", "identity": "cd" * 16})
+    subject = change(subject, "w1", marks={"cluster": "demo", "identity": "ab" * 16})
+    [finding] = findings(subject, "leftovers")
     assert finding.host == "w1"
     assert "another cluster called 'demo' (abab" in finding.evidence
