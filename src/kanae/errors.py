@@ -145,6 +145,12 @@ class FactsError(HostError):
     exit_code = 16
 
 
+class ApiUnavailable(KanaeError):
+    """A cluster is there, and none of its API servers answers."""
+
+    exit_code = 19
+
+
 class StepFailed(HostError):
     """A command ended with a non-zero status.
 

@@ -41,6 +41,7 @@ def command(spec: Path, verbose: bool, output: str) -> None:
 def _data(found: Status) -> dict[str, Any]:
     data = asdict(found)
     data["healthy"] = found.healthy
+    data["reasons"] = found.reasons
     for certificate in data["certificates"]:
         certificate["not_after"] = certificate["not_after"].isoformat()
     data["units"] = [
@@ -63,6 +64,12 @@ def _text(found: Status, verbose: bool) -> str:
         word = "?" if node.ready is None else _word(node.ready, "ready", "NOT READY")
         roles = ", ".join(node.roles)
         lines.append(f"node         {node.host:<16} {word} {node.kubelet} {roles} {node.problem}")
+    for workload in found.workloads:
+        serves = workload.serving is not None and workload.serving.all
+        detail = workload.problem or workload.serving
+        lines.append(
+            f"pods         {_word(serves, 'serve', 'DO NOT SERVE')} {workload.name}: {detail}"
+        )
     for member in found.etcd:
         what = "leader" if member.leader else "learner" if member.learner else "member"
         word = _word(member.healthy, "healthy", "NOT HEALTHY")

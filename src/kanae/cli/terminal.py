@@ -35,6 +35,9 @@ class Terminal:
         click.echo(plan_text(plan, verbose=self.verbose), err=True)
         return self.yes or (again and plan.empty) or confirmed(self.question)
 
+    def waiting(self, what: str) -> None:
+        click.echo(what, err=True)
+
     def obtaining(self) -> AbstractContextManager[Progress]:
         from kanae.artifacts.console import progress
 

@@ -28,6 +28,9 @@ class Apply:
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
         return project.plan(facts, artifacts)
 
+    def compared(self, project: Project, facts: Facts) -> bool:
+        return not project.view(facts, {}).unanswered
+
     # What follows is imported only when there is something to do.
 
     async def gate(self, project: Project, facts: Facts, fleet: Fleet) -> None:

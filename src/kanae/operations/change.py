@@ -8,12 +8,14 @@ reset and others is their `Procedure`.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from kanae.artifacts.model import Artifact
+from kanae.errors import ApiUnavailable
 from kanae.execute.journal import new_run_id
 from kanae.facts.model import Facts
 from kanae.operations.artifacts import cached, lacking, obtain
@@ -22,6 +24,12 @@ from kanae.operations.project import Project
 from kanae.operations.survey import arches, survey
 from kanae.plan.model import Plan
 from kanae.transport.fleet import Fleet, FleetError
+
+# Seconds for an API server to answer, as after a boot of all hosts, and between two looks.
+PATIENCE, PAUSE = 180.0, 2.0
+# A plan that was made without the API may bring it back; what is in the cluster is planned for
+# then. More often it does not get there by itself.
+_ROUNDS = 3
 
 
 class Procedure(Protocol):
@@ -39,6 +47,11 @@ class Procedure(Protocol):
 
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
         """Raises Refused for what kanae must not do. artifacts: those in the cache, by id."""
+        ...
+
+    def compared(self, project: Project, facts: Facts) -> bool:
+        """Whether facts tell all that plans are made of. Others are planned from as far as they
+        go, and looked at again."""
         ...
 
     async def gate(self, project: Project, facts: Facts, fleet: Fleet) -> None:
@@ -77,9 +90,24 @@ async def change(
     """Change a cluster. May be interrupted at any time and called again.
 
     break_lease: take it from an operator who holds it. Raises FleetError for hosts that cannot be
-    reached, LeaseHeld, RunFailed when a step failed, and what the procedure, the artifacts' source
-    or the console raises.
+    reached, LeaseHeld, RunFailed when a step failed, ApiUnavailable where no API server answers
+    that would have to tell of the cluster, and what the procedure, the artifacts' source or the
+    console raises.
     """
+    done: Changed | None = None
+    for _ in range(_ROUNDS):
+        now = await _once(project, procedure, console, break_lease)
+        if now.ending is not Ending.DONE:
+            return done if done is not None and now.plan.empty else now
+        if procedure.compared(project, now.facts):
+            return now
+        done = now
+    raise _unavailable(project)
+
+
+async def _once(
+    project: Project, procedure: Procedure, console: Console, break_lease: bool
+) -> Changed:
     run = new_run_id()
     async with Fleet(
         project.spec,
@@ -90,6 +118,9 @@ async def change(
         facts = await _survey(project, procedure, fleet)
         artifacts = cached(project, arches(facts))
         plan = procedure.plan(project, facts, artifacts)
+        if plan.empty and not procedure.compared(project, facts):
+            facts = await _all_told(project, procedure, console, fleet)
+            plan = procedure.plan(project, facts, artifacts)
         if plan.empty:
             return Changed(Ending.NOTHING_TO_DO, facts, plan)
         # Only now: a run that finds nothing to do must not wait for these imports.
@@ -121,6 +152,30 @@ async def _survey(project: Project, procedure: Procedure, fleet: Fleet) -> Facts
     if facts.unreachable and not procedure.skips_unreachable:
         raise FleetError(facts.unreachable)
     return facts
+
+
+async def _all_told(
+    project: Project, procedure: Procedure, console: Console, fleet: Fleet
+) -> Facts:
+    """Facts of a cluster whose API answers again. Raises ApiUnavailable when none does in time."""
+    console.waiting("no API server answers yet; waiting for one, to compare what is in the cluster")
+    end = time.monotonic() + PATIENCE
+    while True:
+        facts = await _survey(project, procedure, fleet)
+        if procedure.compared(project, facts):
+            return facts
+        if time.monotonic() >= end:
+            raise _unavailable(project)
+        await asyncio.sleep(PAUSE)
+
+
+def _unavailable(project: Project) -> ApiUnavailable:
+    return ApiUnavailable(
+        f"no API server of {project.spec.name} answers: its hosts are as the spec says, but nodes "
+        "and objects in the cluster could not be compared",
+        remedy=f"kanae status {project.file} tells what is down; `crictl ps -a` and `journalctl -u "
+        "kubelet` on a control-plane host tell why; then apply again",
+    )
 
 
 def _obtain(project: Project, wanted: frozenset[str], console: Console) -> Mapping[str, Artifact]:

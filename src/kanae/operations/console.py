@@ -26,6 +26,10 @@ class Console(Protocol):
         """
         ...
 
+    def waiting(self, what: str) -> None:
+        """Told what is waited for, where that may take minutes."""
+        ...
+
     def obtaining(self) -> AbstractContextManager[Progress]:
         """Told how artifacts are fetched or built. Entered in a thread of its own."""
         ...

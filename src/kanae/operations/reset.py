@@ -31,6 +31,10 @@ class Reset:
         view = project.view(facts, artifacts)
         return reset(view, keep_artifacts=self.keep_artifacts, identity=self.identity)
 
+    def compared(self, project: Project, facts: Facts) -> bool:
+        """What is in the cluster goes with it."""
+        return True
+
     async def gate(self, project: Project, facts: Facts, fleet: Fleet) -> None:
         """A cluster may be taken off any host."""
 

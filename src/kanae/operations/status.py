@@ -12,6 +12,7 @@ from kanae.facts.model import Facts, Query
 from kanae.operations.artifacts import cached
 from kanae.operations.project import Project
 from kanae.operations.survey import arches, ask
+from kanae.render.objects import key_of
 from kanae.resources.model import merge
 from kanae.spec.models import Role, Spec
 from kanae.transport.fleet import Fleet
@@ -33,7 +34,8 @@ async def status(project: Project, password: Callable[[], str | None]) -> Status
         facts, balancers = await asyncio.gather(
             ask(fleet, {host: queries[host] for host in fleet}), _balancers(spec, fleet)
         )
-    return status_of(spec, facts, balancers, await asyncio.to_thread(_drift, project, facts))
+    drift = await asyncio.to_thread(_drift, project, facts)
+    return status_of(spec, facts, balancers, drift, map(key_of, project.site.manifests))
 
 
 def _queries(project: Project) -> Mapping[str, Query]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kanae.facts.model import ApiFact, ObjectKey, Query
+from kanae.facts.workloads import DNS, PROXY
 from kanae.plan.actions import Addon
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
@@ -19,13 +20,13 @@ ADDONS = {
     "kube-proxy": (
         ObjectKey("serviceaccounts", "kube-system", "kube-proxy"),
         ObjectKey("configmaps", "kube-system", "kube-proxy"),
-        ObjectKey("daemonsets.apps", "kube-system", "kube-proxy"),
+        PROXY,
     ),
     "coredns": (
         ObjectKey("serviceaccounts", "kube-system", "coredns"),
         ObjectKey("configmaps", "kube-system", "coredns"),
         ObjectKey("services", "kube-system", "kube-dns"),
-        ObjectKey("deployments.apps", "kube-system", "coredns"),
+        DNS,
     ),
 }
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from kanae.facts.nodes import readiness
+from kanae.facts.workloads import serving, workloads
 from kanae.plan.actions import AwaitNodes, SetNode
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.render.kubeadm import taints
+from kanae.render.objects import key_of
 from kanae.spec.models import PodNetworkProvider
 
 # An annotation of ours with the label keys that came from the spec, so that one that leaves the
@@ -69,10 +71,11 @@ def _ready(draft: Draft) -> str | None:
 
 
 def _note_waiting(draft: Draft) -> None:
-    """Say which joined nodes are not Ready: nothing to change, but nothing to be content with."""
+    """Say which joined nodes are not Ready, and which of the pods that all others need do not
+    serve: nothing to change, but nothing to be content with."""
     view = draft.view
     if view.api is None:
-        if view.joined_control_planes:
+        if view.unanswered:
             draft.builder.note(
                 "no API server answers: nodes and objects in the cluster were not compared; "
                 "plan again when it does"
@@ -83,6 +86,11 @@ def _note_waiting(draft: Draft) -> None:
     for host in view.spec.nodes:
         if view.joined(host) and not readiness(view.api.nodes.get(host)).ready:
             draft.builder.note(f"node {host} is not Ready (kubectl describe node {host} says why)")
+    for key in workloads(map(key_of, view.site.manifests)):
+        found = serving(key, view.api.objects.get(key, {}))
+        if found is not None and not found.all:
+            where = f"kubectl -n {key.namespace} get pods" if key.namespace else "kubectl get pods"
+            draft.builder.note(f"{key.name}: {found} ({where} says which)")
 
 
 def _compare(

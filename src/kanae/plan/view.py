@@ -84,3 +84,9 @@ class View:
     @property
     def api(self) -> ApiFact | None:
         return self.facts.api
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there is a cluster of which no API server answers: what is in it is then not
+        compared."""
+        return self.api is None and bool(self.joined_control_planes)

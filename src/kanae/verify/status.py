@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from kanae.facts.balancer import Backend, BalancerQuery
-from kanae.facts.model import Facts, HostFacts, Query
+from kanae.facts.model import ApiFact, Facts, HostFacts, ObjectKey, Query
+from kanae.facts.nodes import kubelet_version, readiness
+from kanae.facts.workloads import Serving, serving, workloads
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.spec.models import Balancer, Role, Spec
@@ -63,6 +64,18 @@ class MemberStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadStatus:
+    """Pods that a cluster cannot do without: DNS, service addresses, the pod network.
+
+    name: with its namespace. serving: None when the API does not tell; problem then says why.
+    """
+
+    name: str
+    serving: Serving | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateStatus:
     host: str
     path: str
@@ -85,6 +98,7 @@ class Status:
     api: bool
     version: str
     nodes: tuple[NodeStatus, ...]
+    workloads: tuple[WorkloadStatus, ...]
     etcd: tuple[MemberStatus, ...]
     balancers: Mapping[str, tuple[Backend, ...]]
     certificates: tuple[CertificateStatus, ...]
@@ -94,15 +108,36 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        return (
-            self.api
-            and not self.unreachable
-            and not self.units
-            and all(node.ready for node in self.nodes)
-            and all(member.healthy for member in self.etcd)
-            and all(backend.up for backends in self.balancers.values() for backend in backends)
-            and all(certificate.days > 0 for certificate in self.certificates)
-        )
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not healthy, one a line."""
+        return tuple(self._reasons())
+
+    def _reasons(self) -> Iterator[str]:
+        if not self.api:
+            yield "no API server is ready"
+        for host, lost in self.unreachable.items():
+            yield f"{host}: {lost.why}"
+        for host, unit, state in self.units:
+            yield f"{host}: {unit} is {state}"
+        for node in self.nodes:
+            if not node.ready:
+                yield f"node {node.host} is not ready: {node.problem}"
+        for workload in self.workloads:
+            if workload.serving is None or not workload.serving.all:
+                yield f"{workload.name}: {workload.problem or workload.serving}"
+        for member in self.etcd:
+            if not member.healthy:
+                yield f"etcd on {member.host} is not healthy: {', '.join(member.errors)}"
+        for host, backends in self.balancers.items():
+            for backend in backends:
+                if not backend.up:
+                    yield f"{host}: backend {backend.name} is {backend.state}"
+        for certificate in self.certificates:
+            if certificate.days <= 0:
+                yield f"{certificate.host}: {certificate.path} has ended"
 
 
 def status_query(spec: Spec, host: str) -> Query:
@@ -149,13 +184,16 @@ def status(
     facts: Facts,
     balancers: Mapping[str, tuple[Backend, ...]],
     drift: int | None,
+    objects: Iterable[ObjectKey] = (),
 ) -> Status:
+    """objects: of the pod network. They, DNS and kube-proxy have been asked for with `facts`."""
     api = facts.api
     return Status(
         cluster=spec.name,
         api=api is not None and api.ready,
         version=api.version if api is not None else "",
         nodes=tuple(_nodes(spec, facts)),
+        workloads=tuple(_workload(api, key) for key in workloads(objects)),
         etcd=tuple(_members(spec, facts)),
         balancers=balancers,
         certificates=tuple(_certificates(spec, facts)),
@@ -184,21 +222,22 @@ def _nodes(spec: Spec, facts: Facts) -> list[NodeStatus]:
         else:
             problem = "" if name in spec.hosts else "not in the spec"
             node = known[name]
-            info = _map(_map(node.get("status")).get("nodeInfo"))
-            ready, why = _ready(node)
-            kubelet = str(info.get("kubeletVersion", ""))
-            found.append(NodeStatus(name, ready, kubelet, roles, problem or why))
+            told = readiness(node)
+            found.append(
+                NodeStatus(name, told.ready, kubelet_version(node), roles, problem or told.reason)
+            )
     return found
 
 
-def _ready(node: Mapping[str, object]) -> tuple[bool, str]:
-    conditions = _map(node.get("status")).get("conditions")
-    for condition in cast("list[object]", conditions) if isinstance(conditions, list) else []:
-        fields = _map(condition)
-        if fields.get("type") == "Ready":
-            ready = fields.get("status") == "True"
-            return ready, "" if ready else str(fields.get("reason", ""))
-    return False, "it has never said whether it is ready"
+def _workload(api: ApiFact | None, key: ObjectKey) -> WorkloadStatus:
+    name = f"{key.namespace}/{key.name}" if key.namespace else key.name
+    if api is None:
+        return WorkloadStatus(name, None, "the API does not answer")
+    live = api.objects.get(key)
+    if live is None:
+        return WorkloadStatus(name, None, "is missing")
+    found = serving(key, live)
+    return WorkloadStatus(name, found, "" if found else "has never said whether its pods serve")
 
 
 def _members(spec: Spec, facts: Facts) -> list[MemberStatus]:
@@ -240,7 +279,3 @@ def _certificates(spec: Spec, facts: Facts) -> list[CertificateStatus]:
 
 def _days(not_after: datetime, answered: HostFacts) -> int:
     return (not_after - answered.read_at).days
-
-
-def _map(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}

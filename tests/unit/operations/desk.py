@@ -123,6 +123,9 @@ class Desk:
         self.shown.append(plan)
         return self.answers.pop(0)
 
+    def waiting(self, what: str) -> None:
+        self.log.append("wait")
+
     @contextlib.contextmanager
     def obtaining(self) -> Generator[Progress]:
         self.log.append("obtain")

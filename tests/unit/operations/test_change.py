@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from kanae.artifacts.model import Artifact
-from kanae.errors import CheckFailed
+from kanae.errors import ApiUnavailable, CheckFailed
 from kanae.execute import lease
 from kanae.facts.model import Facts
 from kanae.layout import marks
@@ -35,6 +35,7 @@ class Upgrade:
     plans: list[Plan]
     skips_unreachable: bool = False
     unfit: bool = False
+    blind: list[Facts] = field(default_factory=list[Facts])
     had: list[Mapping[str, Artifact]] = field(default_factory=list[Mapping[str, Artifact]])
     delivers: ClassVar[bool] = True
 
@@ -42,6 +43,9 @@ class Upgrade:
         self.desk.log.append("plan")
         self.had.append(artifacts)
         return self.plans.pop(0)
+
+    def compared(self, project: Project, facts: Facts) -> bool:
+        return facts not in self.blind
 
     async def gate(self, project: Project, facts: Facts, fleet: Fleet) -> None:
         self.desk.log.append("gate")
@@ -149,6 +153,69 @@ async def test_a_procedure_may_cover_whatever_an_earlier_run_has_left(
     done = await change.change(project(tmp_path), Removal(desk, [steps("a"), steps("b")]), desk)
     assert desk.log == [*INHERITED, "carry out b", "after", "release"]
     assert done.facts.hosts["m1"].marks == {"x": "y"}
+
+
+BLIND = facts("m1", "w1", marks={marks.JOINED: ""})
+
+
+async def test_an_empty_plan_of_half_the_facts_waits_for_the_other_half(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change, "PAUSE", 0.0)
+    desk.surveys = [BLIND, BLIND, BLIND, BOTH]
+    procedure = Upgrade(desk, [steps(), steps("a"), steps("a")], blind=[BLIND])
+    done = await change.change(project(tmp_path), procedure, desk)
+    assert desk.log[:7] == ["connect", "survey", "plan", "wait", "survey", "survey", "survey"]
+    assert (done.ending, done.plan, done.facts) == (Ending.DONE, steps("a"), BOTH)
+
+
+async def test_what_cannot_be_compared_in_time_is_no_success(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change, "PATIENCE", 0.0)
+    desk.surveys = [BLIND, BLIND]
+    with pytest.raises(ApiUnavailable, match="could not be compared") as caught:
+        await change.change(project(tmp_path), Upgrade(desk, [steps()], blind=[BLIND]), desk)
+    assert caught.value.exit_code == 19
+    assert "kanae status" in caught.value.remedy
+
+
+async def test_after_a_plan_of_half_the_facts_the_other_half_is_planned_for(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """Such as a kubelet that is started, whose API server then tells of a label that is wrong."""
+    desk.surveys, desk.answers = [BLIND, BOTH], [True, True]
+    plans = [steps("start"), steps("start"), steps("label"), steps("label")]
+    done = await change.change(project(tmp_path), Upgrade(desk, plans, blind=[BLIND]), desk)
+    assert [entry for entry in desk.log if "carry" in entry] == [
+        "carry out start",
+        "carry out label",
+    ]
+    assert done.plan == steps("label")
+
+
+async def test_with_nothing_left_in_the_other_half_the_plan_is_what_was_done(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.surveys = [BLIND, BOTH]
+    plans = [steps("start"), steps("start"), steps()]
+    done = await change.change(project(tmp_path), Upgrade(desk, plans, blind=[BLIND]), desk)
+    assert (done.ending, done.plan) == (Ending.DONE, steps("start"))
+
+
+async def test_a_cluster_that_never_answers_is_not_tried_for_ever(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.surveys, desk.answers = [BLIND] * 9, [True] * 9
+    plans = [steps("start")] * 9
+    with pytest.raises(ApiUnavailable):
+        await change.change(project(tmp_path), Upgrade(desk, plans, blind=[BLIND]), desk)
+
+
+def test_an_apply_compares_a_cluster_only_where_its_api_answers(tmp_path: Path) -> None:
+    assert Apply().compared(project(tmp_path), BOTH)  # there is none yet
+    assert not Apply().compared(project(tmp_path), BLIND)
+    assert Reset().compared(project(tmp_path), BLIND)
 
 
 async def test_hosts_that_cannot_be_reached_end_it_unless_they_are_skipped(

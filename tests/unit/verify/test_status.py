@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from kanae.errors import ConnectError, HostError
 from kanae.facts.balancer import Backend
 from kanae.facts.model import (
@@ -13,8 +15,10 @@ from kanae.facts.model import (
     EtcdMember,
     Facts,
     HostFacts,
+    ObjectKey,
     UnitFact,
 )
+from kanae.facts.workloads import DNS, PROXY
 from kanae.plan.planner import TYPICAL
 from kanae.spec.models import Spec
 from kanae.verify.status import Unreachable, balancer_query, status, status_query
@@ -68,8 +72,23 @@ def _host(name: str, api: ApiFact | None = None) -> HostFacts:
     )
 
 
+NETWORK = ObjectKey("daemonsets.apps", "kube-flannel", "kube-flannel-ds")
+
+
+def _daemons(ready: int, wanted: int = 3) -> dict[str, object]:
+    return {"status": {"desiredNumberScheduled": wanted, "numberReady": ready}}
+
+
+SERVING: dict[ObjectKey, dict[str, object]] = {
+    DNS: {"spec": {"replicas": 2}, "status": {"availableReplicas": 2}},
+    PROXY: _daemons(3),
+    NETWORK: _daemons(3),
+}
+
+
 def _api(**ready: str) -> ApiFact:
-    return ApiFact(True, "v1.37.2", {name: _node(name, word) for name, word in ready.items()}, {})
+    nodes = {name: _node(name, word) for name, word in ready.items()}
+    return ApiFact(True, "v1.37.2", nodes, SERVING)
 
 
 def _facts(*hosts: HostFacts, **unreachable: HostError) -> Facts:
@@ -81,8 +100,9 @@ ALL = ("lb", "m1", "m2", "m3")
 
 def test_a_healthy_cluster_is_healthy_and_names_leader_and_lag() -> None:
     api = _api(m1="True", m2="True", m3="True")
-    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {"lb": ()}, 0)
+    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {"lb": ()}, 0, [NETWORK])
     assert found.healthy
+    assert found.reasons == ()
     assert [(m.host, m.leader, m.lag) for m in found.etcd] == [
         ("m1", False, 0),
         ("m2", True, 1),
@@ -126,6 +146,35 @@ def test_units_that_do_not_run_nodes_that_are_missing_and_strangers_are_told() -
     assert ("m1", "kubelet.service", "failed") in found.units
     problems = {node.host: node.problem for node in found.nodes if node.problem}
     assert problems == {"m3": "not in the cluster", "m9": "not in the spec"}
+
+
+@pytest.mark.parametrize(
+    ("key", "live", "reason"),
+    [
+        (DNS, None, "kube-system/coredns: is missing"),
+        (DNS, {"status": {}}, "kube-system/coredns: 0 of 1 pods serve"),
+        (
+            DNS,
+            {"spec": {"replicas": 2}, "status": {"availableReplicas": 1}},
+            "kube-system/coredns: 1 of 2 pods serve",
+        ),
+        (DNS, {"spec": {"replicas": 0}, "status": {}}, "kube-system/coredns: 0 of 1 pods serve"),
+        (PROXY, _daemons(2), "kube-system/kube-proxy: 2 of 3 pods serve"),
+        (NETWORK, _daemons(0), "kube-flannel/kube-flannel-ds: 0 of 3 pods serve"),
+        (NETWORK, {}, "kube-flannel/kube-flannel-ds: has never said whether its pods serve"),
+    ],
+)
+def test_a_cluster_without_its_dns_or_pod_network_is_not_healthy(
+    key: ObjectKey, live: dict[str, object] | None, reason: str
+) -> None:
+    objects = {**SERVING, key: live}
+    nodes = _api(m1="True", m2="True", m3="True").nodes
+    told = {key: live for key, live in objects.items() if live is not None}
+    api = ApiFact(True, "v1.37.2", nodes, told)
+    config = ObjectKey("configmaps", "kube-flannel", "kube-flannel-cfg")
+    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {}, 0, [config, NETWORK])
+    assert not found.healthy
+    assert found.reasons == (reason,)
 
 
 def test_certificates_come_in_the_order_of_their_end() -> None:
