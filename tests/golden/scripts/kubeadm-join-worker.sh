@@ -8,7 +8,8 @@ if [ -e "$mark" ]; then cat >/dev/null; echo already-done; exit 0; fi
 cat >"$config"
 
 status=0
-env -u KANAE_RUN setsid --wait sh -c 'config=$1 log=$2 mark=$3
+env -u KANAE_RUN setsid --wait sh -c 'unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
+config=$1 log=$2 mark=$3
 timeout --kill-after=10 585 kubeadm join --config "$config" >"$log" 2>&1
 status=$?
 rm -f "$config"

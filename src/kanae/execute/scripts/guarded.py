@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 
-from kanae.layout import marks
+from kanae.layout import marks, proxies
 from kanae.layout import paths as at
 
 # Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
@@ -31,6 +31,7 @@ def run(
     """
     inner = "\n".join(
         [
+            proxies.UNSET,
             "config=$1 log=$2 mark=$3",
             f'timeout --kill-after=10 {limit:.0f} {command} >"$log" 2>&1',
             "status=$?",
