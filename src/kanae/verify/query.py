@@ -30,13 +30,15 @@ def check_query(spec: Spec, host: str) -> Query:
     master = Role.CONTROL_PLANE in roles
     node = master or Role.WORKER in roles
     files = LEFTOVERS if node or Role.ETCD in roles else ()
+    folders = (at.CNI_CONF,) if node else ()
     if etcd_role(spec) in roles:
-        files = (*files, f"{spec.etcd.data_dir}/member")
+        folders = (*folders, str(spec.etcd.data_dir))
     return Query(
         files=files,
         contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG, *_resolv_conf(spec, host))
         if node
         else (),
+        folders=folders,
         units=(*families.FIREWALLS, units.balancer(spec.name), units.RESOLVED),
         packages=families.RUNTIMES if node else (),
         sysctls=("net.ipv4.ip_forward",) if node else (),

@@ -9,7 +9,8 @@ cat >"$config"
 touch /var/lib/kanae/marks/init-started
 status=0 limit=$(read -r now _ </proc/uptime; echo $((end - ${now%.*})))
 [ "$limit" -gt 0 ] || limit=1
-env -u KANAE_RUN setsid --wait sh -c 'config=$1 log=$2 mark=$3 limit=$4
+env -u KANAE_RUN setsid --wait sh -c 'unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
+config=$1 log=$2 mark=$3 limit=$4
 timeout --kill-after=10 "$limit" kubeadm init --config "$config" --skip-token-print --skip-phases=show-join-command --ignore-preflight-errors=Port-6443,Port-10250,Port-10257,Port-10259,Port-2379,Port-2380,FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml,FileAvailable--etc-kubernetes-manifests-kube-controller-manager.yaml,FileAvailable--etc-kubernetes-manifests-kube-scheduler.yaml,FileAvailable--etc-kubernetes-manifests-etcd.yaml,DirAvailable--var-lib-etcd >"$log" 2>&1
 status=$?
 rm -f "$config"

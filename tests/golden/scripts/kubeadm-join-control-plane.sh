@@ -9,7 +9,8 @@ cat >"$config"
 
 status=0 limit=$(read -r now _ </proc/uptime; echo $((end - ${now%.*})))
 [ "$limit" -gt 0 ] || limit=1
-env -u KANAE_RUN setsid --wait sh -c 'config=$1 log=$2 mark=$3 limit=$4
+env -u KANAE_RUN setsid --wait sh -c 'unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
+config=$1 log=$2 mark=$3 limit=$4
 timeout --kill-after=10 "$limit" kubeadm join --config "$config" >"$log" 2>&1
 status=$?
 rm -f "$config"

@@ -1,3 +1,4 @@
+unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
 set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
 cat >"$config"; trap 'rm -f "$config"' EXIT
 read -r now _ </proc/uptime; end=$((${now%.*} + 585))
@@ -12,7 +13,7 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   while
     new=$(crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1)
     [ -z "$new" ] || [ "$new" = "$old" ] ||
-      ! kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl --server https://192.168.1.10:6443 --request-timeout=2s get --raw /readyz >/dev/null 2>&1
+      ! env NO_PROXY=* no_proxy=* kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl --server https://192.168.1.10:6443 --request-timeout=2s get --raw /readyz >/dev/null 2>&1
   do
     [ "$(read -r now _ </proc/uptime; echo $((end - ${now%.*})))" -gt 0 ] || {
       crictl ps -a --name kube-apiserver >&2

@@ -175,6 +175,19 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: change(s, "w1", resolvers=("127.0.0.1", "10.0.0.1")),
     ),
     (
+        "pod-network",
+        Severity.ERROR,
+        "w1",
+        lambda s: change(s, "w1", folders={"/etc/cni/net.d": ("05-old.conflist",)}),
+    ),
+    ("proxy", Severity.INFO, "w1", lambda s: change(s, "w1", proxies=("/etc/environment",))),
+    (
+        "etcd-data",
+        Severity.ERROR,
+        "m1",
+        lambda s: change(s, "m1", folders={"/var/lib/etcd": ("member",)}),
+    ),
+    (
         "ports",
         Severity.ERROR,
         "m1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 
-from kanae.layout import marks
+from kanae.layout import marks, proxies
 from kanae.layout import paths as at
 
 # Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
@@ -36,6 +36,7 @@ def run(
     words = name.replace("-", " ")
     inner = "\n".join(
         [
+            proxies.UNSET,
             "config=$1 log=$2 mark=$3 limit=$4",
             f'timeout --kill-after=10 "$limit" {command} >"$log" 2>&1',
             "status=$?",

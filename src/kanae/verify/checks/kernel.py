@@ -29,14 +29,24 @@ def kernel(subject: Subject) -> Iterator[Finding]:
         elif version < OLDEST_KERNEL:
             evidence = f"kernel {facts.base.kernel} is older than 4.19"
             yield warning("kernel", host, evidence, "install a newer one")
-        if lost := sorted(_features(subject.spec) - facts.base.kernel_features):
+        wanted, forbidden = _features(subject.spec), facts.base.forbidden_modules
+        for name in sorted((wanted | {"br_netfilter"}) & forbidden):
+            yield error(
+                "kernel",
+                host,
+                f"the module {name} is not loaded, and the host forbids it",
+                f"take the line `install {name} ...` out of /etc/modprobe.d (`modprobe "
+                f"--show-depends {name}` shows it, also one of a module that it needs), or allow "
+                "modules at all: sysctl kernel.modules_disabled",
+            )
+        if lost := sorted(wanted - facts.base.kernel_features - forbidden):
             yield error(
                 "kernel",
                 host,
                 f"the kernel lacks {', '.join(lost)}",
                 "install the package with the kernel's further modules, or another kernel",
             )
-        if "br_netfilter" not in facts.base.kernel_features:
+        if "br_netfilter" not in facts.base.kernel_features | forbidden:
             yield warning(
                 "kernel",
                 host,
