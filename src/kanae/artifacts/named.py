@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.nodes import ScalarNode
 
 from kanae.artifacts.digests import checked
 from kanae.artifacts.model import LocalArchive
@@ -27,6 +29,7 @@ from kanae.spec.models import ImageArchive, Manifest
 CONTAINERD_NAME = "io.containerd.image.name"
 # Names, tags and digests of the distribution specification; containerd knows no other.
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
+_OCTAL = re.compile(r"[-+]?0[0-7]+")
 OCI_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -72,21 +75,36 @@ def local(source: str, digest: str | None, base: Path, store: Store) -> Path:
 
 def _objects(path: Path, source: str) -> Iterator[dict[str, object]]:
     try:
-        loaded = list(YAML(typ="safe", pure=True).load_all(path.read_text()))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType,reportUnknownVariableType]  # untyped in ruamel.yaml
-    except (YAMLError, UnicodeDecodeError) as error:
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Constructor = _AsKubectl
+        loaded = list(yaml.load_all(path.read_text()))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType,reportUnknownVariableType]  # untyped in ruamel.yaml
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{source} is no YAML: {error}") from None
     for document in cast("list[object]", loaded):
         if document is None:
             continue
         listed = cast("dict[str, object]", document) if isinstance(document, dict) else {}
         items = listed.get("items") if str(listed.get("kind", "")).endswith("List") else [listed]
-        for item in cast("list[dict[str, object]]", items or []):
+        for each in cast("list[object]", items) if isinstance(items, list) else ():
+            item = cast("dict[str, object]", each) if isinstance(each, dict) else {}
             if not ("kind" in item and "apiVersion" in item and "metadata" in item):
                 raise ArtifactError(
                     f"{source} holds something that is no Kubernetes object",
                     remedy="every document needs apiVersion, kind and metadata",
                 )
             yield item
+
+
+class _AsKubectl(SafeConstructor):
+    """Manifests are written for kubectl: `0644` is octal there, and a date is text."""
+
+    def octal(self, node: ScalarNode) -> object:
+        text = str(node.value)  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]  # untyped in ruamel.yaml
+        return int(text, 8) if _OCTAL.fullmatch(text) else self.construct_yaml_int(node)  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]  # untyped in ruamel.yaml
+
+
+_AsKubectl.add_constructor("tag:yaml.org,2002:int", _AsKubectl.octal)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
+_AsKubectl.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
 
 
 def _archive(named: ImageArchive, path: Path) -> LocalArchive:

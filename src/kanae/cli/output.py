@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from io import StringIO
 
 import click
 
@@ -23,11 +22,9 @@ def emit(value: object, output: str, text: Callable[[], str]) -> None:
     if output == "json":
         click.echo(json.dumps(value, indent=2))
     elif output == "yaml":
-        from ruamel.yaml import YAML
+        from kanae.render.yaml import plain_yaml
 
-        buffer = StringIO()
-        YAML(typ="safe").dump(value, buffer)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
-        click.echo(buffer.getvalue(), nl=False)
+        click.echo(plain_yaml(value), nl=False)
     else:
         written = text()
         if written:

@@ -6,12 +6,12 @@ Source of the format: kubernetes.io/docs/concepts/configuration/organize-cluster
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import StringIO
 from typing import cast
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAMLError
 
 from kanae.errors import Refused
+from kanae.render.yaml import plain_yaml, read_as_written
 
 Document = dict[str, object]
 LISTS = ("clusters", "users", "contexts")
@@ -25,7 +25,9 @@ def named(admin: str, cluster: str) -> Document:
     user = f"{cluster}-admin"
 
     def only(kind: str, field: str) -> object:
-        entries = cast("list[dict[str, object]]", document[kind])
+        entries = cast("list[dict[str, object]]", document.get(kind) or [{}])
+        if field not in entries[0]:
+            raise _no_kubeconfig("admin.conf", f"{kind} has no {field}")
         return entries[0][field]
 
     return {
@@ -73,22 +75,28 @@ def without(existing: str, cluster: str) -> Document | None:
 
 
 def to_text(document: Mapping[str, object]) -> str:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.width = 1 << 20  # certificates are long words
-    stream = StringIO()
-    yaml.dump(dict(document), stream)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
-    return stream.getvalue()
+    """Somebody's own entries as they were written, ours such that every reader reads the same."""
+    return plain_yaml(dict(document))
 
 
 def _load(text: str, what: str) -> Document:
     try:
-        loaded: object = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
-    except YAMLError:
+        loaded = read_as_written(text)
+    except (YAMLError, ValueError, RecursionError):
         loaded = None
     if not isinstance(loaded, dict):
-        raise Refused(
-            f"{what} is no kubeconfig (not a YAML mapping)",
-            remedy="move it out of the way, or merge by hand what `kanae kubeconfig` prints",
-        )
-    return cast("Document", loaded)
+        raise _no_kubeconfig(what, "not a YAML mapping")
+    document = cast("Document", loaded)
+    for kind in LISTS:
+        entries: object = document.get(kind) or cast("list[object]", [])
+        listed = cast("list[object]", entries) if isinstance(entries, list) else [None]
+        if not all(isinstance(entry, dict) and "name" in entry for entry in listed):
+            raise _no_kubeconfig(what, f"{kind} is no list of entries with names")
+    return document
+
+
+def _no_kubeconfig(what: str, why: str) -> Refused:
+    return Refused(
+        f"{what} is no kubeconfig ({why})",
+        remedy="move it out of the way, or merge by hand what `kanae kubeconfig` prints",
+    )

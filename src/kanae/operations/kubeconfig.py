@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kanae import paths
-from kanae.errors import HostError, StepFailed
+from kanae.errors import HostError, Refused, StepFailed
 from kanae.execute import kubeconfig
 from kanae.execute.actions.client import admin_conf
 from kanae.execute.kubeconfig import Document
@@ -67,7 +67,12 @@ def own_file() -> Path:
 
 def merge_into(file: Path, ours: Document) -> None:
     """Everything else in the file stays. Raises Refused when it is no kubeconfig."""
-    existing = file.read_text() if file.exists() else ""
+    try:
+        existing = file.read_text() if file.exists() else ""
+    except UnicodeDecodeError:
+        raise Refused(
+            f"{file} is no kubeconfig (not UTF-8)", remedy="move it out of the way, or say --file"
+        ) from None
     write_private(file, kubeconfig.to_text(kubeconfig.merged(existing, ours)))
 
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import StringIO
 from typing import cast
 
-from ruamel.yaml import YAML
-
 from kanae.render.banner import banner
+from kanae.render.yaml import plain_yaml, read_yaml
 
 Document = dict[str, object]
 
@@ -36,13 +34,7 @@ def to_yaml(documents: Sequence[Mapping[str, object]]) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def _dumped(kept: _Kept) -> str:
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]  # declared as a bare None
-    yaml.width = 1000
-    stream = StringIO()
-    yaml.dump(kept.document, stream)  # pyright: ignore[reportUnknownMemberType]  # its stream is untyped
-    return stream.getvalue()
+    return plain_yaml(kept.document)
 
 
 def from_yaml(text: str) -> Document | None:
@@ -52,7 +44,7 @@ def from_yaml(text: str) -> Document | None:
 
 @lru_cache(maxsize=_KEPT)
 def _loaded(text: str) -> Document | None:
-    loaded: object = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped
+    loaded = read_yaml(text)
     return cast("Document", loaded) if isinstance(loaded, dict) else None
 
 

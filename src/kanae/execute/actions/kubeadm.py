@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from io import StringIO
 from typing import cast
-
-from ruamel.yaml import YAML
 
 from kanae.execute.actions import guarded
 from kanae.execute.actions.authorities import authority_hash, authority_public
@@ -26,7 +23,9 @@ from kanae.plan.actions import (
     ReconfigureKubelet,
     UploadConfig,
 )
+from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import PLACEHOLDERS
+from kanae.render.yaml import plain_yaml, read_documents
 from kanae.transport.protocol import must
 
 TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
@@ -51,9 +50,7 @@ def new_token() -> str:
 
 def with_token(config: str, token: str) -> str:
     """The same documents with this bootstrap token in InitConfiguration."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    documents = cast("list[dict[str, object]]", list(yaml.load_all(config)))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]  # untyped in ruamel.yaml
+    documents = cast("list[dict[str, object]]", read_documents(config))
     for document in documents:
         if document.get("kind") == "InitConfiguration":
             document["bootstrapTokens"] = [
@@ -64,9 +61,7 @@ def with_token(config: str, token: str) -> str:
                     "groups": ["system:bootstrappers:kubeadm:default-node-token"],
                 }
             ]
-    stream = StringIO()
-    yaml.dump_all(documents, stream)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
-    return stream.getvalue()
+    return to_yaml(documents)
 
 
 async def init(ctx: StepContext) -> Outcome:
@@ -97,14 +92,22 @@ async def mint_token(ctx: StepContext) -> Outcome:
 async def _mint(ctx: StepContext, cluster: str) -> None:
     """A token is a Secret in kube-system; its value goes by stdin, never by argv."""
     token = ctx.values.put(TOKEN, new_token())
-    document = (
-        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: bootstrap-token-{token[:6]}\n"
-        "  namespace: kube-system\ntype: bootstrap.kubernetes.io/token\nstringData:\n"
-        f"  token-id: {token[:6]}\n  token-secret: {token[7:]}\n"
-        "  usage-bootstrap-authentication: 'true'\n  usage-bootstrap-signing: 'true'\n"
-        "  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token\n"
-        f"  description: kanae, run of {cluster}\n"
-        '  expiration: "@EXPIRATION@"\n'
+    document = plain_yaml(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"bootstrap-token-{token[:6]}", "namespace": "kube-system"},
+            "type": "bootstrap.kubernetes.io/token",
+            "stringData": {
+                "token-id": token[:6],
+                "token-secret": token[7:],
+                "usage-bootstrap-authentication": "true",
+                "usage-bootstrap-signing": "true",
+                "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+                "description": f"kanae, run of {cluster}",
+                "expiration": "@EXPIRATION@",
+            },
+        }
     )
     await must(
         ctx.transport(),
