@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
@@ -110,9 +110,10 @@ class SimHost:
     def text(self, path: str) -> str:
         return self.files[path].text
 
-    def remove(self, path: str) -> None:
-        """A file, or a folder with all in it."""
+    def remove(self, path: str, kept: Set[str] = frozenset()) -> None:
+        """A file, or a folder with all in it but what is kept."""
         gone = [each for each in self.files if each == path or each.startswith(f"{path}/")]
+        gone = [each for each in gone if each not in kept]
         for each in gone:
             del self.files[each]
 

@@ -29,6 +29,10 @@ FOREIGN = {
     f"{at.UNITS}/kanae-balancer-other.service": "another cluster's",
     "/var/lib/postgresql/data": "precious",
     "/opt/program": "somebody's",
+    "/etc/cni/net.d/87-podman-bridge.conflist": "podman's",
+    "/opt/cni/bin/dnsname": "podman's",
+    "/var/lib/cni/networks/podman/10.88.0.2": "podman's",
+    "/etc/kubernetes/audit-policy.yaml": "somebody's",
 }
 SERVICES = ("other.service", "kanae-balancer-other.service")
 
@@ -83,7 +87,7 @@ def begin_anew(world: World) -> Simulator:
     """The same hosts, watched from now on as those of a new cluster."""
     world.resetting = world.served = world.quorate = False
     world.objects.clear()
-    for record in (world.authorities, world.inits, world.joins):
+    for record in (world.authorities, world.inits, world.joins, world.been_up, world.most_down):
         record.clear()
     return Simulator(world)
 

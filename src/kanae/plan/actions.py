@@ -275,10 +275,12 @@ class RemoveKubeconfig(Action):
 
 @dataclass(frozen=True, slots=True)
 class RemoveCluster(Action):
-    """Stop and remove units, then files, then whole folders, in this order.
+    """Stop and remove units, then files, then folders, in this order.
 
-    node: also mounts, network links and packet-filter rules that Kubernetes and the pod network
-    left. keep_images: leave containerd running with its images.
+    patterns: of files and folders among those of others, as the shell expands them. Of these and
+    of trees, what was there before kanae stays (see `resources.found`). node: also mounts, network
+    links and packet-filter rules that Kubernetes and the pod network left. keep_images: leave
+    containerd running with its images.
     """
 
     units: tuple[str, ...]
@@ -286,3 +288,4 @@ class RemoveCluster(Action):
     trees: tuple[str, ...]
     node: bool
     keep_images: bool
+    patterns: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan import runtime
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
+from kanae.plan.belongings import left_by
 from kanae.plan.builder import Builder
 from kanae.plan.clients import kubeconfig_owner, kubeconfig_path
 from kanae.plan.etcd import member_folder
@@ -119,10 +120,12 @@ def _remove(
         trees: list[str] = []
     else:
         own = []
-        trees = [at.STATE, at.KUBERNETES, at.PATCHES, at.CNI_CONF, at.CNI_STATE]
-        if not keep_artifacts:
-            trees += [at.CNI_BIN]
-    trees.sort(key=lambda tree: tree == at.STATE)
+        # The marks go last. With artifacts, the record of what was there before them stays.
+        records = [at.IMAGES, at.LOGS, at.HASHES, at.MASKED, at.NETWORK_NAMESPACES, marks.FOLDER]
+        trees = [at.KUBERNETES, at.PATCHES, *(records if keep_artifacts else [at.STATE])]
+    node = host in spec.nodes
+    provider = spec.networks.pod_network.provider
+    patterns = left_by(provider, plugins=not keep_artifacts) if node else ()
     present = [path for path in files if facts.files.get(path) is not None]
     return builder.add(
         host,
@@ -133,13 +136,15 @@ def _remove(
             units=tuple(units),
             files=(*files, *own),
             trees=tuple(trees),
-            node=not shared(spec, host),
+            node=node,
             keep_images=keep_artifacts,
+            patterns=patterns,
         ),
         needs=needs,
         changes=[
             *(Change(Verb.DELETE, "unit", unit) for unit in units),
             *(Change(Verb.DELETE, "file", path) for path in present),
             *(Change(Verb.DELETE, "folder", tree) for tree in trees),
+            *(Change(Verb.DELETE, "pod network", pattern) for pattern in patterns),
         ],
     )

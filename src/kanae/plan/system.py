@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanae.facts.model import Query
 from kanae.layout import marks
 from kanae.layout import paths as at
+from kanae.plan import belongings, binaries, runtime
 from kanae.plan.draft import Draft
 from kanae.plan.membership import cluster_mark, identity_mark, roster, shared
 from kanae.plan.view import View
@@ -26,7 +27,11 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
     needs = system.needs(spec, host)
-    wanted: list[Resource] = [
+    wanted: list[Resource] = []
+    if not shared(spec, host):
+        replaced = (*binaries.resources(view, host), *runtime.resources(view, host))
+        wanted.append(belongings.found(replaced))
+    wanted += [
         Directory(at.STATE, 0o700),
         Directory(marks.FOLDER, 0o700),
         Directory(at.KANAE),

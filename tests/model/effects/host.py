@@ -11,6 +11,7 @@ from kanae.plan import actions
 from kanae.plan.model import Step
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, Directory
+from kanae.resources.found import Found
 from kanae.resources.model import Content, Resource
 from kanae.resources.system import Modules, Packages, Sysctl
 from kanae.resources.unit import NoUnit, Unit
@@ -48,6 +49,13 @@ def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Itera
             host.sysctls[resource.setting] = resource.value
         case Packages():
             host.packages |= set(resource.names)
+        case Found():
+            listed = [
+                path
+                for path in host.files
+                if any(path.rpartition("/")[0] == folder for folder in resource.folders)
+            ]
+            host.write(at.FOUND_LIST, "".join(f"{path}\n" for path in listed), 0o600)
         case Modules():
             pass
         case NoUnit():

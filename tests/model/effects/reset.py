@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 from kanae.execute.events import Outcome
 from kanae.layout import marks, units
 from kanae.layout import paths as at
@@ -54,7 +56,16 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     for path in action.files:
         host.remove(path)
         yield
-    for tree in action.trees:
-        host.remove(tree)
+    before = set(host.text(at.FOUND_LIST).splitlines()) if host.has(at.FOUND_LIST) else set[str]()
+    *trees, last = action.trees or ("",)
+    for tree in trees:
+        host.remove(tree, before)
+        yield
+    for pattern in action.patterns:
+        for path in fnmatch.filter(host.files, pattern):
+            host.remove(path, before)
+        yield
+    if last:
+        host.remove(last)
         yield
     return Outcome.CHANGED

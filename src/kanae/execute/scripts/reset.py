@@ -1,7 +1,16 @@
-"""Taking a cluster off a host. Every script may run again after it was cut off half-way."""
+"""Taking a cluster off a host. Every script may run again after it was cut off half-way, and ends
+with what is, not with what was tried: whatever of the cluster is left is said, and is a failure.
+"""
 
 from __future__ import annotations
 
+from kanae.execute.scripts.belongings import (
+    FOREIGN,
+    FUNCTIONS,
+    PODS,
+    RECORD_ETCD_DATA,
+    RECORD_NAMESPACES,
+)
 from kanae.execute.scripts.guarded import BUSY
 from kanae.layout import marks, units
 from kanae.layout import paths as at
@@ -19,71 +28,200 @@ TABLES = (
     "inet kanae_gate",
     "inet kanae_etcd",
 )
+# What kubelet mounts for pods and their volumes, below its folder.
+_OF_KUBELET = ("pods", "plugins")
+# What containerd mounts for its containers, below its folders.
+_OF_CONTAINERD = (
+    "io.containerd.runtime.v2.task",
+    "io.containerd.grpc.v1.cri",
+    "tmpmounts",
+)
 
 
 def stop_node() -> str:
-    return f"""mkdir -p {at.RUN} {marks.FOLDER}
+    """Kubelet first, which would start pods again; then pods, with containerd or without it."""
+    return f"""{FUNCTIONS}{PODS}mkdir -p {at.RUN} {marks.FOLDER}
 exec 9>{at.KUBEADM_LOCK}; flock -w 120 9 || exit {BUSY}
 touch {marks.path(marks.RESETTING)}
+{RECORD_NAMESPACES}
+{RECORD_ETCD_DATA}
 systemctl disable -q --now {units.KUBELET} 2>/dev/null
-rm -rf {at.MANIFESTS}
+away {at.MANIFESTS}
 if systemctl is-active -q {units.CONTAINERD}; then
   timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
   for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
     ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
   done
 fi
-! systemctl is-active -q {units.KUBELET}"""
+for turn in $(seq 50); do
+  running=$(pods)
+  [ -n "$running" ] || break
+  kill -s KILL $running 2>/dev/null
+  sleep 0.2
+done
+! systemctl is-active -q {units.KUBELET} || tell "{units.KUBELET} still runs"
+tell_pods
+settled"""
 
 
 def remove_etcd(action: RemoveEtcd) -> str:
-    return (
-        f"systemctl disable -q --now {units.ETCD} 2>/dev/null\n"
-        f"! systemctl is-active -q {units.ETCD} && rm -rf {quote(action.data)}"
-    )
+    return f"""{FUNCTIONS}systemctl disable -q --now {units.ETCD} 2>/dev/null
+if systemctl is-active -q {units.ETCD}; then tell "{units.ETCD} still runs"; settled; fi
+away {quote(action.data)}
+settled"""
 
 
 def remove_cluster(action: RemoveCluster) -> str:
-    lines: list[str] = []
-    if action.node and not action.keep_images:
-        lines += [
-            "for name in $(ctr -n k8s.io containers ls -q 2>/dev/null); do "
-            'ctr -n k8s.io containers rm "$name" >/dev/null 2>&1; done',
-        ]
-    if action.units:
-        names = quote(*action.units)
-        lines.append(f"for unit in {names}; do systemctl disable -q --now $unit 2>/dev/null; done")
+    parts = [FUNCTIONS]
     if action.node:
-        lines.append(_node())
+        parts.append(PODS)
         if not action.keep_images:
-            lines.append("rm -rf /var/lib/containerd/* /run/containerd /etc/containerd/certs.d")
-    lines.append(f"rm -f {quote(*action.files)}")
+            parts.append(FOREIGN + _namespace())
+    if action.units:
+        parts.append(
+            f"for unit in {quote(*action.units)}; do\n"
+            "  systemctl disable -q --now $unit 2>/dev/null\n"
+            '  ! systemctl is-active -q $unit || tell "$unit still runs"\n'
+            "done"
+        )
+    if action.node:
+        parts.append(_node())
+        if not action.keep_images:
+            parts.append(_containerd())
+    parts += _files(action)
+    parts.append(_unmask())
+    *trees, last = action.trees or ("",)
+    parts += [f"away {quote(tree)}" for tree in trees]
+    if action.node:
+        parts.append("tell_pods")
+    # The marks go last, and only when nothing is left: a host that has them is reset again.
+    parts.append("settled")
+    if action.node and not action.keep_images:
+        parts.append(_restore())
+    if last:
+        parts.append(f"away {quote(last)}")
+    parts.append(f"rmdir -p --ignore-fail-on-non-empty {at.KANAE} {at.UNITS}/{units.KUBELET}.d "
+                 "2>/dev/null\nsettled")  # fmt: skip
+    return "\n".join(parts)
+
+
+def _files(action: RemoveCluster) -> list[str]:
+    """patterns are constants of ours, which the shell shall expand."""
+    marked = [path for path in action.files if path.startswith(f"{marks.FOLDER}/")]
+    files = [path for path in action.files if path not in marked]
+    lines = [f'for path in {quote(*files)}; do rm -f -- "$path" || tell "$path stays"; done']
+    if action.patterns:
+        lines.append(
+            f"for path in {' '.join(action.patterns)}; do "
+            '! present "$path" || away "$path"; done\n'
+            f"rmdir -p --ignore-fail-on-non-empty {at.CNI_STATE}/networks {at.CNI_STATE}/results "
+            f"{at.CNI_CONF} {at.CNI_BIN} 2>/dev/null"
+        )
+    if marked:
+        lines.append(f'[ -n "$left" ] || rm -f {quote(*marked)}')
     lines.append("systemctl daemon-reload; systemctl reset-failed 2>/dev/null")
-    lines += [f"rm -rf {quote(tree)}" for tree in action.trees]
-    lines.append(f"rmdir -p --ignore-fail-on-non-empty {at.KANAE} {at.UNITS}/{units.KUBELET}.d "
-                 "2>/dev/null; true")  # fmt: skip
-    return "\n".join(lines)
+    return lines
+
+
+def _namespace() -> str:
+    """Kubelet's namespace, where the rest of containerd is not ours to remove."""
+    return f"""others=
+if foreign; then
+  others=y
+  systemctl start {units.CONTAINERD} 2>/dev/null
+  if systemctl is-active -q {units.CONTAINERD}; then
+    for kind in containers images; do
+      for name in $(ctr -n k8s.io $kind ls -q 2>/dev/null); do
+        ctr -n k8s.io $kind rm "$name" >/dev/null 2>&1
+      done
+      [ -z "$(ctr -n k8s.io $kind ls -q 2>/dev/null)" ] || tell "$kind of k8s.io are left"
+    done
+  else
+    tell "containerd does not start, and others have containers or images in it: see" \\
+      "journalctl -u {units.CONTAINERD}"
+  fi
+fi"""
+
+
+def _containerd() -> str:
+    """containerd has stopped."""
+    own = quote(*_OF_CONTAINERD)
+    return f"""if [ -z "$others" ]; then
+  for folder in {at.CONTAINERD_STATE} {at.CONTAINERD_RUN}; do
+    release $folder {own}
+    away $folder
+  done
+  away {at.CONTAINERD_REGISTRIES}
+fi"""
+
+
+def _unmask() -> str:
+    """Units that kanae masked, when no cluster needs it any more. They stay off, as its help
+    says."""
+    return f"""if [ -f {at.MASKED} ] && ! ls {marks.path(marks.MEMBER)}* >/dev/null 2>&1; then
+  while read -r unit; do
+    systemctl unmask -q "$unit"; systemctl disable -q "$unit" 2>/dev/null
+  done <{at.MASKED}
+  rm -f {at.MASKED}
+fi"""
+
+
+def _restore() -> str:
+    """Files that kanae replaced, and units of theirs that were enabled. The copies go with the
+    marks: a reset that is cut off in between begins again."""
+    return f"""if [ -d {at.FOUND_FILES} ]; then
+  (cd {at.FOUND_FILES} && find . ! -type d) | while read -r path; do
+    mkdir -p -- "/${{path%/*}}" && cp -a -- "{at.FOUND_FILES}/$path" "/$path"
+  done
+  systemctl daemon-reload
+fi
+for unit in $(sed -n 's/^unit //p' {at.FOUND_LIST} 2>/dev/null); do
+  systemctl enable -q --now "$unit" 2>/dev/null ||
+    echo "$unit, which was there before kanae, does not start" >&2
+done"""
 
 
 def _node() -> str:
     """What kubelet, kube-proxy and the pod network leave behind when they have stopped."""
-    return f"""
-awk '$2 ~ "^{at.KUBELET_STATE}/" {{ print $2 }}' /proc/mounts | sort -r |
-  while read -r mount; do umount -l "$mount"; done
-rm -rf {at.KUBELET_STATE}/* /run/flannel /run/kubernetes /var/log/pods /var/log/containers
+    return f"""release {at.KUBELET_STATE} {quote(*_OF_KUBELET)}
+for folder in {at.KUBELET_STATE} /run/flannel /run/kubernetes /var/log/pods /var/log/containers; do
+  away $folder
+done
 for link in $(ip -o link show master cni0 2>/dev/null | sed -n 's/^[0-9]*: \\([^@:]*\\).*/\\1/p') \
   {" ".join(LINKS)}
 do ip link delete "$link" 2>/dev/null; done
-for name in $(ip netns list 2>/dev/null | sed -n 's/^\\(cni-[-0-9a-f]*\\).*/\\1/p'); do
-  ip netns delete "$name" 2>/dev/null
+for link in {" ".join(LINKS)}; do
+  [ ! -e "/sys/class/net/$link" ] || tell "the network link $link is left"
 done
+if [ -f {at.NETWORK_NAMESPACES} ]; then
+  while read -r name; do ip netns delete "$name" 2>/dev/null; done <{at.NETWORK_NAMESPACES}
+fi
 if command -v nft >/dev/null; then
   {"; ".join(f"nft delete table {table} 2>/dev/null" for table in TABLES)}
 fi
 for tables in iptables ip6tables; do
   command -v $tables-save >/dev/null || continue
   rules=$($tables-save 2>/dev/null)
-  case $rules in *KUBE-*|*FLANNEL-*|*CNI-*)
-    printf '%s\\n' "$rules" | grep -vE 'KUBE-|FLANNEL-|CNI-' | $tables-restore ;;
+  case $rules in *KUBE-*|*FLANNEL-*|*WEAVE*|*CNI-*)
+    printf '%s\\n' "$rules" | {_OTHER_RULES} | $tables-restore ;;
   esac
 done"""
+
+
+# Rules of others, by the networks that CNI's plugins name in their comments: chains of podman's or
+# nerdctl's networks stay, with the ones that all networks share.
+_OTHER_RULES = """awk '
+  { line[NR] = $0 }
+  /^-A/ && match($0, /name: \\\\?"[^"\\\\]*/) {
+    network = substr($0, RSTART, RLENGTH); sub(/.*"/, "", network)
+    chain = ""; for (i = 1; i < NF; i++) if ($i == "-j") chain = $(i + 1)
+    if (network == "cbr0" || network == "weave") { if (chain ~ /^CNI-/) ours[chain] }
+    else others = 1
+  }
+  END {
+    for (n = 1; n <= NR; n++) {
+      drop = line[n] ~ /KUBE-|FLANNEL-|WEAVE/ || (!others && line[n] ~ /CNI-/)
+      for (chain in ours) if (index(line[n], chain)) drop = 1
+      if (!drop) print line[n]
+    }
+  }'"""

@@ -1,4 +1,18 @@
 set -e
+if [ ! -e /var/lib/kanae/found/list ]; then
+rm -rf /var/lib/kanae/found; mkdir -p /var/lib/kanae/found/files
+for path in /usr/local/bin/kubeadm /usr/local/bin/kubelet /usr/local/bin/kubectl /usr/local/bin/containerd /usr/local/bin/containerd-shim-runc-v2 /usr/local/bin/ctr /usr/local/bin/runc /usr/local/bin/crictl /opt/cni/bin/bridge /opt/cni/bin/host-local /opt/cni/bin/portmap /opt/cni/bin/loopback /opt/cni/bin/firewall /opt/cni/bin/ptp /opt/cni/bin/tuning /opt/cni/bin/bandwidth /opt/cni/bin/flannel /etc/containerd/config.toml /etc/systemd/system/containerd.service /etc/crictl.yaml /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d/10-kubeadm.conf; do
+if [ -f "$path" ]; then cp -a --parents -- "$path" /var/lib/kanae/found/files; fi
+done
+{ for folder in /etc/kubernetes /var/lib/kubelet /var/lib/containerd /run/containerd /etc/containerd/certs.d /etc/cni/net.d /opt/cni/bin /var/lib/cni /var/log/pods /var/log/containers; do
+for path in "$folder"/* "$folder"/.[!.]*; do
+if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\n' "$path"; fi
+done; done
+for unit in containerd.service kubelet.service; do
+if systemctl is-enabled -q "$unit" 2>/dev/null; then printf 'unit %s\n' "$unit"; fi
+done; } >/var/lib/kanae/found/list.new
+mv -f /var/lib/kanae/found/list.new /var/lib/kanae/found/list
+fi
 mkdir -p /var/lib/kanae; chmod 0700 /var/lib/kanae; chown root:root /var/lib/kanae
 mkdir -p /var/lib/kanae/marks; chmod 0700 /var/lib/kanae/marks; chown root:root /var/lib/kanae/marks
 mkdir -p /etc/kanae; chmod 0755 /etc/kanae; chown root:root /etc/kanae
