@@ -2,7 +2,8 @@
 
 One JSON object a line, of the events of `kanae.execute.events`; each line is on disk before the
 action that it announces begins, so that after a crash the journal never knows less than the hosts.
-Secrets are masked before a line is formed.
+Secrets are masked before a line is formed. A record that was not written whole (a full disk) ends
+its run, which still says how its steps ended where there is room again, on lines of their own.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Journal:
         self._file = os.open(
             self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
+        # Whether the file ends in the midst of a record.
+        self._torn = False
         _sync_folder(folder)
 
     def record(self, event: Event) -> None:
@@ -74,9 +77,21 @@ class Journal:
         if isinstance(event, StepProgress):
             return
         body = {"event": _NAMES[type(event)], **asdict(masked(event, self.redactor))}
-        line = json.dumps(body, ensure_ascii=False) + "\n"
-        os.write(self._file, line.encode())
+        # ASCII: a host's text may hold what UTF-8 cannot write (lone surrogates).
+        line = json.dumps(body).encode() + b"\n"
+        self._write(b"\n" + line if self._torn else line)
         os.fdatasync(self._file)
+
+    def _write(self, line: bytes) -> None:
+        """Raises OSError unless all of it was written."""
+        left = line
+        while left:
+            try:
+                left = left[os.write(self._file, left) :]
+            except OSError:
+                self._torn = self._torn or len(left) < len(line)
+                raise
+        self._torn = False
 
     def close(self) -> None:
         if self._file >= 0:
@@ -116,7 +131,8 @@ class RunRecord:
 
 
 def read(path: Path) -> Iterator[Event]:
-    """Events of a journal. A torn last line (the machine crashed while writing) is left out."""
+    """Events of a journal. What is no record of this version is left out: a torn line (the disk
+    was full, the machine crashed while writing), another version's."""
     lines = path.read_bytes().split(b"\n")
     # Whatever follows the last line end was not written whole.
     for line in lines[:-1]:
@@ -167,13 +183,13 @@ def _event(line: bytes) -> Event | None:
     kind = _KINDS.get(str(fields.pop("event", "")))
     if kind is None:
         return None
-    if "outcome" in fields:
-        fields["outcome"] = Outcome(fields["outcome"])
-    if kind is RunStopping:
-        fields["steps"] = tuple(fields.get("steps", ()))
     try:
+        if "outcome" in fields:
+            fields["outcome"] = Outcome(fields["outcome"])
+        if kind is RunStopping:
+            fields["steps"] = tuple(fields.get("steps", ()))
         return kind(**fields)
-    except TypeError:
+    except (TypeError, ValueError):
         # Written by another version of this tool.
         return None
 

@@ -33,15 +33,21 @@ class Fence(Protocol):
         ...
 
 
+async def guarded(fence: Fence | None, host: str, script: str) -> str:
+    """A script as it is to be sent now. Raises LeaseHeld when it must not be."""
+    if fence is None:
+        return script
+    await fence.confirm()
+    return fence.guard(host) + script
+
+
 async def fenced(
     fence: Fence | None, host: str, script: str, send: Callable[[str], Awaitable[Completed]]
 ) -> Completed:
     """Send a script, from behind the fence if there is one; once more where that is allowed."""
-    if fence is None:
-        return await send(script)
     while True:
-        await fence.confirm()
-        done = await send(fence.guard(host) + script)
-        if done.status != FENCED or done.stderr.strip() != FENCED_WORD:
+        done = await send(await guarded(fence, host, script))
+        kept_off = done.status == FENCED and done.stderr.strip() == FENCED_WORD
+        if fence is None or not kept_off:
             return done
         await fence.regain(host)

@@ -15,7 +15,7 @@ from kanae.spec.models import Sudo
 from kanae.transport.connect import Jumps, dial
 from kanae.transport.conversation import SshConversation
 from kanae.transport.explain import not_started, sudo_refused, sudo_unasked
-from kanae.transport.fence import Fence, fenced
+from kanae.transport.fence import Fence, fenced, guarded
 from kanae.transport.files import Progress, send_script, upload_batches
 from kanae.transport.protocol import Completed, Upload
 from kanae.transport.remote import KILL_AFTER, Run, end_script
@@ -37,7 +37,7 @@ class SshTransport:
     """Commands run as root, by sudo if the SSH user is another.
 
     run_id: names the processes of this run on the host, see `leftovers`. password: for sudo.
-    fence: what `run` and `upload` have to pass, None while nothing is to be changed.
+    fence: what every script has to pass, None while nothing is to be changed.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class SshTransport:
         await self._slots.acquire()
         try:
             await self.connect()
-            run = self._run_of(mark, script, timeout)
+            run = self._run_of(mark, await guarded(self.fence, self.host, script), timeout)
             process = await self._open(run.command)
         except BaseException:
             self._slots.release()
@@ -176,9 +176,9 @@ class SshTransport:
     async def _run(
         self, script: str, data: Callable[[], AsyncIterator[bytes]], timeout: float
     ) -> Completed:
-        async def send(guarded: str) -> Completed:
+        async def send(whole: str) -> Completed:
             self._runs += 1
-            return await self._run_as(f"{self._mark}/{self._runs}/", guarded, timeout, data())
+            return await self._run_as(f"{self._mark}/{self._runs}/", whole, timeout, data())
 
         async with self._slots:
             return await fenced(self.fence, self.host, script, send)

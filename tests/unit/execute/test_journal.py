@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import stat
 from pathlib import Path
@@ -136,3 +138,69 @@ def test_values_show_names_only_and_are_never_pickled() -> None:
     for secretive in (values, values.redactor):
         with pytest.raises(TypeError, match="never pickled"):
             pickle.dumps(secretive)
+
+
+def _full_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Room for so many more bytes on the disk of the journal; the first write is cut short."""
+    real = os.write
+    left = [room]
+
+    def write(file: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done = real(file, data[: left[0]])
+        left[0] -= done
+        return done
+
+    monkeypatch.setattr(os, "write", write)
+
+
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_a_record_that_the_disk_cuts_short_takes_no_other_with_it(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    started, ended = RunStarted(1.0, "r1", "demo", 1), RunEnded(6.0, "r1", {})
+    with Journal("demo", "r1") as journal:
+        journal.record(started)
+        with monkeypatch.context() as full:
+            _full_after(full, room)
+            for _ in range(2):
+                with pytest.raises(OSError, match="No space"):
+                    journal.record(StepStarted(2.0, "a", "m1", "do a"))
+        journal.record(ended)
+    assert list(read(journal.path)) == [started, ended]
+
+
+def test_a_record_that_goes_to_disk_in_pieces_is_one_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
+    assert len(list(read(_whole("r1")))) == 7
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"event": "step-ended", "at": 1, "step": "a", "host": "m1", "outcome": "warmed", '
+        b'"seconds": 1}',
+        b'{"event": "step-ended", "at": 1, "step": "a", "host": "m1", "outcome": [], "seconds": 1}',
+        b'{"event": "run-stopping", "at": 1, "steps": 3}',
+        b'{"event": "run-ended", "later": true}',
+        b'{"event": "run-end\xff',
+        b"[]",
+        b"",
+    ],
+)
+def test_what_is_no_record_of_this_version_does_not_end_the_reader(line: bytes) -> None:
+    path = _whole("r1")
+    whole = list(read(path))
+    path.write_bytes(line + b"\n" + path.read_bytes() + line + b"\n")
+    assert list(read(path)) == whole
+
+
+def test_any_text_of_a_host_is_written_and_read_back() -> None:
+    event = StepEnded(1.0, "a", "m1", Outcome.FAILED, 1.0, "broken \udcff, Zürich, \U0001f980")
+    with Journal("demo", "r1") as journal:
+        journal.record(event)
+    assert list(read(journal.path)) == [event]
