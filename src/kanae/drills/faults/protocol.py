@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 from kanae.drills.cluster.power import Direction, Power
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
+from kanae.transport.settings import reach_of
+from kanae.transport.target import resolve
 
 Kind = Literal["none", "cut", "off", "return", "kill", "partition", "pause"]
 
@@ -57,8 +59,12 @@ class Tools:
     def address(self, host: str) -> str:
         return str(self.spec.hosts[host].address)
 
-    def ssh_port(self, host: str) -> int:
-        return self.spec.ssh_of(host).port or 22
+    def ssh(self, host: str) -> tuple[str, int]:
+        """Address and port at which the operator reaches its sshd, ssh_config included. Raises
+        ConnectError when that is unusable."""
+        target = resolve(reach_of(self.spec, host))
+        # Behind a jump host, the jump host's word for it may mean nothing here.
+        return (target.address if target.jump is None else self.address(host)), target.port
 
 
 class Fault(Protocol):
