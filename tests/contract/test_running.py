@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from contract_sshd import Sshd
 
-from kanae.errors import ConnectError, ConnectionLost, StepTimedOut
+from kanae.errors import ConnectError, ConnectionLost, LeaseHeld, StepTimedOut
+from kanae.execute.scripts import lease
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
+from kanae.transport.protocol import Upload
 from kanae.transport.remote import MARK
 from kanae.transport.ssh import SshTransport
 from kanae.transport.target import KEEPALIVE, KEEPALIVE_MISSED
@@ -196,3 +198,43 @@ async def test_what_another_run_left_is_given_time_and_then_ended(
         assert _marked(other.mark) != []
         await fleet.settle("other")
         assert _marked(other.mark) == []
+
+
+class Kept:
+    """A fence on one file. regained: hosts that kept a script off."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.regained: list[str] = []
+
+    def guard(self, host: str) -> str:
+        return lease.guard(str(self.file), "r1")
+
+    async def confirm(self) -> None:
+        """Nobody sleeps here."""
+
+    async def regain(self, host: str) -> None:
+        self.regained.append(host)
+        if self.file.exists():
+            raise LeaseHeld("ann has it")
+        self.file.write_text("0\nr1\n")
+
+
+async def test_scripts_and_files_pass_the_fence_of_their_own_run_only(
+    transport: SshTransport, tmp_path: Path
+) -> None:
+    fence = Kept(tmp_path / "lease")
+    transport.fence = fence
+    target = tmp_path / "target"
+    # Not there: the host has booted. What was sent is then sent again, data and all.
+    await transport.upload([Upload(str(target), b"ours" * 100_000)])
+    assert (await transport.run("cat", stdin=b"data")).stdout == b"data"
+    assert fence.regained == [transport.host]
+    fence.file.write_text("0\nr2\n")
+    with pytest.raises(LeaseHeld):
+        await transport.upload([Upload(str(target), b"theirs")])
+    with pytest.raises(LeaseHeld):
+        await transport.run(f"rm {target}")
+    assert target.read_bytes() == b"ours" * 100_000
+    done = await transport.run_unfenced("echo ran", timeout=10)
+    assert done.stdout == b"ran\n"

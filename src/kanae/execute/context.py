@@ -24,14 +24,11 @@ _RESERVE, _RESERVED = 30.0, 0.1
 _WITHIN, _SHARE = 15.0, 0.25
 
 
-class Reached(Protocol):
-    """Hosts by name, each connected."""
+class Hosts(Protocol):
+    """The hosts that a run works on, by name, each connected; `kanae.transport.fleet.Fleet` is
+    one."""
 
     def __getitem__(self, host: str, /) -> Transport: ...
-
-
-class Hosts(Reached, Protocol):
-    """The hosts that a run works on; `kanae.transport.fleet.Fleet` is one."""
 
     async def recover(self, host: str, *, grace: float) -> None:
         """Connect again after a lost connection, and see to it that nothing of what was running

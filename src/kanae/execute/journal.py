@@ -2,7 +2,8 @@
 
 One JSON object a line, of the events of `kanae.execute.events`; each line is on disk before the
 action that it announces begins, so that after a crash the journal never knows less than the hosts.
-Secrets are masked before a line is formed.
+Secrets are masked before a line is formed. A record that was not written whole (a full disk) ends
+its run, which still says how its steps ended where there is room again, on lines of their own.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import json
 import os
 import re
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 from kanae import paths
 from kanae.execute.events import (
     Event,
+    Outcome,
     RunEnded,
     RunStarted,
     RunStopping,
@@ -28,13 +31,15 @@ from kanae.execute.events import (
 )
 from kanae.execute.redact import Redactor, masked
 
-_NAMES: dict[type[Event], str] = {
-    RunStarted: "run-started",
-    StepStarted: "step-started",
-    StepEnded: "step-ended",
-    RunStopping: "run-stopping",
-    RunEnded: "run-ended",
+_KINDS: dict[str, type[Event]] = {
+    "run-started": RunStarted,
+    "step-started": StepStarted,
+    "step-progress": StepProgress,
+    "step-ended": StepEnded,
+    "run-stopping": RunStopping,
+    "run-ended": RunEnded,
 }
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 _RUN_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -63,6 +68,8 @@ class Journal:
         self._file = os.open(
             self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
+        # Whether the file ends in the midst of a record.
+        self._torn = False
         _sync_folder(folder)
 
     def record(self, event: Event) -> None:
@@ -70,9 +77,21 @@ class Journal:
         if isinstance(event, StepProgress):
             return
         body = {"event": _NAMES[type(event)], **asdict(masked(event, self.redactor))}
-        line = json.dumps(body, ensure_ascii=False) + "\n"
-        os.write(self._file, line.encode())
+        # ASCII: a host's text may hold what UTF-8 cannot write (lone surrogates).
+        line = json.dumps(body).encode() + b"\n"
+        self._write(b"\n" + line if self._torn else line)
         os.fdatasync(self._file)
+
+    def _write(self, line: bytes) -> None:
+        """Raises OSError unless all of it was written."""
+        left = line
+        while left:
+            try:
+                left = left[os.write(self._file, left) :]
+            except OSError:
+                self._torn = self._torn or len(left) < len(line)
+                raise
+        self._torn = False
 
     def close(self) -> None:
         if self._file >= 0:
@@ -89,6 +108,90 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a journal says of one run. ended: None when the run was killed or is going on."""
+
+    path: Path
+    started: RunStarted
+    intents: dict[str, StepStarted]
+    outcomes: dict[str, StepEnded]
+    ended: RunEnded | None
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Steps that were begun and of which no outcome is known."""
+        return tuple(
+            step
+            for step in self.intents
+            if step not in self.outcomes or self.outcomes[step].outcome is Outcome.INDETERMINATE
+        )
+
+
+def read(path: Path) -> Iterator[Event]:
+    """Events of a journal. What is no record of this version is left out: a torn line (the disk
+    was full, the machine crashed while writing), another version's."""
+    lines = path.read_bytes().split(b"\n")
+    # Whatever follows the last line end was not written whole.
+    for line in lines[:-1]:
+        event = _event(line)
+        if event is not None:
+            yield event
+
+
+def read_run(path: Path) -> RunRecord | None:
+    """None when not even the first record is there."""
+    record: RunRecord | None = None
+    for event in read(path):
+        if isinstance(event, RunStarted):
+            record = RunRecord(path, event, {}, {}, None)
+        elif record is None:
+            continue
+        elif isinstance(event, StepStarted):
+            record.intents[event.step] = event
+        elif isinstance(event, StepEnded):
+            record.outcomes[event.step] = event
+        elif isinstance(event, RunEnded):
+            record = replace(record, ended=event)
+    return record
+
+
+def runs(cluster: str) -> list[Path]:
+    """Journals of a cluster, oldest first."""
+    return sorted(journal_dir(cluster).glob("*.jsonl"))
+
+
+def last_run(cluster: str) -> RunRecord | None:
+    """The newest run that recorded anything."""
+    for path in reversed(runs(cluster)):
+        record = read_run(path)
+        if record is not None:
+            return record
+    return None
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        body: object = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    fields = cast("dict[str, Any]", body)
+    kind = _KINDS.get(str(fields.pop("event", "")))
+    if kind is None:
+        return None
+    try:
+        if "outcome" in fields:
+            fields["outcome"] = Outcome(fields["outcome"])
+        if kind is RunStopping:
+            fields["steps"] = tuple(fields.get("steps", ()))
+        return kind(**fields)
+    except (TypeError, ValueError):
+        # Written by another version of this tool.
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

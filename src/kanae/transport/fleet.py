@@ -12,7 +12,9 @@ from typing import Self, TypeVar
 from kanae.errors import ConnectError, ConnectionLost, HostError, KanaeError
 from kanae.spec.models import Spec
 from kanae.transport.connect import Jumps
+from kanae.transport.fence import Fence
 from kanae.transport.gather import Gathered, gather
+from kanae.transport.protocol import Completed
 from kanae.transport.settings import reach_of
 from kanae.transport.ssh import SshTransport
 
@@ -142,6 +144,15 @@ class Fleet:
                 await asyncio.sleep(0.5)
             else:
                 return
+
+    def keep_behind(self, fence: Fence | None) -> None:
+        """Let no script begin on any host from now on but past this fence; None takes it away."""
+        for transport in self._transports.values():
+            transport.fence = fence
+
+    async def run_unfenced(self, host: str, script: str, *, timeout: float) -> Completed:
+        """Past the fence, and without waiting for other commands on the host. Raises HostError."""
+        return await self[host].run_unfenced(script, timeout=timeout)
 
     async def settle(self, run: str, *, grace: float = 0.0) -> None:
         """See to it that no command of another run still runs on any host that is connected: they

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut, SudoRefused
@@ -14,6 +15,7 @@ from kanae.spec.models import Sudo
 from kanae.transport.connect import Jumps, dial
 from kanae.transport.conversation import SshConversation
 from kanae.transport.explain import not_started, sudo_refused, sudo_unasked
+from kanae.transport.fence import Fence, fenced, guarded
 from kanae.transport.files import Progress, send_script, upload_batches
 from kanae.transport.protocol import Completed, Upload
 from kanae.transport.remote import KILL_AFTER, Run, end_script
@@ -35,6 +37,7 @@ class SshTransport:
     """Commands run as root, by sudo if the SSH user is another.
 
     run_id: names the processes of this run on the host, see `leftovers`. password: for sudo.
+    fence: what every script has to pass, None while nothing is to be changed.
     """
 
     def __init__(
@@ -48,9 +51,10 @@ class SshTransport:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._target: Target | None = None
         self._sudo = ""
+        self.fence: Fence | None = None
         self._mark = f"{run_id}/{secrets.token_hex(4)}"
         self._runs = 0
-        # Two channels are left beside the eight, see CHANNELS.
+        # Two channels are left beside the eight, see CHANNELS: for ending, and for the lease.
         self._ending = asyncio.Semaphore(2)
         self._endings: set[asyncio.Future[None]] = set()
 
@@ -117,7 +121,7 @@ class SshTransport:
         async def whole() -> AsyncIterator[bytes]:
             yield stdin
 
-        return await self._run(script, whole(), timeout)
+        return await self._run(script, whole, timeout)
 
     async def upload(
         self,
@@ -127,7 +131,7 @@ class SshTransport:
         progress: Progress | None = None,
     ) -> None:
         for batch in upload_batches(uploads):
-            done = await self._run(send_script(batch), batch.chunks(progress), timeout)
+            done = await self._run(send_script(batch), partial(batch.chunks, progress), timeout)
             batch.check(self.host, done)
 
     async def converse(self, script: str, *, mark: str, timeout: float) -> SshConversation:
@@ -135,7 +139,7 @@ class SshTransport:
         await self._slots.acquire()
         try:
             await self.connect()
-            run = self._run_of(mark, script, timeout)
+            run = self._run_of(mark, await guarded(self.fence, self.host, script), timeout)
             process = await self._open(run.command)
         except BaseException:
             self._slots.release()
@@ -164,10 +168,20 @@ class SshTransport:
         done = await self._run_as(f"end/{secrets.token_hex(4)}", script, grace + 20.0)
         return int(done.stdout.split()[0]) if done.stdout.split() else 0
 
-    async def _run(self, script: str, data: AsyncIterator[bytes], timeout: float) -> Completed:
-        self._runs += 1
+    async def run_unfenced(self, script: str, *, timeout: float) -> Completed:
+        """For scripts that look after the fence themselves. It waits for no other command."""
+        async with self._ending:
+            return await self._run_as(f"{self._mark}/fence/", script, timeout)
+
+    async def _run(
+        self, script: str, data: Callable[[], AsyncIterator[bytes]], timeout: float
+    ) -> Completed:
+        async def send(whole: str) -> Completed:
+            self._runs += 1
+            return await self._run_as(f"{self._mark}/{self._runs}/", whole, timeout, data())
+
         async with self._slots:
-            return await self._run_as(f"{self._mark}/{self._runs}/", script, timeout, data)
+            return await fenced(self.fence, self.host, script, send)
 
     async def _run_as(
         self, mark: str, script: str, timeout: float, data: AsyncIterator[bytes] | None = None

@@ -7,4 +7,4 @@ if [ -s /run/kanae/lease ]; then
 fi
 # By a program, since the shell itself would say of a full disk that it is an I/O error.
 write() { printf '%s\n' "$@" | cat >/run/kanae/lease.new && mv -f /run/kanae/lease.new /run/kanae/lease; }
-[ "$holder" != run-2 ] || rm -f /run/kanae/lease
+[ "$holder" != run-2 ] || write 0 "" 'ann@desk boot 7 8 9' ''

@@ -35,6 +35,7 @@ VALIDITY = {
     "max-lag-p99": 0.05,
     "max-clock-error": 0.02,
     "max-failed-before": 0.0,
+    "max-wait-before": 1.0,
 }
 ROUTES = (
     Route(ENDPOINT, "10.0.0.9", 6443, "10.0.0.9"),

@@ -11,6 +11,7 @@ from drill_histories import (
     KEPT_READ,
     NEW_READ,
     NEW_WRITE,
+    STEADY,
     STOP,
     WATCH,
     due,
@@ -255,6 +256,51 @@ def test_failures_before_the_fault_make_the_run_void() -> None:
     verdict = check(outage(good(), NEW_READ.id, FAULT - 2, FAULT - 1.8))
     assert verdict.result is Result.VOID
     assert "unhealthy before" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("limits", [{}, {"any.any.failed": 0.0}])
+def test_what_had_long_gone_unanswered_when_the_fault_struck_is_not_the_faults(
+    limits: dict[str, float],
+) -> None:
+    """It fails during the fault, and would count as its doing."""
+    run = good(limits=limits)
+    old = due(run, NEW_READ.id, FAULT - 5)
+    run = with_request(run, old, replace(old, outcome="timeout", status=0, end=FAULT + 5))
+    verdict = check(run)
+    assert verdict.result is Result.VOID
+    assert any("an answer took 5" in reason for reason in verdict.reasons)
+
+
+def test_what_was_sent_right_before_the_fault_is_the_faults() -> None:
+    run = good(limits={"any.any.failed": 0.0})
+    old = due(run, NEW_READ.id, FAULT - 0.1)
+    verdict = check(with_request(run, old, replace(old, outcome="reset", end=FAULT + 0.1)))
+    assert verdict.result is Result.FAILED
+
+
+def test_a_slow_answer_before_the_fault_makes_the_run_void() -> None:
+    run = good()
+    old = due(run, NEW_READ.id, FAULT - 5)
+    assert check(with_request(run, old, replace(old, end=old.at + 0.9))).result is Result.PASSED
+    verdict = check(with_request(run, old, replace(old, end=old.at + 1.1)))
+    assert verdict.result is Result.VOID
+    assert "an answer took 1.1 s" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("at", [STEADY - 2, FAULT - 2])
+def test_failures_straight_to_a_host_that_serves_make_the_run_void(at: float) -> None:
+    run = good()
+    direct = next(s for s in run.header.streams if s.route == "m1" and s.connection == "new")
+    verdict = check(outage(run, direct.id, at, at + 0.2))
+    assert verdict.result is Result.VOID
+    assert "unhealthy before" in verdict.reasons[0]
+
+
+def test_an_election_before_the_fault_makes_the_run_void() -> None:
+    run = replace(good(), leaders=(Leader(4.0, "a"), Leader(5.0, "b"), Leader(20.0, "b")))
+    assert check(run).result is Result.VOID
+    run = replace(good(), leaders=(Leader(4.0, "a"), Leader(5.0, "a"), Leader(20.0, "b")))
+    assert check(run).result is Result.PASSED
 
 
 def test_a_lost_write_fails_even_a_void_run() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 import pickle
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from kanae.execute.events import (
     StepProgress,
     StepStarted,
 )
-from kanae.execute.journal import Journal, new_run_id
+from kanae.execute.journal import Journal, last_run, new_run_id, read, read_run, runs
 from kanae.execute.redact import MASK, Redactor
 from kanae.execute.values import Values
 
@@ -45,41 +45,13 @@ def _whole(run: str) -> Path:
     return journal.path
 
 
-def _lines(journal: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in journal.read_text().splitlines()]
-
-
-def test_a_journal_tells_intents_and_outcomes_a_line_each() -> None:
-    assert _lines(_whole("r1")) == [
-        {"event": "run-started", "at": 1.0, "run": "r1", "cluster": "demo", "steps": 2},
-        {"event": "step-started", "at": 2.0, "step": "a", "host": "m1", "title": "do a"},
-        {
-            "event": "step-ended",
-            "at": 3.0,
-            "step": "a",
-            "host": "m1",
-            "outcome": "changed",
-            "seconds": 1.0,
-            "error": "",
-        },
-        {"event": "step-started", "at": 4.0, "step": "b", "host": None, "title": "do b"},
-        {
-            "event": "step-ended",
-            "at": 5.0,
-            "step": "b",
-            "host": None,
-            "outcome": "indeterminate",
-            "seconds": 1.0,
-            "error": "lost",
-        },
-        {"event": "run-stopping", "at": 5.5, "steps": ["b"]},
-        {
-            "event": "run-ended",
-            "at": 6.0,
-            "run": "r1",
-            "counts": {"changed": 1, "indeterminate": 1},
-        },
-    ]
+def test_what_is_recorded_is_read_back() -> None:
+    record = read_run(_whole("r1"))
+    assert record is not None
+    assert record.started.steps == 2
+    assert record.outcomes["a"].outcome is Outcome.CHANGED
+    assert record.unfinished == ("b",)
+    assert record.ended == RunEnded(6.0, "r1", {"changed": 1, "indeterminate": 1})
 
 
 def test_only_the_owner_can_read_it() -> None:
@@ -93,7 +65,27 @@ def test_each_record_is_on_disk_before_the_next_thing_happens() -> None:
         journal.record(RunStarted(1.0, "r1", "demo", 1))
         journal.record(StepStarted(2.0, "a", "m1", "do a"))
         journal.record(StepProgress(2.5, "a", "m1", "half", 0.5))
-        assert [line["event"] for line in _lines(journal.path)] == ["run-started", "step-started"]
+        assert [type(e) for e in read(journal.path)] == [RunStarted, StepStarted]
+
+
+def test_cut_anywhere_it_reads_as_a_prefix_of_itself() -> None:
+    path = _whole("r1")
+    whole, data = list(read(path)), path.read_bytes()
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        events = list(read(path))
+        assert events == whole[: len(events)]
+        assert len(events) == data[:size].count(b"\n")
+
+
+def test_the_newest_run_that_recorded_anything_is_the_last() -> None:
+    assert last_run("demo") is None
+    _whole("20260101T000000-aaaaaa")
+    Journal("demo", "20260102T000000-aaaaaa").close()
+    last = last_run("demo")
+    assert last is not None
+    assert last.started.run == "20260101T000000-aaaaaa"
+    assert len(runs("demo")) == 2
 
 
 def test_run_ids_are_not_used_twice() -> None:
@@ -146,3 +138,69 @@ def test_values_show_names_only_and_are_never_pickled() -> None:
     for secretive in (values, values.redactor):
         with pytest.raises(TypeError, match="never pickled"):
             pickle.dumps(secretive)
+
+
+def _full_after(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Room for so many more bytes on the disk of the journal; the first write is cut short."""
+    real = os.write
+    left = [room]
+
+    def write(file: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done = real(file, data[: left[0]])
+        left[0] -= done
+        return done
+
+    monkeypatch.setattr(os, "write", write)
+
+
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_a_record_that_the_disk_cuts_short_takes_no_other_with_it(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    started, ended = RunStarted(1.0, "r1", "demo", 1), RunEnded(6.0, "r1", {})
+    with Journal("demo", "r1") as journal:
+        journal.record(started)
+        with monkeypatch.context() as full:
+            _full_after(full, room)
+            for _ in range(2):
+                with pytest.raises(OSError, match="No space"):
+                    journal.record(StepStarted(2.0, "a", "m1", "do a"))
+        journal.record(ended)
+    assert list(read(journal.path)) == [started, ended]
+
+
+def test_a_record_that_goes_to_disk_in_pieces_is_one_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
+    assert len(list(read(_whole("r1")))) == 7
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"event": "step-ended", "at": 1, "step": "a", "host": "m1", "outcome": "warmed", '
+        b'"seconds": 1}',
+        b'{"event": "step-ended", "at": 1, "step": "a", "host": "m1", "outcome": [], "seconds": 1}',
+        b'{"event": "run-stopping", "at": 1, "steps": 3}',
+        b'{"event": "run-ended", "later": true}',
+        b'{"event": "run-end\xff',
+        b"[]",
+        b"",
+    ],
+)
+def test_what_is_no_record_of_this_version_does_not_end_the_reader(line: bytes) -> None:
+    path = _whole("r1")
+    whole = list(read(path))
+    path.write_bytes(line + b"\n" + path.read_bytes() + line + b"\n")
+    assert list(read(path)) == whole
+
+
+def test_any_text_of_a_host_is_written_and_read_back() -> None:
+    event = StepEnded(1.0, "a", "m1", Outcome.FAILED, 1.0, "broken \udcff, Zürich, \U0001f980")
+    with Journal("demo", "r1") as journal:
+        journal.record(event)
+    assert list(read(journal.path)) == [event]

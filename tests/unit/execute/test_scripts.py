@@ -123,12 +123,20 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "files-read": files.read(at.ADMIN_CONF),
     "files-read-if-there": files.read_if_there("/home/ann/.kube/config"),
     "files-remove": files.remove("/home/ann/.kube/config"),
-    "lease-acquire": lease.acquire("run-2", "ann@desk boot 7 8 9", take=(), before=()),
+    "lease-acquire": lease.acquire(at.LEASE, "run-2", "ann@desk boot 7 8 9", take=(), before=()),
     "lease-acquire-taking": lease.acquire(
-        "run-2", "ann@desk boot 7 8 9", take={"run-1", "run-0"}, before={"run-0", "run-a"}
+        at.LEASE,
+        "run-2",
+        "ann@desk boot 7 8 9",
+        take={"run-1", "run-0"},
+        before={"run-0", "run-a"},
     ),
-    "lease-release-well": lease.release("run-2", (), well=True),
-    "lease-release-not-well": lease.release("run-2", {"run-0"}, well=False),
+    "lease-renew": lease.renew(at.LEASE, "run-2", "ann@desk boot 7 8 9", before={"run-0"}),
+    "lease-release-well": lease.release(at.LEASE, "run-2", "ann@desk boot 7 8 9", (), well=True),
+    "lease-release-not-well": lease.release(
+        at.LEASE, "run-2", "ann@desk boot 7 8 9", {"run-0"}, well=False
+    ),
+    "lease-guard": lease.guard(at.LEASE, "run-2"),
     "resources-units": resources.apply(
         Converge(
             (
@@ -203,6 +211,8 @@ def test_no_script_is_written_where_it_is_sent() -> None:
                 case ast.Call(func=ast.Name(id="must"), args=[_, text]):
                     pass
                 case ast.Call(func=ast.Attribute(attr="run"), args=[text]):
+                    pass
+                case ast.Call(func=ast.Attribute(attr="run_unfenced"), args=[_, text]):
                     pass
                 case _:
                     continue

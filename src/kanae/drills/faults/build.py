@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kanae.drills.faults.network import Partition
-from kanae.drills.faults.power import Pause, PowerCut, PowerOff, Return
+from kanae.drills.faults.pause import Pause
+from kanae.drills.faults.power import PowerCut, PowerOff, Return
 from kanae.drills.faults.process import Kill
 from kanae.drills.faults.protocol import Fault, FaultPlan, Sign, Tools
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from kanae.drills.cluster import reach
 from kanae.drills.cluster.power import Direction, PowerCommand
@@ -15,9 +16,19 @@ _UNIT = "kanae-drill-heal"
 # Longer than the drill holds it, for an orchestrator that died meanwhile.
 _EXPIRY = 30.0
 _SIGN_WITHIN = 10.0
+# Port of the host at which this very session has come in: the one that was dialled may have been
+# translated on the way. sudo keeps the variable from the script, not from its ancestors.
+FIND_PORT = r"""
+p=$$
+while [ "$p" -gt 1 ]; do
+  found=$(tr '\0' '\n' <"/proc/$p/environ" | sed -n 's/^SSH_CONNECTION=.* \([0-9]*\)$/\1/p')
+  [ -z "$found" ] || { echo "$found"; break; }
+  p=$(sed 's/.*) //' "/proc/$p/stat" | cut -d' ' -f2)
+done
+"""
 
 
-def rules(direction: Direction, ssh_port: int) -> str:
+def rules(direction: Direction, ssh_ports: Collection[int]) -> str:
     """nft input for one atomic transaction. SSH stays open: it is how the operator keeps control.
 
     Before every other hook (priority -400), so that no rule of the host or of kube-proxy comes
@@ -28,11 +39,12 @@ def rules(direction: Direction, ssh_port: int) -> str:
         "output": (Direction.BOTH, Direction.OUT),
         "forward": (Direction.BOTH, Direction.IN, Direction.OUT),
     }
+    ports = ", ".join(str(port) for port in sorted(ssh_ports))
     lines = [f"table inet {TABLE} {{"]
     for hook, directions in chains.items():
         if direction in directions:
             way = "dport" if hook == "input" else "sport"
-            keep = "" if hook == "forward" else f" tcp {way} {ssh_port} accept;"
+            keep = "" if hook == "forward" else f" tcp {way} {{ {ports} }} accept;"
             local = {"input": ' iif "lo" accept;', "output": ' oif "lo" accept;'}.get(hook, "")
             lines.append(
                 f"  chain {hook} {{ type filter hook {hook} priority -400;"
@@ -47,6 +59,7 @@ class Partition:
     def __init__(self, plan: FaultPlan, tools: Tools) -> None:
         self._plan = plan
         self._tools = tools
+        self._ports: dict[str, set[int]] = {}
 
     def check_safe(self) -> None:
         """Always possible; ends by itself."""
@@ -57,12 +70,13 @@ class Partition:
     async def prepare(self) -> None:
         for host in self._plan.hosts:
             if not self._by_switch(host):
-                await must(
+                own = await must(
                     self._tools.transport(host),
-                    "command -v nft && command -v systemd-run",
+                    f"command -v nft >&2 && command -v systemd-run >&2 || exit\n{FIND_PORT}",
                     command="find nft and systemd-run",
                     remedy="install nftables on the host",
                 )
+                self._ports[host] = {self._tools.ssh(host)[1], *map(int, own.split())}
 
     async def inject(self) -> None:
         for host in self._plan.hosts:
@@ -73,12 +87,13 @@ class Partition:
                 script = (
                     f"systemd-run -q --collect --unit={_UNIT}"
                     f" --on-active={self._plan.hold + _EXPIRY:.0f}s"
-                    f" nft delete table inet {TABLE} && exec nft -f -\n"
+                    f" --timer-property=AccuracySec=1s nft delete table inet {TABLE}"
+                    f" && systemctl is-active -q {_UNIT}.timer && exec nft -f -\n"
                 )
                 await must(
                     self._tools.transport(host),
                     script,
-                    stdin=rules(self._plan.direction, self._tools.ssh_port(host)).encode(),
+                    stdin=rules(self._plan.direction, self._ports[host]).encode(),
                     command="nft -f - (partition)",
                     timeout=15,
                 )
@@ -88,11 +103,9 @@ class Partition:
 
     async def _sign(self, host: str) -> Sign:
         if self._by_switch(host):
+            address, port = self._tools.ssh(host)
             answer = await reach.until(
-                self._tools.address(host),
-                frozenset({Answer.SILENT}),
-                self._tools.ssh_port(host),
-                within=_SIGN_WITHIN,
+                address, frozenset({Answer.SILENT}), port, within=_SIGN_WITHIN
             )
             return Sign("silence", host, answer is Answer.SILENT, f"its SSH port {answer}")
         dropped = await self._dropped(host)
@@ -115,10 +128,11 @@ class Partition:
             if self._by_switch(host):
                 await self._tools.power.heal()
             else:
+                # The timer goes last: until then it stands in for a connection that breaks.
                 script = (
-                    f"systemctl stop {_UNIT}.timer 2>/dev/null\n"
-                    f"nft list table inet {TABLE} >/dev/null 2>&1 || exit 0\n"
-                    f"exec nft delete table inet {TABLE}\n"
+                    f"! nft list table inet {TABLE} >/dev/null 2>&1"
+                    f" || nft delete table inet {TABLE} || exit\n"
+                    f"systemctl stop {_UNIT}.timer 2>/dev/null; exit 0\n"
                 )
                 await must(
                     self._tools.transport(host), script, command="nft delete table", timeout=15

@@ -1,4 +1,4 @@
-"""Faults of a host's power: cut, orderly off, return after a cut, pause."""
+"""Faults of a host's power: cut, orderly off, return after a cut."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def boot_id(tools: Tools, host: str) -> str:
     return " ".join(text.decode().split())
 
 
-class _Each:
+class EachHost:
     """What all faults of a set of hosts share."""
 
     def __init__(self, plan: FaultPlan, tools: Tools) -> None:
@@ -67,9 +67,8 @@ class _Each:
         return command in self.tools.power.can(host)
 
     async def answers(self, host: str, wanted: frozenset[Answer], within: float) -> Answer:
-        return await reach.until(
-            self.tools.address(host), wanted, self.tools.ssh_port(host), within=within
-        )
+        address, port = self.tools.ssh(host)
+        return await reach.until(address, wanted, port, within=within)
 
     async def silences(self, within: float) -> tuple[Sign, ...]:
         """Whether each host has gone silent. `within`: seconds to wait for it."""
@@ -92,7 +91,7 @@ class _Each:
         return tuple(found)
 
 
-class PowerCut(_Each):
+class PowerCut(EachHost):
     """The cord is pulled: by the lab, by the BMC, or by the host's own kernel (sysrq)."""
 
     def check_safe(self) -> None:
@@ -183,76 +182,3 @@ class Return(PowerCut):
 
     async def signs_after(self) -> tuple[Sign, ...]:
         return ()
-
-
-# Stops what a control-plane or balancer host runs, by exact name, and lets it go on after a time
-# even if nobody asks for it: the unit outlives this session and its orchestrator.
-_STOP_UNIT = "kanae-drill-pause"
-_STOPPED = (
-    "kubelet containerd etcd kube-apiserver kube-controller kube-scheduler kube-proxy flanneld"
-    " haproxy nginx keepalived"
-)
-_SIGNAL = """\
-for d in /proc/[0-9]*; do
-read -r c <"$d/comm" || continue
-for n in {names}; do [ "$c" != "$n" ] || kill -{signal} "${{d#/proc/}}"; done
-done 2>/dev/null
-"""
-
-
-class Pause(_Each):
-    """Everything stands still; by the lab's freezer, or by SIGSTOP to all that serves."""
-
-    def check_safe(self) -> None:
-        """Always possible; ends by itself."""
-
-    async def prepare(self) -> None:
-        await self.remember()
-
-    async def inject(self) -> None:
-        await self.each(self._pause)
-
-    async def _pause(self, host: str) -> None:
-        if self.can(host, PowerCommand.PAUSE):
-            await self.tools.power.pause(host)
-            return
-        go_on = _SIGNAL.format(names=_STOPPED, signal="CONT")
-        stop = _SIGNAL.format(names=_STOPPED, signal="STOP")
-        script = (
-            f"systemd-run -q --collect --unit={_STOP_UNIT} --on-active={self.plan.hold:.0f}s"
-            f" --timer-property=AccuracySec=100ms sh -c '{go_on}'\n{stop}"
-        )
-        await must(self.tools.transport(host), script, command="pause", timeout=15)
-
-    async def signs(self) -> tuple[Sign, ...]:
-        found: list[Sign] = []
-        for host in self.plan.hosts:
-            if self.can(host, PowerCommand.PAUSE):
-                standing = frozenset({Answer.MUTE, Answer.SILENT})
-                answer = await self.answers(host, standing, 5.0)
-                found.append(Sign("standstill", host, answer in standing, f"sshd {answer}"))
-            else:
-                script = "grep -l '^State:.T' /proc/[0-9]*/status 2>/dev/null | wc -l\n"
-                done = await self.tools.transport(host).run(script, timeout=10)
-                count = int(done.stdout or b"0")
-                found.append(Sign("standstill", host, count > 0, f"{count} processes stopped"))
-        return tuple(found)
-
-    async def undo(self) -> None:
-        await self.each(self._resume)
-
-    async def _resume(self, host: str) -> None:
-        if self.can(host, PowerCommand.PAUSE):
-            await self.tools.power.resume(host)
-            return
-        script = f"systemctl stop {_STOP_UNIT}.timer 2>/dev/null\n" + _SIGNAL.format(
-            names=_STOPPED, signal="CONT"
-        )
-        await self.tools.transport(host).run(script, timeout=15)
-
-    async def signs_after(self) -> tuple[Sign, ...]:
-        """The same boot as before: it stood still and did not die."""
-        return tuple(
-            Sign("same boot", sign.host, not sign.took, sign.detail)
-            for sign in await self.boots_changed()
-        )

@@ -1,34 +1,25 @@
-"""SIGKILL of one process by its exact name."""
+"""SIGKILL of one of the cluster's programs."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
+from kanae.drills.faults import processes
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
 from kanae.errors import HostError, StepFailed
 from kanae.transport.protocol import must
 
-# comm holds 15 characters (TASK_COMM_LEN of 16 with its NUL, proc(5)). Start time is field 22 of
-# stat, the 20th after the closing parenthesis of the name: with it a reused pid is told apart.
+# comm holds 15 characters (TASK_COMM_LEN of 16 with its NUL, proc(5)).
 _COMM = 15
 # A killed process gives its memory back before it is gone: 0.5 s and more on a busy machine.
 GONE_SECONDS = 5.0
-_EACH = """\
-for d in /proc/[0-9]*; do
-read -r c 2>/dev/null <"$d/comm" || continue
-[ "$c" = '{name}' ] || continue
-s=$(sed 's/.*) //' "$d/stat" 2>/dev/null | cut -d' ' -f20)
-[ -n "$s" ] || continue
-{command}
-done
-"""
-_PRINT = 'echo "${d#/proc/} $s"'
-_KILL = f'kill -KILL "${{d#/proc/}}" && {_PRINT}'
+_PRINT = 'echo "$pid $start"'
+_KILL = f'kill -KILL "$pid" && {_PRINT}'
 
 
 class Kill:
-    """All processes of that name on each host; systemd or kubelet starts them again."""
+    """The cluster's processes of that name on each host; systemd or kubelet starts them again."""
 
     def __init__(self, plan: FaultPlan, tools: Tools) -> None:
         self._plan = plan
@@ -39,7 +30,8 @@ class Kill:
         """Nothing is left to undo."""
 
     def _script(self, command: str) -> str:
-        return _EACH.format(name=self._plan.process[:_COMM], command=command)
+        name = self._plan.process
+        return processes.each(processes.CGROUPS[name], command, comm=name[:_COMM])
 
     async def _running(self, host: str) -> set[str]:
         """`pid start-time` of each."""
@@ -53,7 +45,7 @@ class Kill:
             if not await self._running(host):
                 raise HostError(
                     host,
-                    f"no process {self._plan.process} runs on it",
+                    f"no process {self._plan.process} of the cluster runs on it",
                     remedy="choose another target",
                 )
 

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from kanae.drills.cluster.power import Direction, Power
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
-from kanae.transport.target import dialled
+from kanae.transport.settings import reach_of
+from kanae.transport.target import resolve
 
 Kind = Literal["none", "cut", "off", "return", "kill", "partition", "pause"]
 
@@ -57,11 +58,15 @@ class Tools:
 
     def address(self, host: str) -> str:
         """Where this machine reaches the host, as its connections do."""
-        return dialled(self.spec, host)[0]
+        return self.ssh(host)[0]
 
-    def ssh_port(self, host: str) -> int:
-        """The port of its sshd, by ssh_config too."""
-        return dialled(self.spec, host)[1]
+    def ssh(self, host: str) -> tuple[str, int]:
+        """Address and port at which the operator reaches its sshd, ssh_config included. Raises
+        ConnectError when that is unusable."""
+        target = resolve(reach_of(self.spec, host))
+        # Behind a jump host, the jump host's word for it may mean nothing here.
+        address = target.address if target.jump is None else str(self.spec.hosts[host].address)
+        return address, target.port
 
 
 class Fault(Protocol):

@@ -46,6 +46,16 @@ class _Windows:
         struck = not request.ok and request.at < self.fault <= request.end
         return self.fault if struck else request.at
 
+    def wait_before(self, requests: Iterable[Request]) -> float:
+        """The longest that one of what was due before the fault had waited when the fault struck,
+        or until its answer."""
+        waits = (
+            min(request.end, self.fault) - request.at
+            for request in requests
+            if self.steady <= request.at < self.fault
+        )
+        return max(waits, default=0.0)
+
     def named(self) -> tuple[tuple[str, float, float], ...]:
         return (
             ("before", self.steady, self.fault),
@@ -94,7 +104,7 @@ def check(
     changes = leaders.changes(history)
     judgements = _judge(limits, streams, heals, proofs, changes)
     broken = _broken_promises(history, writes, watches)
-    void = validity.doubts(history, bounds, streams, windows.steady)
+    void = validity.doubts(history, bounds, streams, windows.steady, windows.fault)
     missed = [_shortfall(judgement) for judgement in judgements if not judgement.met]
     missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
     missed += [
@@ -175,6 +185,7 @@ def _stream(
         windows=tuple(parts),
         gap=max(gaps, key=lambda gap: gap.seconds),
         gap_on_return=max(on_return),
+        wait_before=windows.wait_before(requests),
         wait=max(
             figures.longest_wait(lanes[lane], windows.fault, windows.until, windows.stop)
             for lane in range(stream.lanes)

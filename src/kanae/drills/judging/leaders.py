@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from kanae.drills.records import History
@@ -12,8 +13,10 @@ from kanae.drills.records import History
 _SILENCING = ("cut", "partition", "pause")
 
 
-def changes(history: History) -> int:
-    names = [leader.leader for leader in history.leaders if leader.leader]
+def changes(history: History, begin: float = -math.inf, end: float = math.inf) -> int:
+    """How often another leader was seen than before, among what was seen between two times."""
+    seen = (leader for leader in history.leaders if begin <= leader.at < end)
+    names = [leader.leader for leader in seen if leader.leader]
     return sum(a != b for a, b in pairwise(names))
 
 

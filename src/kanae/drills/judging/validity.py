@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 
-from kanae.drills.judging import figures
+from kanae.drills.judging import figures, leaders
 from kanae.drills.judging.verdict import StreamFigures
 from kanae.drills.records import ENDPOINT, History
 
@@ -12,12 +13,14 @@ from kanae.drills.records import ENDPOINT, History
 def doubts(
     history: History,
     bounds: Mapping[str, float],
-    streams: Iterable[StreamFigures],
+    streams: Sequence[StreamFigures],
     steady: float,
+    fault: float,
 ) -> list[str]:
     """Why nothing can be said of a run; empty when it is valid.
 
-    bounds: see `[validity]` in thresholds.toml. steady: when the measured part began.
+    bounds: see `[validity]` in thresholds.toml. steady: when the measured part began. fault: when
+    the fault did.
     """
     found: list[str] = []
     found += [note.text for note in history.notes if note.level == "wrong"]
@@ -57,15 +60,37 @@ def doubts(
     found += _unsure_of_time(history, bounds)
     for stream in streams:
         found += _thin(stream, bounds)
-    failed = sum(
-        window.failed
-        for stream in streams
-        if stream.stream.route == ENDPOINT
-        for window in stream.windows
-        if window.name == "before"
-    )
-    if failed > bounds["max-failed-before"]:
-        found.append(f"unhealthy before: {failed} requests through the endpoint failed")
+    return found + _unrest(history, bounds, streams, steady, fault)
+
+
+def _unrest(
+    history: History,
+    bounds: Mapping[str, float],
+    streams: Sequence[StreamFigures],
+    steady: float,
+    fault: float,
+) -> list[str]:
+    """What was felt before the fault. None of it can be told from what the fault then did: a
+    request that had long gone unanswered fails, or is answered, during the fault.
+    """
+    found: list[str] = []
+    due_before = [request for request in history.requests if request.end < fault]
+    for stream in (each.stream for each in streams):
+        sent = [request for request in due_before if request.stream == stream.id]
+        failed = sum(not request.ok for request in sent)
+        # A host that is down in this drill from the beginning serves nobody.
+        down = stream.route != ENDPOINT and failed == len(sent)
+        if failed > bounds["max-failed-before"] and not down:
+            found.append(f"unhealthy before: {stream.name}: {failed} requests failed")
+    # Histories of older runs have no such bound in their header.
+    longest = bounds.get("max-wait-before", math.inf)
+    found += [
+        f"unhealthy before: {each.stream.name}: an answer took {each.wait_before:.3g} s"
+        for each in streams
+        if each.stream.route == ENDPOINT and each.wait_before > longest
+    ]
+    if changes := leaders.changes(history, steady, fault):
+        found.append(f"unhealthy before: etcd's leader changed {changes} times")
     return found
 
 

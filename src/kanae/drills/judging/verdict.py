@@ -41,6 +41,8 @@ class StreamFigures:
     failed_on_return: those of the failed that were due after the undo of the fault had begun (a
     host that comes back must disturb nobody); all of them when nothing is undone.
 
+    wait_before: the longest that a request of before the fault took, up to the fault.
+
     errors: kind of error -> how many. late: answers that came after their deadline.
     """
 
@@ -48,6 +50,7 @@ class StreamFigures:
     windows: tuple[Window, ...]
     gap: Gap
     gap_on_return: float
+    wait_before: float
     wait: float
     failed: int
     failed_on_return: int

@@ -40,8 +40,7 @@ class Healing:
     async def hosts_missing(self) -> list[str]:
         found: list[str] = []
         for host in self._hosts:
-            port = self._tools.ssh_port(host)
-            answer = await reach.ask(self._tools.address(host), port)
+            answer = await reach.ask(*self._tools.ssh(host))
             if answer is not Answer.GREETS:
                 found.append(f"sshd on {host} {answer}")
         return found
