@@ -69,7 +69,8 @@ class SpecProblem:
 
     def __str__(self) -> str:
         at = f"{self.path}: " if self.path else ""
-        return f"{self.file}:{self.line}:{self.column}: {at}{self.message}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {at}{self.message}"
 
 
 class SpecError(KanaeError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import ignore_option, spec_argument
 from kanae.cli.terminal import Terminal
 from kanae.operations.apply import Apply
 from kanae.operations.change import Ending, change
@@ -15,10 +16,10 @@ from kanae.report.plan_text import plan_text
 
 
 @click.command("apply")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plan.")
-@click.option("--ignore", "ignored", multiple=True, metavar="CHECK", help="Skip a named check.")
+@ignore_option
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
 def command(
     spec: Path, yes: bool, verbose: bool, ignored: tuple[str, ...], break_lease: bool

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import spec_argument
 from kanae.cli.terminal import Terminal
 from kanae.operations.change import Ending, change
 from kanae.operations.project import Project
@@ -15,7 +16,7 @@ from kanae.transport.fleet import FleetError
 
 
 @click.command("reset")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Everything in the cluster is lost.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plan.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from kanae.cli.arguments import spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.operations.project import Project
@@ -21,7 +22,7 @@ SOON = 60
 
 
 @click.command("status")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-v", "--verbose", is_flag=True, help="Show every certificate.")
 @output_option
 def command(spec: Path, verbose: bool, output: str) -> None:
