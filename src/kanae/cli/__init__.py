@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
     "status": ("status", "Show how the cluster is, also when its API is down."),
     "reset": ("reset", "Take the cluster off its hosts."),
+    "logs": ("logs", "List the runs of a cluster, or show what one did."),
     "kubeconfig": ("kubeconfig", "Print or merge the cluster's kubeconfig."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
