@@ -9,7 +9,7 @@ demo: setup
 	tools/demo $(SPEC)
 
 demo-down: setup
-	$(KANAE) lab down $(SPEC)
+	$(KANAE) lab down $(SPEC) --yes
 
 test: setup programs lint types unit e2e
 

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class KanaeError(Exception):
@@ -69,7 +70,8 @@ class SpecProblem:
 
     def __str__(self) -> str:
         at = f"{self.path}: " if self.path else ""
-        return f"{self.file}:{self.line}:{self.column}: {at}{self.message}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {at}{self.message}"
 
 
 class SpecError(KanaeError):
@@ -105,12 +107,15 @@ class MachineUnfit(KanaeError):
 
 
 class HostError(KanaeError):
-    """An error of one host. host: its name in the spec. what: the message without it."""
+    """An error of one host. host: its name in the spec. what: the message without it. where: how
+    the host was reached, when that is of no matter for the cause. cause: `what` without it.
+    """
 
-    def __init__(self, host: str, message: str, *, remedy: str = "") -> None:
-        super().__init__(f"{host}: {message}", remedy=remedy)
+    def __init__(self, host: str, message: str, *, remedy: str = "", where: str = "") -> None:
+        self.cause = message
+        self.what = f"{where}: {message}" if where else message
+        super().__init__(f"{host}: {self.what}", remedy=remedy)
         self.host = host
-        self.what = message
 
 
 class ConnectError(HostError):
@@ -225,7 +230,10 @@ class StepTimedOut(HostError):
 
 
 class RunFailed(KanaeError):
+    """log: the file with the run's journal, where there is one."""
+
     exit_code = 22
+    log: Path | None = None
 
 
 class LabError(KanaeError):

@@ -85,7 +85,7 @@ def made_clusters(
 
     yield make
     for lab in labs:
-        lab.kanae("lab", "down", lab.name)
+        lab.kanae("lab", "down", lab.name, "--yes")
 
 
 @pytest.fixture(scope="session")

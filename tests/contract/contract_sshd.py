@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,8 +79,13 @@ def key(path: Path, kind: str = "ed25519", *, passphrase: str = "") -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, options: str = "") -> Generator[Sshd]:
-    """Start sshd and end it with all its connections. options: more lines of sshd_config."""
+def running(
+    folder: Path, *, options: str = "", accounts: Mapping[str, str] | None = None
+) -> Generator[Sshd]:
+    """Start sshd and end it with all its connections. options: more lines of sshd_config.
+
+    accounts: by file of /etc, such as passwd, the line of a user as only it sees it.
+    """
     assert SSHD is not None
     for name in ("host_key", "id", "other"):
         key(folder / name)
@@ -91,15 +96,17 @@ def running(folder: Path, *, options: str = "") -> Generator[Sshd]:
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}")
     (folder / "authorized_keys").write_text((folder / "id.pub").read_text())
     (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\n"
+        f"{options}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
         f"PidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n"
-        f"Subsystem sftp internal-sftp\nMaxStartups 100\n{options}\n"
+        f"Subsystem sftp internal-sftp\nMaxStartups 100\n"
     )
     Path("/run/sshd").mkdir(exist_ok=True)
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log, stdout=log
+        [*_seeing(folder, accounts or {}), SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+        stderr=log,
+        stdout=log,
     )
     sshd = Sshd(folder, port, process.pid)
     try:
@@ -112,6 +119,20 @@ def running(folder: Path, *, options: str = "") -> Generator[Sshd]:
         process.terminate()
         process.wait(10)
         log.close()
+
+
+def _seeing(folder: Path, accounts: Mapping[str, str]) -> list[str]:
+    """Words before a program that give it files of /etc of its own, in a mount namespace."""
+    if not accounts:
+        return []
+    mounts: list[str] = []
+    for name, line in accounts.items():
+        user = line.partition(":")[0]
+        others = Path("/etc", name).read_text().splitlines()
+        lines = [line, *(each for each in others if each.partition(":")[0] != user)]
+        (folder / name).write_text("\n".join(lines) + "\n")
+        mounts.append(f"mount --bind {folder / name} /etc/{name}")
+    return ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
 
 
 def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 from contract_sshd import Sshd, key, running
 
 from kanae.cli import main
+from kanae.lab import record
+from kanae.lab.record import HostRecord, LabRecord, Phase
 
 # Plays the refusals of the real one, in its words; sudo 1.9.13.
 NEEDS_PASSWORD = 'echo "sudo: a password is required" >&2; exit 1'
@@ -32,6 +35,8 @@ class Case:
     """set_up: changes files before kanae runs. key: the IdentityFile. ssh_config: lines that come
     first and so win.
 
+    accounts: root's lines in files of /etc, as the host has them.
+
     ssh: fields of the spec's ssh. sudo: body of the host's sudo program, or None for no such
     program. told: what the error has to name, with {at} for user, address and port.
     """
@@ -45,6 +50,7 @@ class Case:
     sudo: str | None = None
     sshd_config: str = ""
     password: str | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def _forget(sshd: Sshd) -> None:
@@ -102,7 +108,7 @@ CASES = {
     ),
     "wrong sudo password": Case(
         14,
-        ("{at}: sudo does not let", "1 incorrect password attempt", "KANAE_SUDO_PASSWORD"),
+        ("{at}: the password that was given is not", "sudo wants of root", "KANAE_SUDO_PASSWORD"),
         ssh=", sudo: password",
         sudo=WRONG_PASSWORD,
         password="wrong",
@@ -129,6 +135,36 @@ CASES = {
         10,
         ("{at} lets this user in but runs nothing", 'log in as "admin"', "`ssh.user`"),
         sshd_config="ForceCommand echo 'Please log in as \"admin\"'; exit 142",
+    ),
+    "no login shell, with sudo": Case(
+        10,
+        ("{at}: root has no login shell there: This account", "usermod -s /bin/sh root"),
+        ssh=", sudo: passwordless",
+        accounts={"passwd": "root:x:0:0::/root:/usr/sbin/nologin"},
+    ),
+    "no login shell": Case(
+        10,
+        ("{at}: root has no login shell there: This account", "usermod -s /bin/sh root"),
+        accounts={"passwd": "root:x:0:0::/root:/usr/sbin/nologin"},
+    ),
+    "expired password, with sudo": Case(
+        10,
+        ("{at}: the password of root has expired", "log in as root", "chage -M -1"),
+        ssh=", sudo: passwordless",
+        sshd_config="UsePAM yes",
+        accounts={"shadow": "root:*:0:0:99999:7:::"},
+    ),
+    "expired password": Case(
+        10,
+        ("{at}: the password of root has expired", "log in as root", "chage -M -1"),
+        sshd_config="UsePAM yes",
+        accounts={"shadow": "root:*:0:0:99999:7:::"},
+    ),
+    "an account that ends at once, with sudo": Case(
+        10,
+        ("{at} lets this user in but runs nothing", "exit status 1 and no reason", "`ssh.user`"),
+        ssh=", sudo: passwordless",
+        accounts={"passwd": "root:x:0:0::/root:/bin/false"},
     ),
     "broken jump host": Case(
         10,
@@ -215,7 +251,7 @@ def test_the_cause_is_told_in_one_paragraph_with_its_own_exit_code(
 ) -> None:
     if case.password is not None:
         monkeypatch.setenv("KANAE_SUDO_PASSWORD", case.password)
-    with running(tmp_path, options=_options(tmp_path, case)) as sshd:
+    with running(tmp_path, options=_options(tmp_path, case), accounts=case.accounts) as sshd:
         operator = Operator(sshd, case, capsys)
         for verb, *options in (("plan",), ("apply", "--yes"), ("check",), ("status",)):
             code, out, err = operator.kanae(verb, *options)
@@ -245,6 +281,47 @@ def test_what_is_the_same_for_several_hosts_is_told_once(
     assert code == 10
     assert err.startswith("error: m1, w1, w2: jump host 127.0.0.1: cannot connect")
     assert len(err.splitlines()) == 2
+
+
+def test_a_wrong_sudo_password_is_told_once_for_all_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KANAE_SUDO_PASSWORD", "wrong")
+    case = Case(14, (), ssh=", sudo: password", sudo=WRONG_PASSWORD)
+    with running(tmp_path, options=_options(tmp_path, case)) as sshd:
+        operator = Operator(sshd, case, capsys)
+        operator.write(MASTER, WORKERS[0])
+        code, _, err = operator.kanae("plan")
+    assert code == 14
+    assert err.splitlines()[0] == (
+        "error: m1, w1: the password that was given is not the one that sudo wants of root"
+    )
+    assert len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["unknown host key", "wrong key"])
+def test_hosts_of_a_lab_that_is_called_otherwise_are_told_so(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "kanae/labs/before"
+    host = HostRecord(name="m1", address=IPv4Address("127.0.0.1"), index=1, machine_id="")
+    made = LabRecord(
+        name="before",
+        phase=Phase.UP,
+        boot="",
+        subnet=IPv4Network("127.0.0.0/24"),
+        gateway=IPv4Address("127.0.0.254"),
+        bases={},
+        operator_password="p",
+        hosts=(host,),
+    )
+    with running(tmp_path) as sshd:
+        operator = Operator(sshd, CASES[name], capsys)
+        record.write(folder, made)
+        code, _, err = operator.kanae("plan")
+    assert code == CASES[name].exit_code
+    assert "a host of the lab before, whose SSH settings are taken only for a cluster" in err
+    assert "remedy: set name: before in the spec again" in err
 
 
 def test_hosts_that_fail_in_different_ways_are_all_told(

@@ -368,10 +368,10 @@ def test_down_leaves_nothing_and_is_safe_to_repeat(new_case: NewCase) -> None:
     before = case.leftovers()
     case.kanae("up", str(case.spec_file()))
     assert len(case.leftovers()) > len(before) + 10
-    case.kanae("down", case.name)
+    case.kanae("down", case.name, "--yes")
     assert case.leftovers() == before
     assert not lab_dir(case.name).exists()
-    case.kanae("down", case.name)
+    case.kanae("down", case.name, "--yes")
 
 
 def _interrupt(case: Case, reached: Callable[[], bool], *words: str) -> None:
@@ -407,7 +407,7 @@ def test_down_after_a_killed_up_leaves_nothing(
     case = new_case()
     before = case.leftovers()
     _interrupt(case, lambda: reached(case))
-    case.kanae("down", case.name)
+    case.kanae("down", case.name, "--yes")
     assert case.leftovers() == before
     assert not lab_dir(case.name).exists()
 
@@ -428,8 +428,8 @@ def test_down_after_a_killed_down_leaves_nothing(
     case = new_case()
     before = case.leftovers()
     case.kanae("up", str(case.spec_file(hosts=1)))
-    _interrupt(case, lambda: reached(case), "down", case.name)
-    case.kanae("down", case.name)
+    _interrupt(case, lambda: reached(case), "down", case.name, "--yes")
+    case.kanae("down", case.name, "--yes")
     assert case.leftovers() == before
     assert not lab_dir(case.name).exists()
 
@@ -441,7 +441,7 @@ def test_up_after_a_killed_up_starts_anew(new_case: NewCase) -> None:
         Lab.open(case.name)
     case.kanae("up", str(case.spec_file()))
     assert ssh(Lab.open(case.name), "h2", "hostname") == "h2\n"
-    case.kanae("down", case.name)
+    case.kanae("down", case.name, "--yes")
 
 
 def test_clean_finds_by_name_what_has_lost_its_record_and_spares_labs_that_are_up(
@@ -468,5 +468,5 @@ def test_down_kills_a_host_whose_supervisor_was_killed(new_case: NewCase) -> Non
     (nspawn,) = supervisor.process().children()
     for process in (supervisor.process(), nspawn):
         os.kill(process.pid, signal.SIGKILL)
-    case.kanae("down", case.name)
+    case.kanae("down", case.name, "--yes")
     assert case.leftovers() == before

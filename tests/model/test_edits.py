@@ -403,13 +403,24 @@ def _no_harm(world: World) -> None:
     [
         (_set(kubernetes="v1.36.3"), _no_harm, "changing the version"),
         (_without_server4, _no_harm, "server4 (worker at 10.77.1.13) belongs to the cluster"),
-        (_set(networks={"pods": "10.200.0.0/16"}), _no_harm, "cannot be changed"),
+        (
+            _set(networks={"pods": "10.200.0.0/16"}),
+            _no_harm,
+            "the pod network of a living cluster cannot be changed "
+            "(10.244.0.0/16 -> 10.200.0.0/16): this is not built yet\n"
+            "  remedy: set networks.pods to what it was: 10.244.0.0/16",
+        ),
+        (
+            _set(networks={"dnsDomain": "k8s.example"}),
+            _no_harm,
+            "the DNS domain of a living cluster cannot be changed (cluster.local -> k8s.example)",
+        ),
         (_set(endpoint={"port": 6441}), _no_harm, "cannot be changed"),
         (_set(), _other_owner, "belongs to the cluster 'other'"),
         (_set(), _lost_authority, "no reachable host holds"),
         (_set(), _lost_member, "lost the data of its etcd member"),
     ],
-    ids=["version", "host", "pods", "endpoint", "owner", "authority", "member"],
+    ids=["version", "host", "pods", "domain", "endpoint", "owner", "authority", "member"],
 )
 def test_what_would_be_half_done_or_lose_something_is_refused(
     built: Callable[[str], Simulator],

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
     "status": ("status", "Show how the cluster is, also when its API is down."),
     "reset": ("reset", "Take the cluster off its hosts."),
+    "logs": ("logs", "List the runs of a cluster, or show what one did."),
     "kubeconfig": ("kubeconfig", "Print or merge the cluster's kubeconfig."),
     "artifacts": ("artifacts", "Fetch, list and verify binaries and images."),
     "bundle": ("bundle", "Make and inspect one file for hosts without Internet."),
@@ -47,13 +48,21 @@ class Verbs(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, which suggests from commands that are loaded: here none is."""
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=list(VERBS), ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(kanae.__version__, prog_name="kanae")
+@click.version_option(kanae.__version__, "-V", "--version", prog_name="kanae")
 def command() -> None:
     """Build highly available Kubernetes clusters with kubeadm, and prove that they are."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import ignore_option, spec_argument
+from kanae.cli.outcome import carried_out
+from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
 from kanae.operations.apply import Apply
 from kanae.operations.change import Ending, change
@@ -15,13 +17,19 @@ from kanae.report.plan_text import plan_text
 
 
 @click.command("apply")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plan.")
-@click.option("--ignore", "ignored", multiple=True, metavar="CHECK", help="Skip a named check.")
+@ignore_option
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
+@output_option
 def command(
-    spec: Path, yes: bool, verbose: bool, ignored: tuple[str, ...], break_lease: bool
+    spec: Path,
+    yes: bool,
+    verbose: bool,
+    ignored: tuple[str, ...],
+    break_lease: bool,
+    output: str,
 ) -> None:
     """Build the cluster of SPEC, or put right what differs from it.
 
@@ -32,14 +40,16 @@ def command(
       kanae apply cluster.yaml
       kanae apply cluster.yaml --yes
       kanae apply cluster.yaml --ignore memory
+      kanae apply cluster.yaml --yes -o json | jq '.changed, .seconds'
     """
     project = Project.open(spec)
     name = project.spec.name
     console = Terminal(f"Apply this to {name}?", yes, verbose)
-    done = asyncio.run(change(project, Apply(ignored), console, break_lease=break_lease))
+    changing = change(project, Apply(ignored), console, break_lease=break_lease)
+    done = carried_out(changing, output)
     match done.ending:
         case Ending.NOTHING_TO_DO:
-            click.echo(plan_text(done.plan), nl=False)
+            click.echo(plan_text(done.plan), nl=False, err=output != "text")
         case Ending.DECLINED:
             raise click.Abort
         case Ending.DONE:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import ignore_option, spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.errors import CheckFailed
@@ -22,8 +23,8 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "c
 
 
 @click.command("check")
-@click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--ignore", "ignored", multiple=True, metavar="CHECK", help="Skip a named check.")
+@spec_argument
+@ignore_option
 @output_option
 def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
     """Check every host of SPEC, and the hosts against each other.

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import complete_drill, spec_argument
 from kanae.cli.confirm import ask_password
-from kanae.cli.drill_run import OUTPUT, SPEC, raise_unless_passed, run_drill, say
+from kanae.cli.drill_run import OUTPUT, raise_unless_passed, run_drill, say
 from kanae.drills.judging import history, thresholds
 from kanae.drills.judging.checker import check
 from kanae.drills.judging.verdict import to_json
@@ -71,9 +72,15 @@ _KINDS = ("haproxy", "nginx")
 
 
 @command.command("report")
-@SPEC
+@spec_argument
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with timelines there.")
-@click.option("--drill", "only", metavar="NAME", help="Only runs of this drill.")
+@click.option(
+    "--drill",
+    "only",
+    metavar="NAME",
+    shell_complete=complete_drill,
+    help="Only runs of this drill.",
+)
 @click.option("--last", type=click.IntRange(1), default=20, help="How many runs, newest last.")
 def report(spec: Path, html: Path | None, only: str | None, last: int) -> None:
     """Runs so far, compared; with --html as a page that needs nothing else."""
@@ -111,7 +118,7 @@ def check_file(file: Path, limits_file: Path | None, html: Path | None, output: 
 
 
 @command.command("recover")
-@SPEC
+@spec_argument
 def recover_runs(spec: Path) -> None:
     """Put back what an interrupted run has left broken."""
     if not asyncio.run(recover_drills(load(spec), say=say, password=ask_password)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import complete_drill, complete_host, spec_argument
 from kanae.cli.confirm import ask_password, confirmed
 from kanae.drills.judging.series import SERIES_RESULT
 from kanae.drills.judging.verdict import Result, Verdict
@@ -22,7 +23,6 @@ from kanae.report.drill_text import comparison_text, verdict_text
 OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format."
 )
-SPEC = click.argument("spec", type=click.Path(path_type=Path))
 _SECONDS = click.FloatRange(0, 3600)
 
 
@@ -31,10 +31,21 @@ def say(line: str) -> None:
 
 
 @click.command("run")
-@click.argument("name")
-@SPEC
-@click.option("--target", metavar="HOST", help="The host of the fault, instead of one chosen.")
-@click.option("--from", "prober", metavar="HOST", help="Probe from this host, not from here.")
+@click.argument("name", shell_complete=complete_drill)
+@spec_argument
+@click.option(
+    "--target",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="The host of the fault, instead of one chosen.",
+)
+@click.option(
+    "--from",
+    "prober",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="Probe from this host, not from here.",
+)
 @click.option("--repeat", "times", type=click.IntRange(1, 1000), default=1, help="How many runs.")
 @click.option("--steady", type=_SECONDS, help="Measured peace before the fault [default: 15].")
 @click.option("--hold", type=_SECONDS, help="How long the fault lasts, instead of the drill's own.")

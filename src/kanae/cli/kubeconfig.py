@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.execute.kubeconfig import to_text
 from kanae.operations.kubeconfig import fetch, merge_into, own_file
@@ -14,7 +15,7 @@ from kanae.spec.load import load
 
 
 @click.command("kubeconfig")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("--merge", is_flag=True, help="Put it into your own kubeconfig instead.")
 @click.option(
     "--file",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kanae.cli.arguments import completer, specs_argument
+from kanae.cli.confirm import confirmed
 from kanae.cli.output import emit, output_option
 from kanae.errors import LabError, UsageError
 from kanae.lab import faults, machine, record, release
@@ -21,8 +23,31 @@ from kanae.lab.release import Image
 if TYPE_CHECKING:
     from kanae.spec.models import Spec
 
-_LAB = click.option("--lab", "lab_name", metavar="NAME", help="Which lab, when there are several.")
-_HOST = click.argument("host")
+
+def _labs(_ctx: click.Context) -> list[str]:
+    return record.recorded()
+
+
+def _lab_hosts(ctx: click.Context) -> list[str]:
+    """HOST, or LAB/HOST where there are several labs and none is chosen."""
+    chosen: str | None = ctx.params.get("lab_name")
+    names = [chosen] if chosen else record.recorded()
+    made = {name: record.read(record.labs_folder() / name) for name in names}
+    return [
+        f"{name}/{host.name}" if len(names) > 1 else host.name
+        for name, lab in made.items()
+        for host in (lab.hosts if lab is not None else ())
+    ]
+
+
+_LAB = click.option(
+    "--lab",
+    "lab_name",
+    metavar="NAME",
+    shell_complete=completer(_labs),
+    help="Which lab, when there are several.",
+)
+_HOST = click.argument("host", shell_complete=completer(_lab_hosts))
 
 
 def _say(line: str) -> None:
@@ -63,9 +88,7 @@ def _find(host: str, lab_name: str | None) -> tuple[Lab, str]:
 
 
 @command.command("up")
-@click.argument(
-    "specs", metavar="SPEC...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@specs_argument
 @click.option(
     "--image",
     "images",
@@ -104,15 +127,19 @@ def _name_of(word: str) -> str:
 
 
 @command.command("down")
-@click.argument("name", required=False)
-@_LAB
-def down(name: str | None, lab_name: str | None) -> None:
-    """Remove a lab with all its hosts and their disks. NAME: the lab's, or the spec file."""
+@click.argument("name", shell_complete=completer(_labs, file=True))
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. All disks of the hosts are lost.")
+def down(name: str, yes: bool) -> None:
+    """Remove a lab with all its hosts and their disks. NAME: the lab's, or the spec file.
+
+    \b
+    kanae lab down prod
+    kanae lab down cluster.yaml --yes
+    """
     machine.require_root()
-    if not (name or lab_name or record.recorded()):
-        _say("there is no lab")
-        return
-    chosen = _name_of(name) if name else lab_name or _only_lab()
+    chosen = _name_of(name)
+    if not (yes or confirmed(f"Remove the lab {chosen} with its hosts and all their disks?")):
+        raise click.Abort
     labs.down(chosen, _say)
     _say(f"lab {chosen} is gone")
 
@@ -253,7 +280,7 @@ def resume(lab_name: str | None, host: str) -> None:
 
 @command.command("partition")
 @_LAB
-@click.argument("hosts", nargs=-1, required=True)
+@click.argument("hosts", nargs=-1, required=True, shell_complete=completer(_lab_hosts))
 @click.option(
     "--oneway",
     type=click.Choice(["in", "out"]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.operations.preview import preview
@@ -15,7 +16,7 @@ from kanae.report.plan_text import plan_data, plan_text
 
 
 @click.command("plan")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-v", "--verbose", is_flag=True, help="Show every step and every file.")
 @click.option(
     "--exit-code", is_flag=True, help="End with 0 when nothing is to be done, 2 when something is."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
 
+from kanae.cli.arguments import spec_argument
+from kanae.cli.outcome import carried_out
+from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
 from kanae.operations.change import Ending, change
 from kanae.operations.project import Project
@@ -15,7 +17,7 @@ from kanae.transport.fleet import FleetError
 
 
 @click.command("reset")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Everything in the cluster is lost.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plan.")
 @click.option(
@@ -30,6 +32,7 @@ from kanae.transport.fleet import FleetError
     help="Of the cluster that is meant, when its control-plane hosts are gone.",
 )
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
+@output_option
 def command(
     spec: Path,
     yes: bool,
@@ -38,6 +41,7 @@ def command(
     skip_unreachable: bool,
     identity: str,
     break_lease: bool,
+    output: str,
 ) -> None:
     """Take the cluster of SPEC off its hosts, so that they are as they were before.
 
@@ -48,20 +52,25 @@ def command(
     Examples:
       kanae reset cluster.yaml
       kanae reset cluster.yaml --yes --keep-artifacts
+      kanae reset cluster.yaml --yes -o json | jq .failed
     """
     project = Project.open(spec)
     name = project.spec.name
     console = Terminal(f"Remove the cluster {name} and all that is in it?", yes, verbose)
     procedure = Reset(keep_artifacts, skip_unreachable, identity)
     try:
-        done = asyncio.run(change(project, procedure, console, break_lease=break_lease))
+        changing = change(project, procedure, console, break_lease=break_lease)
+        done = carried_out(changing, output)
     except FleetError as error:
         if len(error.errors) < len(project.spec.hosts):
             click.echo("with --skip-unreachable the other hosts would be reset", err=True)
         raise
     match done.ending:
         case Ending.NOTHING_TO_DO:
-            click.echo(f"{name}: nothing to do, no host of the spec belongs to this cluster")
+            click.echo(
+                f"{name}: nothing to do, no host of the spec belongs to this cluster",
+                err=output != "text",
+            )
         case Ending.DECLINED:
             raise click.Abort
         case Ending.DONE:

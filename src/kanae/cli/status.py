@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from kanae.cli.arguments import spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
+from kanae.errors import CheckFailed
 from kanae.operations.project import Project
 from kanae.operations.status import status
 from kanae.verify.status import Status
@@ -18,13 +20,23 @@ from kanae.verify.status import Status
 MIB = 1 << 20
 # Days left below which a certificate is shown among those that end soon.
 SOON = 60
+# Exit code when something differs from the spec, as with `kanae plan --exit-code`.
+DIFFERS = 2
+# Of one host more than this many changes are counted and not named, unless asked for.
+NAMED = 3
 
 
 @click.command("status")
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument
 @click.option("-v", "--verbose", is_flag=True, help="Show every certificate.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="End with 0 when it is healthy and as SPEC says, 2 when something differs, 4 when it is "
+    "not healthy or that cannot be told.",
+)
 @output_option
-def command(spec: Path, verbose: bool, output: str) -> None:
+def command(spec: Path, verbose: bool, exit_code: bool, output: str) -> None:
     """Show nodes, etcd, balancers, certificates, and whether anything differs from SPEC.
 
     Everything but the nodes is asked of the hosts themselves, so it is there when the API is down.
@@ -33,9 +45,18 @@ def command(spec: Path, verbose: bool, output: str) -> None:
     Examples:
       kanae status cluster.yaml
       kanae status cluster.yaml -o json | jq '.etcd[] | select(.leader).host'
+      kanae status cluster.yaml --exit-code >/dev/null || echo "look at it"
     """
     found = asyncio.run(status(Project.open(spec), ask_password))
     emit(_data(found), output, lambda: _text(found, verbose))
+    if exit_code and (code := _exit_code(found)):
+        raise click.exceptions.Exit(code)
+
+
+def _exit_code(found: Status) -> int:
+    if not found.healthy or found.drift is None:
+        return CheckFailed.exit_code
+    return DIFFERS if found.drift else 0
 
 
 def _data(found: Status) -> dict[str, Any]:
@@ -55,10 +76,7 @@ def _text(found: Status, verbose: bool) -> str:
         f"cluster      {found.cluster} {found.version}".rstrip(),
         f"API          {_word(found.api, 'ready', 'NOT READY')}",
     ]
-    for host, lost in found.unreachable.items():
-        lines.append(f"unreachable  {host:<16} {click.style(lost.why, fg='red')}")
-        if lost.remedy:
-            lines.append(f"{'':<30}remedy: {lost.remedy}")
+    lines += _unreachable(found)
     lines += [f"unit         {host}: {unit} is {state}" for host, unit, state in found.units]
     for node in found.nodes:
         word = "?" if node.ready is None else _word(node.ready, "ready", "NOT READY")
@@ -87,9 +105,37 @@ def _text(found: Status, verbose: bool) -> str:
             word = _word(backend.up, "up", "DOWN")
             lines.append(f"balancer     {host:<16} {word} {backend.name}: {backend.state}")
     lines += _certificates(found, verbose)
-    drift = "cannot be told" if found.drift is None else found.drift or "none"
-    lines.append(f"drift        {drift}")
+    lines += _drift(found, verbose)
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _unreachable(found: Status) -> list[str]:
+    """A remedy that several hosts share is said once, below the last of them."""
+    lines: list[str] = []
+    remedies: dict[str, list[str]] = {}
+    for host, lost in found.unreachable.items():
+        why = f"unreachable  {host:<16} {click.style(lost.why, fg='red')}"
+        remedies.setdefault(lost.remedy, []).append(why)
+    for remedy, hosts in remedies.items():
+        lines += hosts
+        if remedy:
+            lines.append(f"{'':<30}remedy: {remedy}")
+    return lines
+
+
+def _drift(found: Status, verbose: bool) -> list[str]:
+    if found.drift is None:
+        return ["drift        cannot be told"]
+    if not found.drift:
+        return ["drift        none"]
+    changes = "1 change" if found.drift == 1 else f"{found.drift} changes"
+    lines = [f"drift        {changes}, see: kanae plan"]
+    for host, differs in found.differs.items():
+        named = differs if verbose else differs[:NAMED]
+        lines += [f"drift        {host:<16} {what}" for what in named]
+        if len(named) < len(differs):
+            lines.append(f"drift        {host:<16} and {len(differs) - len(named)} more")
+    return lines
 
 
 def _certificates(found: Status, verbose: bool) -> list[str]:

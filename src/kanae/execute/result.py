@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from kanae.errors import KanaeError, RunFailed, StepFailed
+from kanae.errors import HostError, KanaeError, RunFailed, StepFailed
 from kanae.execute.events import Outcome
 from kanae.execute.redact import Redactor
 from kanae.plan.model import Plan
@@ -31,12 +32,16 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """steps: by id, in the order of the plan. interrupted: stopped by Ctrl-C or a signal."""
+    """steps: by id, in the order of the plan. interrupted: stopped by Ctrl-C or a signal.
+
+    log: the file with the run's journal, None where there is none.
+    """
 
     plan: Plan
     run: str
     steps: Mapping[str, StepResult]
     interrupted: bool = False
+    log: Path | None = None
 
     @property
     def ok(self) -> bool:
@@ -62,12 +67,19 @@ class RunResult:
         if skipped:
             head += f", {len(skipped)} were not begun"
         paragraphs = [head + ":" if wrong else head]
-        paragraphs += [redactor(self._paragraph(id_, step)) for id_, step in wrong]
+        alike: dict[tuple[str, Outcome, str], list[str]] = {}
+        for id_, step in wrong:
+            key = (self.plan.by_id()[id_].title, step.outcome, _cause(step.error))
+            alike.setdefault(key, []).append(id_)
+        paragraphs += [redactor(self._paragraph(ids)) for ids in alike.values()]
+        if self.log is not None:
+            paragraphs.append(f"log: {self.log}")
         failure = RunFailed(
             "\n".join(paragraphs),
             remedy=("put right what is named above and " if wrong else "")
             + "run the same command again: it goes on where this run ended",
         )
+        failure.log = self.log
         if not wrong and self.interrupted:
             failure.exit_code = INTERRUPTED
         codes = {step.error.exit_code for _, step in wrong if isinstance(step.error, KanaeError)}
@@ -76,16 +88,29 @@ class RunResult:
             failure.exit_code = codes.pop()
         return failure
 
-    def _paragraph(self, id_: str, result: StepResult) -> str:
-        step = self.plan.by_id()[id_]
-        kind = "outcome not known" if result.outcome is Outcome.INDETERMINATE else "failed"
-        lines = [f"- {id_} ({step.title}) {kind}"]
-        lines += [f"    {line}" for line in explain(result.error).splitlines()]
-        kept_back = [other for other, r in self.steps.items() if r.because == id_]
+    def _paragraph(self, ids: Sequence[str]) -> str:
+        """Of steps that do the same and failed for the same cause, on one host each."""
+        first = self.steps[ids[0]]
+        kind = "outcome not known" if first.outcome is Outcome.INDETERMINATE else "failed"
+        lines = [f"- {', '.join(ids)} ({self.plan.by_id()[ids[0]].title}) {kind}"]
+        text = explain(first.error)
+        if isinstance(first.error, HostError) and len(ids) > 1:
+            errors = (self.steps[id_].error for id_ in ids)
+            hosts = ", ".join(error.host for error in errors if isinstance(error, HostError))
+            text = str(KanaeError(f"{hosts}: {first.error.cause}", remedy=first.error.remedy))
+        lines += [f"    {line}" for line in text.splitlines()]
+        kept_back = [other for other, r in self.steps.items() if r.because in ids]
         if kept_back:
             more = f" and {len(kept_back) - 5} more" if len(kept_back) > 5 else ""
             lines.append(f"    not begun for it: {', '.join(kept_back[:5])}{more}")
         return "\n".join(lines)
+
+
+def _cause(error: Exception | None) -> str:
+    """What an error says without the name of its host."""
+    if isinstance(error, HostError):
+        return f"{error.cause}\n{error.remedy}"
+    return explain(error)
 
 
 def explain(error: Exception | None) -> str:

@@ -6,6 +6,8 @@ A module of its own, so that a run that finds nothing to do does not wait for it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
@@ -26,8 +28,11 @@ async def carry_out(
     run: str,
     artifacts: Mapping[str, Artifact],
     console: Console,
-) -> None:
-    """run: its id. artifacts: by id, all that steps deliver. Raises RunFailed where one failed."""
+) -> Path:
+    """Returns the file with its journal, which RunFailed names too where a step failed.
+
+    run: its id. artifacts: by id, all that steps deliver.
+    """
     values = Values()
     name = project.spec.name
     with Journal(name, run, values.redactor) as journal, console.running(plan) as emit:
@@ -38,4 +43,5 @@ async def carry_out(
             journal=journal,
             emit=emit,
         )
-    result.raise_failed(values.redactor)
+    replace(result, log=journal.path).raise_failed(values.redactor)
+    return journal.path

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from kanae.artifacts.model import Artifact
@@ -76,12 +77,14 @@ class Ending(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Changed:
     """plan: the last one that was made, of `facts`. It was carried out when DONE, and may have been
-    empty by then, where an earlier run had done all that was to do.
+    empty by then, where an earlier run had done all that was to do. log: the file with the journal
+    of its run.
     """
 
     ending: Ending
     facts: Facts
     plan: Plan
+    log: Path | None = None
 
 
 async def change(
@@ -142,9 +145,9 @@ async def _once(
                     plan, again=True
                 ):
                     return Changed(Ending.DECLINED, facts, plan)
-            await carry_out(project, fleet, plan, run, artifacts, console)
+            log = await carry_out(project, fleet, plan, run, artifacts, console)
             await procedure.after(project, fleet)
-    return Changed(Ending.DONE, facts, plan)
+    return Changed(Ending.DONE, facts, plan, log)
 
 
 async def _survey(project: Project, procedure: Procedure, fleet: Fleet) -> Facts:

@@ -105,7 +105,7 @@ class _Drills:
         self._spec = project.spec
         self._order = order
         self._console = console
-        self._digest = hashlib.sha256(project.file.read_bytes()).hexdigest()
+        self._digest = hashlib.sha256(project.text.text.encode()).hexdigest()
         self._thresholds = thresholds.load(order.limits_file)
         self._python = ""
         # The same for all runs: asked of the cluster once.

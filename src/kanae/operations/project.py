@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kanae.artifacts import catalogue, named
 from kanae.artifacts.catalogue import Release
-from kanae.artifacts.model import Artifact
+from kanae.artifacts.model import Artifact, LocalArchive
 from kanae.artifacts.store import Store
+from kanae.errors import ArtifactError
 from kanae.facts.model import Facts, Query
 from kanae.plan import planner
 from kanae.plan.model import Plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
-from kanae.spec.load import load
+from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import PodNetworkProvider, Spec
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """file: the spec's own; relative paths in it are meant from its folder."""
+    """file: the spec's own, or `-` for standard input. text: what stands in it."""
 
     spec: Spec
     file: Path
+    text: SpecText
     site: Site
     store: Store
 
     @classmethod
     def open(cls, file: Path) -> Project:
-        """Raises SpecError for the file, ArtifactError for what it names."""
-        spec = load(file)
+        """Raises SpecError for the file, ArtifactError for what it names, with its place there."""
+        text = read(file)
+        spec = text.load()
         store = Store()
         release = catalogue.load().release(spec.version)
-        folder = file.resolve().parent
-        archives = named.archives(spec.images, folder, store)
-        manifests = _manifests(spec, release, folder, store)
-        return cls(spec, file, Site(spec, release, {}, archives, manifests), store)
+        folder = _folder(file)
+        archives: list[LocalArchive] = []
+        for index, image in enumerate(spec.images):
+            with _placed(text, "images", index, "source"):
+                archives += named.archives([image], folder, store)
+        manifests = _own_manifests(spec, release)
+        for index, manifest in enumerate(spec.networks.pod_network.manifests):
+            with _placed(text, "networks", "podNetwork", "manifests", index, "source"):
+                manifests += named.documents([manifest], folder, store)
+        site = Site(spec, release, {}, tuple(archives), tuple(manifests))
+        return cls(spec, file, text, site, store)
 
     @property
     def folder(self) -> Path:
-        return self.file.resolve().parent
+        """Relative paths in the spec are meant from here."""
+        return _folder(self.file)
 
     @property
     def bundle(self) -> Path | None:
@@ -62,17 +74,25 @@ class Project:
         return planner.plan(self.view(facts, artifacts))
 
 
-def _manifests(
-    spec: Spec, release: Release, folder: Path, store: Store
-) -> tuple[dict[str, object], ...]:
-    """Objects of the pod network, in the order in which they are applied."""
-    images = release.image_references()
-    network = spec.networks.pod_network
-    match network.provider:
+def _folder(file: Path) -> Path:
+    return Path.cwd() if file == STANDARD_INPUT else file.resolve().parent
+
+
+@contextmanager
+def _placed(text: SpecText, *path: str | int) -> Generator[None]:
+    """Errors about what a spec names begin with the place where it does."""
+    try:
+        yield
+    except ArtifactError as error:
+        raise type(error)(f"{text.place(path)}: {error.message}", remedy=error.remedy) from error
+
+
+def _own_manifests(spec: Spec, release: Release) -> list[dict[str, object]]:
+    """Objects of kanae's own pod networks, in the order in which they are applied."""
+    match spec.networks.pod_network.provider:
         case PodNetworkProvider.FLANNEL:
-            ours = flannel.objects(spec, images["flannel"])
+            return flannel.objects(spec, release.image_references()["flannel"])
         case PodNetworkProvider.WEAVE:
-            ours = weave.objects(spec)
+            return weave.objects(spec)
         case PodNetworkProvider.MANIFESTS | PodNetworkProvider.NONE:
-            ours = []
-    return (*ours, *named.documents(network.manifests, folder, store))
+            return []

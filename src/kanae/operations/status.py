@@ -34,8 +34,8 @@ async def status(project: Project, password: Callable[[], str | None]) -> Status
         facts, balancers = await asyncio.gather(
             ask(fleet, {host: queries[host] for host in fleet}), _balancers(spec, fleet)
         )
-    drift = await asyncio.to_thread(_drift, project, facts)
-    return status_of(spec, facts, balancers, drift, map(key_of, project.site.manifests))
+    differs = await asyncio.to_thread(_differs, project, facts)
+    return status_of(spec, facts, balancers, differs, map(key_of, project.site.manifests))
 
 
 def _queries(project: Project) -> Mapping[str, Query]:
@@ -57,12 +57,17 @@ async def _balancers(spec: Spec, fleet: Fleet) -> dict[str, tuple[Backend, ...]]
     return (await gather({host: fleet[host] for host in hosts}, one, _BALANCERS)).done
 
 
-def _drift(project: Project, facts: Facts) -> int | None:
-    """Changes that apply would make; None when a host is missing or the plan is refused."""
+def _differs(project: Project, facts: Facts) -> Mapping[str, tuple[str, ...]] | None:
+    """Changes that apply would make, by host; None when one is missing or the plan is refused."""
     if facts.unreachable:
         return None
     try:
         plan = project.plan(facts, cached(project, arches(facts)))
     except KanaeError:
         return None
-    return sum(len(step.changes) for step in plan)
+    found: dict[str, list[str]] = {}
+    for step in plan:
+        for change in step.changes:
+            what = f"{change.verb.value} {change.kind} {change.subject}"
+            found.setdefault(step.host or "cluster", []).append(what)
+    return {host: tuple(changes) for host, changes in found.items()}

@@ -181,6 +181,24 @@ def _etcd(view: View) -> None:
             )
 
 
+# Fields of ClusterConfiguration that stay: their names for people, and where the spec has them.
+_FIXED = (
+    (("networking", "podSubnet"), "pod network", "networks.pods"),
+    (("networking", "serviceSubnet"), "service network", "networks.services"),
+    (("networking", "dnsDomain"), "DNS domain", "networks.dnsDomain"),
+    (("controlPlaneEndpoint",), "endpoint", "endpoint"),
+    (("clusterName",), "name", "name"),
+)
+
+
+def _at(document: Mapping[str, object], path: tuple[str, ...]) -> object:
+    first, *rest = path
+    found = document.get(first)
+    if not rest or not isinstance(found, Mapping):
+        return None if rest else found
+    return _at(cast("Mapping[str, object]", found), tuple(rest))
+
+
 def _networks(view: View) -> None:
     api = view.api
     if api is None:
@@ -189,22 +207,13 @@ def _networks(view: View) -> None:
     if not live:
         return
     wanted = cluster_configuration(view.spec)
-    for field, what in (
-        ("networking", "pod or service network"),
-        ("controlPlaneEndpoint", "endpoint"),
-        ("clusterName", "cluster name"),
-    ):
-        old, new = live.get(field), wanted.get(field)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            have = cast("Mapping[str, object]", old)
-            same = all(have.get(k) == v for k, v in cast("Mapping[str, object]", new).items())
-        else:
-            same = old == new
-        if not same:
+    for path, what, field in _FIXED:
+        old, new = _at(live, path), _at(wanted, path)
+        if old != new:
             raise Refused(
-                f"the {what} of a living cluster cannot be changed ({old} -> {new}): "
-                "this is not built yet",
-                remedy="put the old value back into the spec",
+                f"the {what} of a living cluster cannot be changed "
+                f"({old or 'none'} -> {new or 'none'}): this is not built yet",
+                remedy=f"set {field} to what it was: {old}" if old else f"take {field} away",
             )
     old_etcd = cast("Mapping[str, object]", live.get("etcd", {}))
     if ("external" in old_etcd) != (view.spec.etcd_topology is EtcdTopology.EXTERNAL):

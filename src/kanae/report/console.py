@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -49,6 +49,7 @@ class Lines:
     """Plain lines, for logs and pipes: what ended, after how long, and how far the whole is."""
 
     def __init__(self, plan: Plan, out: TextIO) -> None:
+        self._plan = plan
         self._titles = {step.id: step.title for step in plan}
         self._out = out
         self._begun = time.monotonic()
@@ -67,7 +68,7 @@ class Lines:
                 f"{self._titles[event.step]} ({event.seconds:.1f} s)"
             )
         elif isinstance(event, RunStopping):
-            self._say(_stopping(event))
+            self._say(_stopping(self._plan, event.steps))
         elif isinstance(event, RunEnded):
             counts = ", ".join(f"{count} {kind}" for kind, count in event.counts.items())
             self._say(f"{time.monotonic() - self._begun:6.1f}s {counts}")
@@ -76,10 +77,16 @@ class Lines:
         click.echo(line, file=self._out)
 
 
-def _stopping(event: RunStopping) -> str:
+def _stopping(plan: Plan, steps: Iterable[str]) -> str:
+    """What an interrupted run waits for. steps: ids; hosts with the same step share its title."""
+    by_id = plan.by_id()
+    hosts: dict[str, list[str]] = {}
+    for step in map(by_id.__getitem__, steps):
+        hosts.setdefault(step.title, []).append(step.host or "cluster")
+    waiting = "; ".join(f"{title} ({', '.join(names)})" for title, names in hosts.items())
     return (
-        f"interrupted: waiting for {', '.join(event.steps)}; nothing else is begun "
-        "(Ctrl-C again gives them up, and their outcome is then not known)"
+        f"interrupted, waiting for: {waiting}. Nothing else is begun. Ctrl-C again gives them up, "
+        "and their outcome is then not known"
     )
 
 
@@ -98,9 +105,10 @@ class _Host:
 @contextlib.contextmanager
 def _table(plan: Plan, out: TextIO) -> Generator[Callable[[Event], None]]:
     """One row a host, redrawn a few times a second; rich is imported only when it is needed."""
-    from rich.console import Console
+    from rich.console import Console, Group, RenderableType
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     hosts: dict[str, _Host] = {}
     titles: dict[str, str] = {}
@@ -108,8 +116,9 @@ def _table(plan: Plan, out: TextIO) -> Generator[Callable[[Event], None]]:
         titles[step.id] = step.title
         hosts.setdefault(step.host or "cluster", _Host()).total += 1
     begun = time.monotonic()
+    stopping = False
 
-    def draw() -> Table:
+    def draw() -> RenderableType:
         now = time.monotonic()
         table = Table.grid(padding=(0, 2))
         for name, host in hosts.items():
@@ -126,11 +135,14 @@ def _table(plan: Plan, out: TextIO) -> Generator[Callable[[Event], None]]:
                 doing,
             )
         table.add_row("", "", "", f"[dim]{now - begun:.0f} s[/]")
-        return table
+        running = [step for host in hosts.values() for step in host.running]
+        # Below the table, for as long as it holds.
+        return Group(table, Text(_stopping(plan, running))) if stopping and running else table
 
     view = Live(get_renderable=draw, console=Console(file=out), refresh_per_second=4)
 
     def emit(event: Event) -> None:
+        nonlocal stopping
         if isinstance(event, StepStarted):
             host = hosts[event.host or "cluster"]
             host.running[event.step] = (titles[event.step], time.monotonic(), "")
@@ -144,7 +156,7 @@ def _table(plan: Plan, out: TextIO) -> Generator[Callable[[Event], None]]:
             host.ended += 1
             host.wrong += event.outcome in (Outcome.FAILED, Outcome.INDETERMINATE)
         elif isinstance(event, RunStopping):
-            view.console.print(_stopping(event), markup=False)
+            stopping = True
 
     with view:
         yield emit

@@ -51,10 +51,13 @@ def verdict_text(verdict: Verdict) -> str:
     lines += [f"  - {reason}" for reason in said(verdict)]
     if verdict.judgements:
         lines += ["", "Limits", *_table([_judgement(j) for j in verdict.judgements])]
+    # Two tables, since one of all columns is wider than 80.
+    streams = _ordered(verdict.streams)
     head = ["stream", "sent", "failed", "gap", "later", "wait", "failed for"]
-    head += ["p50", "p99", "during p99"]
-    rows = [head, *(_stream(s) for s in _ordered(verdict.streams))]
-    lines += ["", "Streams, from the fault on (latencies: before it and during it)", *_table(rows)]
+    lines += ["", "Streams, from the fault on", *_table([head, *map(_stream, streams)])]
+    head = ["stream", "p50 before", "p99 before", "p99 during"]
+    lines += ["", "Latencies, before the fault and during it"]
+    lines += _table([head, *map(_latencies, streams)])
     if verdict.watches:
         rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "latest"]]
         lines += ["", "Watches", *_table([*rows, *(_watch(w) for w in verdict.watches)])]
@@ -108,8 +111,6 @@ def _judgement(judgement: Judgement) -> list[str]:
 
 
 def _stream(figures: StreamFigures) -> list[str]:
-    by_name = {window.name: window for window in figures.windows}
-    before, during = by_name["before"].latency, by_name["during"].latency
     return [
         figures.stream.name,
         str(sum(window.sent for window in figures.windows)),
@@ -118,6 +119,14 @@ def _stream(figures: StreamFigures) -> list[str]:
         seconds(figures.gap_on_return),
         seconds(figures.wait),
         seconds(figures.failed_seconds),
+    ]
+
+
+def _latencies(figures: StreamFigures) -> list[str]:
+    by_name = {window.name: window for window in figures.windows}
+    before, during = by_name["before"].latency, by_name["during"].latency
+    return [
+        figures.stream.name,
         seconds(before.p50),
         seconds(before.p99),
         seconds(during.p99),

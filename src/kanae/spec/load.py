@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
@@ -16,13 +18,44 @@ from kanae.spec.salvage import Salvage, touches
 from kanae.spec.tree import Flaw, Mapping, Node, Path, Scalar, find, key_of, nearest, plain
 from kanae.spec.words import describe, known_fields, nearest_name, shown
 
+STANDARD_INPUT = FilePath("-")
+
+
+@dataclass(frozen=True, slots=True)
+class SpecText:
+    """The text of a spec. name: stands for its file in messages."""
+
+    text: str
+    name: str
+
+    def place(self, path: Path) -> str:
+        """Where something stands that is wrong for a reason outside the spec: `file:line:column:
+        field`. The text is one that has been loaded."""
+        root, _ = parse(self.text)
+        here = nearest(root, path) if root is not None else None
+        line, column = (here.line, here.column) if here is not None else (0, 0)
+        return str(SpecProblem(self.name, line, column, _dotted(path), "")).removesuffix(": ")
+
+    def load(self) -> Spec:
+        """Raises SpecError with all problems."""
+        return loads(self.text, self.name)
+
 
 def load(path: FilePath) -> Spec:
-    """The spec in a file. Raises SpecError with all problems, also when it cannot be read."""
-    name = str(path)
+    """The spec in a file, or on standard input for `-`. Raises SpecError with all problems, also
+    when it cannot be read."""
+    return read(path).load()
+
+
+def read(path: FilePath) -> SpecText:
+    """Raises SpecError when it cannot be read."""
+    name = "standard input" if path == STANDARD_INPUT else str(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        if path == STANDARD_INPUT:
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         # ValueError: a NUL in the path.
         reason = error.strerror if isinstance(error, OSError) else None
@@ -35,7 +68,7 @@ def load(path: FilePath) -> Spec:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         raise _unreadable(name, "expected UTF-8 text", line, column) from None
-    return loads(text, name)
+    return SpecText(text, name)
 
 
 def loads(text: str, name: str) -> Spec:

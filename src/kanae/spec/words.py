@@ -26,6 +26,20 @@ _BOUNDS: dict[str, tuple[str, str]] = {
 }
 
 
+# Other names of what a field takes, bare of case and dashes -> the one that it takes.
+_ALSO_CALLED: dict[str, str] = {
+    "master": "control-plane",
+    "controller": "control-plane",
+    "apiserver": "control-plane",
+    "node": "worker",
+    "agent": "worker",
+    "minion": "worker",
+    "lb": "load-balancer",
+    "haproxy": "load-balancer",
+    "kubectl": "client",
+}
+
+
 def shown(node: Node | None) -> str:
     """What stands in the file, for a message."""
     if isinstance(node, Scalar):
@@ -38,6 +52,8 @@ def nearest_name(wrong: str, known: list[str]) -> str:
     by_bare = {re.sub(r"[-_ ]", "", name).lower(): name for name in known}
     # Names are short: what is longer than this is nobody's slip, and comparing it costs time.
     bare = re.sub(r"[-_ ]", "", wrong[:80]).lower()
+    if (meant := _ALSO_CALLED.get(bare.removesuffix("s"))) in known:
+        return meant
     near = get_close_matches(bare, list(by_bare), 1, 0.6)
     return by_bare[near[0]] if near else ""
 
@@ -158,8 +174,8 @@ def describe(model: type[BaseModel], error: ErrorDetails, node: Node | None) -> 
         return f"missing; expected {expected}"
     if kind in ("enum", "literal_error"):
         text = node.text if isinstance(node, Scalar) else ""
-        near = get_close_matches(text[:80].lower(), _choices(_declared(model, path)[0]), 1, 0.6)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest_name(text, _choices(_declared(model, path)[0]))
+        hint = f"; did you mean {near}?" if near else ""
         return f"expected {expected}, not {shown(node)}{hint}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]

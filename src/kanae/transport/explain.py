@@ -17,8 +17,10 @@ from kanae.errors import (
     ConnectError,
     HostKeyChanged,
     HostKeyUnknown,
+    LabError,
     SudoRefused,
 )
+from kanae.lab import record
 from kanae.transport.target import Target
 
 PASSWORD = "`ssh: {sudo: password}`"  # noqa: S105  # how the spec says that sudo wants one
@@ -30,6 +32,9 @@ def explained(target: Target, error: Exception, timeout: float) -> ConnectError:
     import asyncssh
 
     host, where = target.host, target.where
+    refusal = isinstance(error, asyncssh.PermissionDenied | asyncssh.HostKeyNotVerifiable)
+    if refusal and (lab := _other_lab(target)):
+        return _of_lab(target, lab, error)
     if isinstance(error, asyncssh.PermissionDenied):
         return AuthenticationFailed(
             host,
@@ -49,6 +54,37 @@ def explained(target: Target, error: Exception, timeout: float) -> ConnectError:
         return _host_key(target, error)
     what, remedy = _unconnected(target, error, timeout)
     return ConnectError(host, f"cannot connect to {where}: {what}", remedy=remedy)
+
+
+def _other_lab(target: Target) -> str:
+    """The lab of this machine that has a host of this name and address, and whose SSH settings were
+    not used: "" when there is none."""
+    for name in record.recorded():
+        folder = record.labs_folder() / name
+        try:
+            lab = record.read(folder)
+        except LabError:
+            continue
+        hosts = {(host.name, str(host.address)) for host in lab.hosts} if lab is not None else ()
+        used = any(folder in file.parents for file in target.known_hosts)
+        if (target.host, target.address) in hosts and not used:
+            return name
+    return ""
+
+
+def _of_lab(target: Target, lab: str, error: Exception) -> ConnectError:
+    """A cluster takes the SSH settings of the lab of its own name."""
+    import asyncssh
+
+    denied = isinstance(error, asyncssh.PermissionDenied)
+    kind = AuthenticationFailed if denied else HostKeyUnknown
+    return kind(
+        target.host,
+        f"a host of the lab {lab}, whose SSH settings are taken only for a cluster of that name",
+        remedy=f"set name: {lab} in the spec again, or "
+        f"`ssh: {{config: {record.labs_folder() / lab / 'ssh_config'}}}`",
+        where=target.where,
+    )
 
 
 def _unconnected(target: Target, error: Exception, timeout: float) -> tuple[str, str]:
@@ -163,17 +199,24 @@ def sudo_unasked(target: Target) -> SudoRefused:
     """sudo wants a password by the spec, and there is none to give."""
     return SudoRefused(
         target.host,
-        f"{target.where}: a password is required for sudo (`ssh.sudo` in the spec), none was "
-        "given, and there is no terminal to ask on",
+        "a password is required for sudo (`ssh.sudo` in the spec), none was given, and there is "
+        "no terminal to ask on",
         remedy="put it into the variable KANAE_SUDO_PASSWORD, or run kanae on a terminal",
+        where=target.where,
     )
 
 
-def sudo_refused(target: Target, text: str, status: int, *, given: bool) -> SudoRefused:
-    """text: what sudo said. given: a password was given to it."""
+def sudo_refused(
+    target: Target, stdout: bytes, stderr: bytes, status: int, *, given: bool
+) -> ConnectError:
+    """A command that was to begin with sudo did not begin. given: a password was given to sudo."""
+    text = stderr.decode(errors="replace").replace("kanae:", " ")
     # Without what a shell's start-up files print.
     telling = "\n".join(line for line in text.splitlines() if "sudo" in line)
-    said = _said(telling or text, status)
+    if not telling:
+        # sudo never fails in silence: something before it did, as an account without a shell.
+        return not_started(target, stdout, stderr, status)
+    said = _said(telling, status)
     user = target.user
     rule = f"`{user} ALL=(ALL) NOPASSWD: ALL` in a file in /etc/sudoers.d there"
     what = f"sudo does not let {user} become root: {said}"
@@ -186,11 +229,14 @@ def sudo_refused(target: Target, text: str, status: int, *, given: bool) -> Sudo
         remedy = f"allow it without a terminal: `Defaults:{user} !requiretty` in sudoers there"
     elif re.search(r"setuid|no new privileges|effective uid", said):
         remedy = "put sudo right there: owned by root, set-uid, on a file system without nosuid"
+    elif given and re.search(r"incorrect password|no password was provided", said):
+        what = f"the password that was given is not the one that sudo wants of {user}"
+        remedy = f"give the right password ({GIVE_PASSWORD}), or allow it without: {rule}"
     elif given:
         remedy = f"give the right password ({GIVE_PASSWORD}), or allow it without: {rule}"
     else:
         remedy = f"set {PASSWORD} in the spec ({GIVE_PASSWORD}), or allow it without: {rule}"
-    return SudoRefused(target.host, f"{target.where}: {what}", remedy=remedy)
+    return SudoRefused(target.host, what, remedy=remedy, where=target.where)
 
 
 # By dash, bash, busybox; by fish; by csh. sudo's own "sudo: X: command not found" is none of them.
@@ -199,16 +245,39 @@ _NO_SUDO = re.compile(
 )
 
 
+# By sshd (session.c) or PAM instead of a command, and by passwd where sshd runs that.
+_PASSWORD_EXPIRED = re.compile(
+    r"password has expired|password change required|required to change your password", re.IGNORECASE
+)
+# By nologin(8) of util-linux, shadow and systemd, with their default texts.
+_NO_LOGIN = re.compile(r"account is currently not available|account is not available")
+
+
 def not_started(target: Target, stdout: bytes, stderr: bytes, status: int) -> ConnectError:
-    """The host lets the user in, but what ran was not the script: a forced command, an account
-    without a shell, or a program that is missing."""
+    """The host lets the user in, but what ran was not the script: a password that has expired, a
+    forced command, an account without a shell, or a program that is missing."""
     said = _said(b" ".join((stdout, stderr)).decode(errors="replace"), status)
-    return ConnectError(
-        target.host,
-        f"{target.where} lets this user in but runs nothing for it: {said}",
-        remedy="name a user with a login shell (`ssh.user` in the spec), whose key has no forced "
-        "command in authorized_keys; the host needs env, timeout, sh and dd",
+    user = target.user
+    what = f"lets this user in but runs nothing for it: {said}"
+    remedy = (
+        "name a user with a login shell (`ssh.user` in the spec), whose key has no forced command "
+        "in authorized_keys; the host needs env, timeout, sh and dd"
     )
+    if _PASSWORD_EXPIRED.search(said):
+        what = f"the password of {user} has expired, and nothing is run for it before it is changed"
+        remedy = (
+            f"change it there: log in as {user} on a terminal; or let it not expire: "
+            f"`chage -M -1 -d $(date +%F) {shlex.quote(user)}` there"
+        )
+    elif _NO_LOGIN.search(said):
+        what = f"{user} has no login shell there: {said}"
+        remedy = (
+            f"give it one: `usermod -s /bin/sh {shlex.quote(user)}` there; or name another user "
+            "(`ssh.user` in the spec)"
+        )
+    else:
+        return ConnectError(target.host, f"{target.where} {what}", remedy=remedy)
+    return ConnectError(target.host, what, remedy=remedy, where=target.where)
 
 
 def _said(text: str, status: int) -> str:

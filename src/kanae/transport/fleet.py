@@ -34,9 +34,15 @@ class FleetError(KanaeError):
     def __init__(self, errors: Mapping[str, HostError]) -> None:
         said: dict[str, dict[str, list[str]]] = {}
         for host, error in errors.items():
-            said.setdefault(error.remedy, {}).setdefault(error.what, []).append(host)
+            said.setdefault(error.remedy, {}).setdefault(error.cause, []).append(host)
         paragraphs = [
-            ("\n".join(f"{', '.join(hosts)}: {what}" for what, hosts in group.items()), remedy)
+            (
+                "\n".join(
+                    f"{', '.join(hosts)}: {cause if len(hosts) > 1 else errors[hosts[0]].what}"
+                    for cause, hosts in group.items()
+                ),
+                remedy,
+            )
             for remedy, group in said.items()
         ]
         *before, (last, remedy) = paragraphs

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut, SudoRefused
+from kanae.errors import ConnectError, ConnectionLost, HostError, StepTimedOut
 from kanae.spec.models import Sudo
 from kanae.transport.connect import Jumps, dial
 from kanae.transport.conversation import SshConversation
@@ -107,15 +107,17 @@ class SshTransport:
             async with asyncio.timeout(SUDO_TIMEOUT):
                 process = await self._open(f"exec {self._sudo}true")
                 word = f"{self._password}\n" if given else ""
-                _, stderr = await self._talk(process, word.encode())
+                stdout, stderr = await self._talk(process, word.encode())
         except TimeoutError as error:
             raise self._late(SUDO_TIMEOUT) from error
         if (status := self.status_of(process)) != 0:
-            raise self._sudo_refused(target, stderr, status)
+            raise self._sudo_refused(target, stdout, stderr, status)
 
-    def _sudo_refused(self, target: Target, stderr: bytes, status: int) -> SudoRefused:
-        text = stderr.decode(errors="replace").replace("kanae:", " ")
-        return sudo_refused(target, text, status, given=self._reach.sudo is Sudo.PASSWORD)
+    def _sudo_refused(
+        self, target: Target, stdout: bytes, stderr: bytes, status: int
+    ) -> ConnectError:
+        given = self._reach.sudo is Sudo.PASSWORD
+        return sudo_refused(target, stdout, stderr, status, given=given)
 
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
         async def whole() -> AsyncIterator[bytes]:
@@ -212,7 +214,7 @@ class SshTransport:
         if self._target is None:
             raise ValueError("nothing was run before there was a connection")
         if self._sudo:
-            return self._sudo_refused(self._target, stderr, status)
+            return self._sudo_refused(self._target, stdout, stderr, status)
         return not_started(self._target, stdout, stderr, status)
 
     def _run_of(self, mark: str, script: str, seconds: float) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kanae.facts.balancer import Backend, BalancerQuery
@@ -92,7 +92,8 @@ class Unreachable:
 @dataclass(frozen=True, slots=True)
 class Status:
     """drift: changes that apply would make, None when that cannot be told. unreachable: by host.
-    units: units of ours that do not run, as (host, unit, state)."""
+    units: units of ours that do not run, as (host, unit, state). differs: those changes by host
+    ("cluster" for what is no host's), each as "update file /etc/hosts"."""
 
     cluster: str
     api: bool
@@ -105,6 +106,7 @@ class Status:
     units: tuple[tuple[str, str, str], ...]
     unreachable: Mapping[str, Unreachable]
     drift: int | None
+    differs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
     def healthy(self) -> bool:
@@ -183,10 +185,12 @@ def status(
     spec: Spec,
     facts: Facts,
     balancers: Mapping[str, tuple[Backend, ...]],
-    drift: int | None,
+    differs: Mapping[str, tuple[str, ...]] | None,
     objects: Iterable[ObjectKey] = (),
 ) -> Status:
-    """objects: of the pod network. They, DNS and kube-proxy have been asked for with `facts`."""
+    """differs: None when it cannot be told. objects: of the pod network; they, DNS and kube-proxy
+    have been asked for with `facts`.
+    """
     api = facts.api
     return Status(
         cluster=spec.name,
@@ -206,7 +210,8 @@ def status(
         unreachable={
             host: Unreachable(error.what, error.remedy) for host, error in facts.unreachable.items()
         },
-        drift=drift,
+        drift=None if differs is None else sum(map(len, differs.values())),
+        differs=differs or {},
     )
 
 

@@ -101,7 +101,7 @@ def metal(tmp_path_factory: pytest.TempPathFactory, alone: None) -> Iterator[Met
         yield made
     finally:
         machine.off()
-        lab.kanae("lab", "down", LAB)
+        lab.kanae("lab", "down", LAB, "--yes")
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def built(make: Make, example: str, third: int) -> Generator[Cluster]:
     cluster.apply()
     assert cluster.plan() == [], "a second apply would find something to do"
     yield cluster
-    cluster.kanae("lab", "down", cluster.name)
+    cluster.kanae("lab", "down", cluster.name, "--yes")
 
 
 def get(cluster: Cluster, master: str, words: str) -> Any:

@@ -115,3 +115,12 @@ def test_overlapping_marks_become_one_with_their_count() -> None:
 
 def test_durations_read_well() -> None:
     assert [seconds(v) for v in (None, float("nan"), 0.0123, 1.5)] == ["-", "-", "12 ms", "1.50 s"]
+
+
+def test_a_verdict_fits_a_terminal_of_80_columns() -> None:
+    verdict = check(outage(good(), NEW_READ.id, FAULT, FAULT + 100))
+    lines = verdict_text(verdict).splitlines()
+    tables = [line for line in lines if line.startswith("  ") and not line.startswith("  -")]
+    assert max(map(len, tables)) <= 80
+    for figures in verdict.streams:
+        assert sum(line.startswith(f"  {figures.stream.name} ") for line in tables) == 2

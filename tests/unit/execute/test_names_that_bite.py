@@ -89,8 +89,8 @@ def test_no_script_has_a_name_from_outside_where_a_shell_looks(name: str) -> Non
         reset.remove_cluster(
             RemoveCluster((name,), (name,), (name,), node=True, keep_images=False)
         ),
-        lease.acquire(name, name, take={name}, before={name}),
-        lease.release(name, {name}, well=False),
+        lease.acquire(at.LEASE, name, name, take={name}, before={name}),
+        lease.release(at.LEASE, name, name, {name}, well=False),
         resources.apply(
             Converge(
                 (

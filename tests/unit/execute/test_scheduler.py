@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from kanae.errors import ConnectError, ConnectionLost, KanaeError, StepFailed, S
 from kanae.execute.context import Handler, StepContext
 from kanae.execute.events import Event, Outcome, StepEnded, StepProgress, StepStarted
 from kanae.execute.redact import Redactor
-from kanae.execute.result import RunResult
+from kanae.execute.result import RunResult, StepResult
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.plan.model import Action, Plan, Step
 from kanae.transport.protocol import Transport
@@ -318,3 +319,23 @@ async def test_progress_is_shown_with_secrets_masked() -> None:
     texts = [e.message for e in seen if isinstance(e, StepProgress)]
     texts += [e.error for e in seen if isinstance(e, StepEnded)]
     assert texts == ["using <masked>", "rejected <masked>"]
+
+
+def test_one_cause_on_several_hosts_is_told_once_with_the_log() -> None:
+    def step(host: str, title: str = "write files") -> Step:
+        return Step(f"{host}/system/files", host, "system", title, Harmless())
+
+    steps = (step("m1"), step("m2"), step("w1"), step("w2", "load images"))
+    full = {s.host: StepFailed(f"{s.host}", "sh", 1, "no space", remedy="free") for s in steps}
+    full["w1"] = StepFailed("w1", "sh", 1, "something else", remedy="free")
+    results = {s.id: StepResult(Outcome.FAILED, 1.0, full[s.host]) for s in steps}
+    log = Path("/state/run.jsonl")
+    failure = RunResult(Plan("c", steps), "r", results, log=log).failure(Redactor())
+    lines = failure.message.splitlines()
+    assert lines[0] == "4 of 4 steps failed:"
+    assert lines[1] == "- m1/system/files, m2/system/files (write files) failed"
+    assert lines[2] == "    m1, m2: 'sh' ended with status 1"
+    assert failure.message.count("no space") == 2
+    assert failure.message.count("something else") == 1
+    assert lines[-1] == "log: /state/run.jsonl"
+    assert failure.log == log

@@ -89,3 +89,50 @@ def test_list_shows_each_host_s_image(labs: Path) -> None:
     shown = json.loads(invoke("list", "-o", "json").stdout)
     assert [(row["name"], row["image"]) for row in shown] == [("h0", "bookworm"), ("h1", "trixie")]
     assert [line.split()[3] for line in invoke("list").stdout.splitlines()] == list(Image)
+
+
+@pytest.fixture
+def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the labs that were taken down."""
+    gone: list[str] = []
+
+    def down(name: str, say: object) -> None:
+        gone.append(name)
+
+    monkeypatch.setattr(cli.labs, "down", down)
+    monkeypatch.setattr(cli.machine, "require_root", lambda: None)
+    return gone
+
+
+def test_down_wants_a_name_also_where_there_is_one_lab(labs: Path, removed: list[str]) -> None:
+    (labs / "one").mkdir(parents=True)
+    assert invoke("down").exit_code == 2
+    assert invoke("down", "--yes").exit_code == 2
+    assert removed == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "gone"),
+    [("yes", (), ["one"]), ("no", (), []), ("", (), []), ("", ("--yes",), ["one"])],
+)
+def test_down_asks(
+    monkeypatch: pytest.MonkeyPatch,
+    labs: Path,
+    removed: list[str],
+    answer: str,
+    options: tuple[str, ...],
+    gone: list[str],
+) -> None:
+    (labs / "one").mkdir(parents=True)
+
+    def asked(question: str) -> bool:
+        assert "lab one with its hosts and all their disks" in question
+        return answer == "yes"
+
+    if answer:
+        monkeypatch.setattr(cli, "confirmed", asked)
+    done = invoke("down", "one", *options)
+    assert removed == gone
+    assert (done.exit_code == 0) is bool(gone)
+    if not answer and not options:
+        assert "say --yes" in done.output

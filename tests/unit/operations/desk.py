@@ -110,8 +110,9 @@ class Desk:
         finally:
             self.log.append("release")
 
-    async def carry_out(self, project: Project, fleet: Fleet, plan: Plan, *more: object) -> None:
+    async def carry_out(self, project: Project, fleet: Fleet, plan: Plan, *more: object) -> Path:
         self.log.append(f"carry out {', '.join(step.title for step in plan)}")
+        return Path("run.jsonl")
 
     # What follows is a Console.
 

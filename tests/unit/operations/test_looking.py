@@ -149,6 +149,7 @@ async def test_drift_is_told_only_of_whole_clusters(
     monkeypatch.setattr(Project, "plan", plan)
     found = await status.status(project(tmp_path), nobody)
     assert found.drift == drift
+    assert found.differs == ({"m1": ("update file /etc/hosts",) * 2} if drift else {})
     assert list(found.unreachable) == [host for host in ("m1", "w1") if host not in hosts]
 
 

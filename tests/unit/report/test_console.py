@@ -52,8 +52,20 @@ def test_a_terminal_gets_a_table_with_a_row_for_each_host() -> None:
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
-def test_an_interrupted_run_says_what_it_waits_for(out: io.StringIO) -> None:
+def test_an_interrupted_run_says_what_it_waits_for_in_words(out: io.StringIO) -> None:
     with live(PLAN, out) as emit:
         emit(StepStarted(0.0, "m1/a/one", "m1", "first thing"))
         emit(RunStopping(1.0, ("m1/a/one",)))
-    assert "interrupted: waiting for m1/a/one" in " ".join(click.unstyle(out.getvalue()).split())
+    text = " ".join(click.unstyle(out.getvalue()).split())
+    assert "interrupted, waiting for: first thing (m1)." in text
+    assert "m1/a/one" not in text
+
+
+def test_what_an_interrupted_run_waited_for_is_not_left_on_the_terminal() -> None:
+    out = Terminal()
+    with live(PLAN, out) as emit:
+        emit(StepStarted(0.0, "m1/a/one", "m1", "first thing"))
+        emit(RunStopping(1.0, ("m1/a/one",)))
+        emit(StepEnded(1.5, "m1/a/one", "m1", Outcome.OK, 1.5))
+    last = out.getvalue().rpartition("1/2")[2]
+    assert "waiting for" not in last

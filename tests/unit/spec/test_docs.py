@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from kanae.errors import SpecError
+from kanae.layout import paths
+from kanae.render import weave
 from kanae.spec.load import loads
 from kanae.spec.schema import json_schema
 
@@ -48,3 +50,12 @@ def test_the_errors_shown_are_those_that_are_given() -> None:
         loads(text, "cluster.yaml")
     messages = [problem.message for problem in caught.value.problems]
     assert [message in DOCS for message in messages] == [True, True]
+
+
+@pytest.mark.parametrize("reference", [weave.IMAGE, weave.POLICY_IMAGE])
+def test_the_images_that_weave_wants_are_named(reference: str) -> None:
+    assert f"    {reference}\n" in DOCS
+
+
+def test_upgrades_by_hand_are_given_the_folder_of_patches() -> None:
+    assert DOCS.count(f"--patches {paths.PATCHES}") == 2

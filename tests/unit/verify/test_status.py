@@ -100,7 +100,7 @@ ALL = ("lb", "m1", "m2", "m3")
 
 def test_a_healthy_cluster_is_healthy_and_names_leader_and_lag() -> None:
     api = _api(m1="True", m2="True", m3="True")
-    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {"lb": ()}, 0, [NETWORK])
+    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {"lb": ()}, {}, [NETWORK])
     assert found.healthy
     assert found.reasons == ()
     assert [(m.host, m.leader, m.lag) for m in found.etcd] == [
@@ -142,7 +142,12 @@ def test_units_that_do_not_run_nodes_that_are_missing_and_strangers_are_told() -
     master = _host("m1", api)
     units = {**master.units, "kubelet.service": stopped}
     master = HostFacts("m1", NOW, TYPICAL, units=units, api=api, etcd=master.etcd)
-    found = status(SPEC, _facts(master, *map(_host, ("lb", "m2", "m3"))), {}, 3)
+    found = status(
+        SPEC,
+        _facts(master, *map(_host, ("lb", "m2", "m3"))),
+        {},
+        {"m1": ("update file /etc/hosts",)},
+    )
     assert ("m1", "kubelet.service", "failed") in found.units
     problems = {node.host: node.problem for node in found.nodes if node.problem}
     assert problems == {"m3": "not in the cluster", "m9": "not in the spec"}
@@ -189,5 +194,5 @@ def test_certificates_come_in_the_order_of_their_end() -> None:
 def test_a_backend_that_is_down_makes_the_cluster_unhealthy() -> None:
     api = _api(m1="True", m2="True", m3="True")
     balancers = {"lb": (Backend("m1", True, "UP"), Backend("m2", False, "DOWN L4CON"))}
-    assert not status(SPEC, _facts(*(_host(h, api) for h in ALL)), balancers, 0).healthy
+    assert not status(SPEC, _facts(*(_host(h, api) for h in ALL)), balancers, {}).healthy
     assert set(balancer_query(SPEC).servers) == {"m1", "m2", "m3"}

@@ -1,0 +1,95 @@
+"""Arguments and options that verbs share, and what a shell completes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+from click.shell_completion import CompletionItem
+
+from kanae.errors import KanaeError, UsageError
+
+DEFAULT_SPEC = Path("cluster.yaml")
+Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def _default(ctx: click.Context) -> Path:
+    if not DEFAULT_SPEC.exists() and not ctx.resilient_parsing:
+        raise UsageError(
+            f"no SPEC is given, and there is no {DEFAULT_SPEC} in this folder",
+            remedy="name a file, or make one: kanae init",
+        )
+    return DEFAULT_SPEC
+
+
+def _spec(ctx: click.Context, _parameter: click.Parameter, given: Path | None) -> Path:
+    return given or _default(ctx)
+
+
+def _specs(
+    ctx: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    return given or (_default(ctx),)
+
+
+# A file; `-` is standard input, and without any the one of this folder.
+spec_argument = click.argument(
+    "spec", type=click.Path(path_type=Path), required=False, callback=_spec
+)
+specs_argument = click.argument(
+    "specs", metavar="[SPEC]...", nargs=-1, type=click.Path(path_type=Path), callback=_specs
+)
+
+
+def completer(names: Callable[[click.Context], Iterable[str]], *, file: bool = False) -> Completer:
+    """For `shell_complete`. names: all that there are. file: or the name of a file."""
+
+    def complete(
+        ctx: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        try:
+            found = [CompletionItem(name) for name in names(ctx) if name.startswith(incomplete)]
+        except KanaeError:
+            found = []  # a spec with faults, or none: nothing is known
+        return [*found, *([CompletionItem(incomplete, type="file")] if file else [])]
+
+    return complete
+
+
+def typed_spec(ctx: click.Context) -> Path:
+    """The spec on a command line that is not complete yet, else the one that would be read."""
+    # Behind an option that still lacks its value, click does not tell arguments apart.
+    words = [Path(word) for word in ctx.args if Path(word).is_file()]
+    return words[-1] if words else ctx.params.get("spec") or DEFAULT_SPEC
+
+
+def _hosts(ctx: click.Context) -> Iterable[str]:
+    from kanae.spec.load import load
+
+    return load(typed_spec(ctx)).hosts
+
+
+def _drills(_ctx: click.Context) -> Iterable[str]:
+    from kanae.drills.scenarios.catalogue import DRILLS
+
+    return DRILLS
+
+
+def _checks(_ctx: click.Context) -> Iterable[str]:
+    from kanae.verify.checks import CHECKS
+
+    return [check.id for check in CHECKS]
+
+
+complete_host = completer(_hosts)
+complete_drill = completer(_drills)
+ignore_option = click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="CHECK",
+    shell_complete=completer(_checks),
+    help="Skip a named check; may be repeated.",
+)
