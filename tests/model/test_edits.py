@@ -105,6 +105,34 @@ def test_an_edit_changes_what_it_must_and_no_more(
     assert sim.world.violations == []
 
 
+@pytest.mark.parametrize(
+    ("name", "host", "path"),
+    [
+        ("three-machines", "node1", f"{at.MANIFESTS}/etcd.yaml"),
+        ("reference", "server4", at.KUBELET_FLAGS),
+    ],
+)
+def test_what_kubeadm_writes_once_is_compared_too(
+    built: Callable[[str], Simulator], name: str, host: str, path: str
+) -> None:
+    sim = built(name)
+    here = sim.world.hosts[host]
+    if not here.has(path):
+        here.write(path, "as kubeadm wrote it")
+        here.mark(marks.KUBELET, here.text(f"{marks.FOLDER}/{marks.KUBELET}") + here.recorded(path))
+    assert not [note for note in sim.plan().notes if path in note]
+    here.write(path, "edited")
+    assert [note for note in sim.plan().notes if f"{host}: {path} was edited by hand" in note]
+    here.remove(path)
+    assert [note for note in sim.plan().notes if f"{host}: {path} is missing" in note]
+
+
+def test_a_kubelet_without_its_credentials_is_told(built: Callable[[str], Simulator]) -> None:
+    sim = built("reference")
+    sim.world.hosts["server4"].remove(at.KUBELET_CONF)
+    assert [note for note in sim.plan().notes if "kubelet.conf is missing" in note]
+
+
 def test_api_servers_are_changed_one_at_a_time(built: Callable[[str], Simulator]) -> None:
     sim = built("reference")
     sim.world.edit(edited("reference", _set(apiServer={"extraArgs": {"v": "3"}})))
