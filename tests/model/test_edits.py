@@ -13,6 +13,7 @@ import pytest
 
 from kanae import paths
 from kanae.errors import Refused
+from kanae.facts.model import BootSetting
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
@@ -452,6 +453,62 @@ def test_what_would_be_half_done_or_lose_something_is_refused(
         sim.plan()
 
 
+def _another_member(document: dict[str, Any]) -> None:
+    document["hosts"]["extra"] = {"address": "10.77.1.77", "roles": ["etcd"]}
+    document["hosts"]["extra2"] = {"address": "10.77.1.78", "roles": ["etcd"]}
+
+
+def _stacked(document: dict[str, Any]) -> None:
+    document["etcd"] = {**document.get("etcd", {}), "topology": "stacked"}
+    for host in document["hosts"].values():
+        host["roles"] = [role for role in host["roles"] if role != "etcd"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set(kubernetes="v1.36.3"), "changing the version"),
+        (_without_server4, "server4 (worker at 10.77.1.13) belongs to the cluster"),
+        (_set(networks={"pods": "10.200.0.0/16"}), "the pod or service network"),
+        (_set(networks={"services": "10.201.0.0/16"}), "the pod or service network"),
+        (_set(endpoint={"port": 6441}), "the endpoint of a living cluster"),
+        (_host("server2", address="10.77.1.99"), "the address of server2 cannot be changed"),
+        (_another_member, "changing the members of an external etcd"),
+        (_stacked, "taking a role away"),
+    ],
+    ids=["version", "host", "pods", "services", "endpoint", "address", "member", "topology"],
+)
+def test_refusals_hold_while_nothing_answers(
+    built: Callable[[str], Simulator], change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    """The hosts were booted just now: neither etcd nor an API server answers yet."""
+    sim = built("reference")
+    for host in MASTERS:
+        for unit in (units.ETCD, units.KUBELET):
+            sim.world.hosts[host].stop(unit)
+        sim.world.hosts[host].pods = {}
+    assert sim.world.facts().api is None
+    sim.world.edit(edited("reference", change))
+    with pytest.raises(Refused, match=re.escape(words)):
+        sim.plan()
+
+
+def test_what_is_fixed_is_kept_only_once_the_cluster_was_asked(
+    built: Callable[[str], Simulator],
+) -> None:
+    """By a cluster that was built before hosts kept it."""
+    sim = built("reference")
+    path = marks.path(marks.FIXED)
+    for host in MASTERS:
+        sim.world.hosts[host].remove(path)
+    for host in MASTERS:
+        sim.world.hosts[host].stop(units.ETCD)
+    assert not any(path in change for each in changes(sim).values() for change in each)
+    for host in MASTERS:
+        sim.world.hosts[host].start(units.ETCD)
+    assert changes(sim) == {f"{host}/system/converge": [f"create file {path}"] for host in MASTERS}
+
+
 SECRET = re.compile(r"PRIVATE KEY|\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 
 
@@ -465,3 +522,15 @@ def test_no_secret_is_in_the_journal_of_a_whole_run(
     for journal in journals:
         assert journal.stat().st_mode & 0o777 == 0o600
         assert not SECRET.search(journal.read_text())
+
+
+def test_what_another_file_changes_at_the_next_boot_is_noted() -> None:
+    spec = example("reference")
+    facts = bare(spec)
+    theirs = BootSetting("0", "/etc/sysctl.d/99-hardening.conf")
+    host = replace(facts.hosts["server4"], boot_sysctls={"net.ipv4.ip_forward": theirs})
+    plan = Desk.of(spec).plan(replace(facts, hosts={**facts.hosts, "server4": host}))
+    assert plan.notes == (
+        "server4: /etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0 at boot, where "
+        "kanae wants 1",
+    )
