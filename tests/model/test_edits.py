@@ -13,6 +13,7 @@ import pytest
 
 from kanae import paths
 from kanae.errors import Refused
+from kanae.facts.model import BootSetting
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
@@ -103,6 +104,34 @@ def test_an_edit_changes_what_it_must_and_no_more(
     assert touched(sim) == expected
     sim.converge()
     assert sim.world.violations == []
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "path"),
+    [
+        ("three-machines", "node1", f"{at.MANIFESTS}/etcd.yaml"),
+        ("reference", "server4", at.KUBELET_FLAGS),
+    ],
+)
+def test_what_kubeadm_writes_once_is_compared_too(
+    built: Callable[[str], Simulator], name: str, host: str, path: str
+) -> None:
+    sim = built(name)
+    here = sim.world.hosts[host]
+    if not here.has(path):
+        here.write(path, "as kubeadm wrote it")
+        here.mark(marks.KUBELET, here.text(f"{marks.FOLDER}/{marks.KUBELET}") + here.recorded(path))
+    assert not [note for note in sim.plan().notes if path in note]
+    here.write(path, "edited")
+    assert [note for note in sim.plan().notes if f"{host}: {path} was edited by hand" in note]
+    here.remove(path)
+    assert [note for note in sim.plan().notes if f"{host}: {path} is missing" in note]
+
+
+def test_a_kubelet_without_its_credentials_is_told(built: Callable[[str], Simulator]) -> None:
+    sim = built("reference")
+    sim.world.hosts["server4"].remove(at.KUBELET_CONF)
+    assert [note for note in sim.plan().notes if "kubelet.conf is missing" in note]
 
 
 def test_api_servers_are_changed_one_at_a_time(built: Callable[[str], Simulator]) -> None:
@@ -435,6 +464,62 @@ def test_what_would_be_half_done_or_lose_something_is_refused(
         sim.plan()
 
 
+def _another_member(document: dict[str, Any]) -> None:
+    document["hosts"]["extra"] = {"address": "10.77.1.77", "roles": ["etcd"]}
+    document["hosts"]["extra2"] = {"address": "10.77.1.78", "roles": ["etcd"]}
+
+
+def _stacked(document: dict[str, Any]) -> None:
+    document["etcd"] = {**document.get("etcd", {}), "topology": "stacked"}
+    for host in document["hosts"].values():
+        host["roles"] = [role for role in host["roles"] if role != "etcd"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set(kubernetes="v1.36.3"), "changing the version"),
+        (_without_server4, "server4 (worker at 10.77.1.13) belongs to the cluster"),
+        (_set(networks={"pods": "10.200.0.0/16"}), "the pod or service network"),
+        (_set(networks={"services": "10.201.0.0/16"}), "the pod or service network"),
+        (_set(endpoint={"port": 6441}), "the endpoint of a living cluster"),
+        (_host("server2", address="10.77.1.99"), "the address of server2 cannot be changed"),
+        (_another_member, "changing the members of an external etcd"),
+        (_stacked, "taking a role away"),
+    ],
+    ids=["version", "host", "pods", "services", "endpoint", "address", "member", "topology"],
+)
+def test_refusals_hold_while_nothing_answers(
+    built: Callable[[str], Simulator], change: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    """The hosts were booted just now: neither etcd nor an API server answers yet."""
+    sim = built("reference")
+    for host in MASTERS:
+        for unit in (units.ETCD, units.KUBELET):
+            sim.world.hosts[host].stop(unit)
+        sim.world.hosts[host].pods = {}
+    assert sim.world.facts().api is None
+    sim.world.edit(edited("reference", change))
+    with pytest.raises(Refused, match=re.escape(words)):
+        sim.plan()
+
+
+def test_what_is_fixed_is_kept_only_once_the_cluster_was_asked(
+    built: Callable[[str], Simulator],
+) -> None:
+    """By a cluster that was built before hosts kept it."""
+    sim = built("reference")
+    path = marks.path(marks.FIXED)
+    for host in MASTERS:
+        sim.world.hosts[host].remove(path)
+    for host in MASTERS:
+        sim.world.hosts[host].stop(units.ETCD)
+    assert not any(path in change for each in changes(sim).values() for change in each)
+    for host in MASTERS:
+        sim.world.hosts[host].start(units.ETCD)
+    assert changes(sim) == {f"{host}/system/converge": [f"create file {path}"] for host in MASTERS}
+
+
 SECRET = re.compile(r"PRIVATE KEY|\b[a-z0-9]{6}\.[a-z0-9]{16}\b")
 
 
@@ -448,3 +533,15 @@ def test_no_secret_is_in_the_journal_of_a_whole_run(
     for journal in journals:
         assert journal.stat().st_mode & 0o777 == 0o600
         assert not SECRET.search(journal.read_text())
+
+
+def test_what_another_file_changes_at_the_next_boot_is_noted() -> None:
+    spec = example("reference")
+    facts = bare(spec)
+    theirs = BootSetting("0", "/etc/sysctl.d/99-hardening.conf")
+    host = replace(facts.hosts["server4"], boot_sysctls={"net.ipv4.ip_forward": theirs})
+    plan = Desk.of(spec).plan(replace(facts, hosts={**facts.hosts, "server4": host}))
+    assert plan.notes == (
+        "server4: /etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0 at boot, where "
+        "kanae wants 1",
+    )

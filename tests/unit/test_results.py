@@ -30,7 +30,7 @@ hosts:
 PLAN = Plan("demo", (Step("m1/stop/node", "m1", "stop", "stop kubelet and all pods", StopNode()),))
 WELL = Status(
     cluster="demo", api=True, version="v1.37.2", nodes=(), etcd=(), balancers={}, certificates=(),
-    units=(), unreachable={}, drift=0,
+    units=(), unreachable={}, workloads=(), drift=0,
 )  # fmt: skip
 FEW = {"m1": ("update file /etc/a", "run restart x"), "cluster": ("update object b",)}
 MANY = {"m1": tuple(f"update file /etc/{n}" for n in range(5))}

@@ -73,6 +73,7 @@ class UnitFact:
     """systemd's own words: load loaded|not-found|masked, active active|inactive|failed|...,
     enabled enabled|disabled|static|masked|"". since: when it became active, seconds of monotonic
     time, 0 when not active. stale: the unit file on disk is newer than what systemd loaded.
+    dropins: paths of files that change or add to the unit's own.
     """
 
     load: str
@@ -80,6 +81,15 @@ class UnitFact:
     enabled: str
     since: float = 0.0
     stale: bool = False
+    dropins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BootSetting:
+    """What a kernel setting will be after the next boot, and the file in which that is said."""
+
+    value: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +236,8 @@ class HostFacts:
     """All of one host at one time. A path, unit or package that is not there maps to None.
 
     folders: path -> names, sorted; empty for a folder that is not there, or is none.
-    marks: kanae's own records on the host, name -> content.
+    marks: kanae's own records on the host, name -> content. boot_sysctls: of the sysctls that were
+    asked for, those that a file sets at boot.
     """
 
     host: str
@@ -240,6 +251,7 @@ class HostFacts:
     units: Mapping[str, UnitFact | None] = field(default_factory=dict[str, UnitFact | None])
     packages: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     sysctls: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    boot_sysctls: Mapping[str, BootSetting] = field(default_factory=dict[str, BootSetting])
     images: Mapping[str, str] | None = None  # pinned ones: reference -> digest; None: not known
     api: ApiFact | None = None  # None when not asked or when it does not answer
     etcd: EtcdFact | None = None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from kanae.facts.frame import split
 from kanae.facts.model import HostFacts, Query
 from kanae.facts.parse_base import head, parse_base
+from kanae.facts.parse_boot import parse_boot_sysctls
 from kanae.facts.parse_certificates import parse_certificates
 from kanae.facts.parse_cluster import parse_api, parse_etcd, parse_images
 from kanae.facts.parse_files import parse_files, parse_folders
@@ -52,6 +53,7 @@ def parse(
             name: " ".join(value.split()) if value is not None else None
             for name, value in sysctls.items()
         },
+        boot_sysctls=parse_boot_sysctls(answer, query.sysctls),
         images=parse_images(answer),
         api=parse_api(answer, query.objects),
         etcd=parse_etcd(answer),

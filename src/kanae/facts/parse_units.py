@@ -45,6 +45,7 @@ def _unit(block: dict[str, str]) -> UnitFact | None:
         enabled=block.get("UnitFileState", ""),
         since=microseconds / 1e6 if active == "active" else 0.0,
         stale=block.get("NeedDaemonReload") == "yes",
+        dropins=tuple(block.get("DropInPaths", "").split()),
     )
 
 

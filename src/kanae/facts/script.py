@@ -132,6 +132,8 @@ def script(query: Query, state: str = at.STATE) -> str:
         parts.append(shell.CERTIFICATES.format(paths=_quoted(map(_path, query.certificates))))
     if query.units:
         parts.append(shell.UNITS.format(units=_quoted(_like(_UNIT, u) for u in query.units)))
+    if query.sysctls:
+        parts.append(shell.BOOT_SYSCTLS.format())
     if query.packages:
         names = _quoted(_like(_PACKAGE, p) for p in query.packages)
         parts.append(shell.PACKAGES.format())
@@ -150,6 +152,11 @@ def sysctl_path(name: str) -> str:
     _like(_SYSCTL, name)
     if ".." in name or "//" in name:
         raise ValueError(f"not a sysctl: {name!r}")
+    return below_proc(name)
+
+
+def below_proc(name: str) -> str:
+    """The same for any text, such as a pattern in a host's file."""
     slash, dot = name.find("/"), name.find(".")
     if slash == -1 or -1 < dot < slash:
         name = name.translate(str.maketrans("./", "/."))

@@ -275,8 +275,17 @@ done
 UNITS = """\
 section units
 [ ! -d /run/systemd/system ] || systemctl show --no-pager \
---property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestampMonotonic \
--- {units} 2>/dev/null
+--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload,DropInPaths \
+--property=ActiveEnterTimestampMonotonic -- {units} 2>/dev/null
+"""
+
+# In the order in which systemd-sysctl reads them at boot, each under a line with its path.
+BOOT_SYSCTLS = """\
+section boot-sysctls
+if have systemd-analyze; then
+timeout -k 1 10 systemd-analyze --no-pager cat-config sysctl.d 2>/dev/null | \
+grep -e '^# /' -e '^[^#;]*='
+fi
 """
 
 PACKAGES = """\

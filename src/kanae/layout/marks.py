@@ -17,6 +17,7 @@ MEMBER: Final = "cluster-"  # followed by the cluster's name, on hosts that seve
 IDENTITY: Final = "identity"  # which cluster of that name it is, see kanae.plan.membership
 IDENTITY_OF: Final = "identity-"  # the same on hosts that several clusters may share
 HOSTS: Final = "hosts"  # on control-plane hosts: all hosts of the cluster, as JSON
+FIXED: Final = "fixed"  # on those too: what cannot be changed while the cluster lives, as JSON
 JOINED: Final = "joined"  # fingerprint of the configuration with which init or join succeeded
 MANIFESTS: Final = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
 KUBELET: Final = "kubelet"  # fingerprint of kubelet's configuration, `sha256sum` of config.yaml

@@ -64,6 +64,7 @@ KUBELET_UNIT: Final = f"{UNITS}/{units.KUBELET}"
 KUBELET_DROPIN: Final = f"{UNITS}/{units.KUBELET}.d/10-kubeadm.conf"
 KUBELET_STATE: Final = "/var/lib/kubelet"
 KUBELET_CONFIG: Final = f"{KUBELET_STATE}/config.yaml"
+KUBELET_FLAGS: Final = f"{KUBELET_STATE}/kubeadm-flags.env"
 KUBELET_PATCH: Final = f"{PATCHES}/kubeletconfiguration0+merge.yaml"
 API_SERVER_PATCH: Final = f"{PATCHES}/kube-apiserver0+strategic.yaml"
 

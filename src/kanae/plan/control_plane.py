@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kanae.facts.model import HostFacts, Query
 from kanae.layout import marks
@@ -25,11 +25,11 @@ def query(spec: Spec, host: str) -> Query:
     """What kubeadm has left on a host, and the API server there."""
     files: tuple[str, ...] = ()
     if host in spec.nodes:
-        files = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.KUBELET_CONFIG)
+        files = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.KUBELET_CONFIG, at.KUBELET_FLAGS)
     if Role.CONTROL_PLANE not in spec.hosts[host].roles:
         return Query(files=files)
     return Query(
-        files=(*files, at.ADMIN_CONF, *map(manifest, STATIC_PODS)),
+        files=(*files, at.ADMIN_CONF, *map(manifest, (*STATIC_PODS, "etcd"))),
         cluster=True,
         objects=tuple(key for key, _, _ in kubeadm.CONFIG_MAPS),
         address=str(spec.hosts[host].address),
@@ -59,21 +59,21 @@ def kubelet_fingerprint(view: View, host: str) -> str:
 
 
 def edited(facts: HostFacts, mark: str, paths: Sequence[str]) -> list[str]:
-    """Those paths whose content is not what `sha256sum` recorded in the mark."""
-    recorded = {
-        path: digest
-        for digest, path in (
-            line.split(maxsplit=1)
-            for line in facts.marks.get(mark, "").splitlines()
-            if len(line.split()) == 2
-        )
-    }
+    """Those paths that are missing, or whose content is not what `sha256sum` recorded in the
+    mark."""
+    was = recorded(facts, mark)
     wrong: list[str] = []
     for path in paths:
         fact = facts.files.get(path)
-        if fact is None or (path in recorded and fact.sha256 != recorded[path]):
+        if fact is None or fact.sha256 != was.get(path, fact.sha256):
             wrong.append(path)
     return wrong
+
+
+def recorded(facts: HostFacts, mark: str) -> Mapping[str, str]:
+    """Path -> sha256 of what kubeadm wrote there."""
+    lines = (line.split() for line in facts.marks.get(mark, "").splitlines())
+    return {words[1]: words[0] for words in lines if len(words) == 2}
 
 
 def first_host(view: View) -> str:

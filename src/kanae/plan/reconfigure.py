@@ -13,6 +13,7 @@ from kanae.plan.control_plane import (
     edited,
     kubelet_fingerprint,
     manifest,
+    recorded,
 )
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
@@ -23,8 +24,12 @@ from kanae.render.documents import to_yaml
 from kanae.render.objects import covers
 from kanae.resources.model import text_diff
 
+# What kubeadm writes in init or join and never again, with the mark that has its digest.
+_ONCE = ((at.KUBELET_FLAGS, marks.KUBELET), (manifest("etcd"), marks.MANIFESTS))
+
 
 def plan(draft: Draft) -> None:
+    _note_edited(draft)
     view = draft.view
     upload = _upload(draft)
 
@@ -47,6 +52,27 @@ def plan(draft: Draft) -> None:
         serves=lambda host: view.active(host, units.KUBELET),
     )
     draft.at.reconfigured = [*([] if upload is None else [upload]), *steps]
+
+
+def _note_edited(draft: Draft) -> None:
+    """Say what differs from what kubeadm wrote and is not written again by any of its phases."""
+    view = draft.view
+    for host in view.spec.nodes:
+        if host not in view.reachable or not view.joined(host):
+            continue
+        facts = view.host(host)
+        for path, mark in _ONCE:
+            if path in recorded(facts, mark) and edited(facts, mark, [path]):
+                there = facts.files.get(path) is not None
+                draft.builder.note(
+                    f"{host}: {path} {'was edited by hand' if there else 'is missing'}; kubeadm "
+                    "wrote it once and kanae does not: put back what it was"
+                )
+        if facts.files.get(at.KUBELET_CONF) is None:
+            draft.builder.note(
+                f"{host}: {at.KUBELET_CONF} is missing, without which kubelet cannot start; put "
+                "it back, or delete the node and join the host anew"
+            )
 
 
 def _static_pods(draft: Draft, host: str, needs: Sequence[str | None]) -> str | None:

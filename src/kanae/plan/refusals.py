@@ -5,11 +5,12 @@ Each in one sentence, before anything is planned: never half-done.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from typing import cast
 
 from kanae.errors import Refused
-from kanae.facts.model import ApiFact
 from kanae.layout import marks, ports
 from kanae.plan.etcd import member_folder
 from kanae.plan.membership import leaving, require_ours
@@ -109,16 +110,24 @@ def _unknown(view: View) -> None:
         )
 
 
-def _cluster_configuration(api: ApiFact) -> Mapping[str, object]:
-    key, field, _ = CONFIG_MAPS[0]
-    return held(api.objects.get(key), field)
+def _cluster_configuration(view: View) -> Mapping[str, object]:
+    """kubeadm's, as the cluster has it; else what its hosts have kept of it. Empty when neither
+    tells, as in a cluster that was built before hosts kept it."""
+    if view.api is not None:
+        key, field, _ = CONFIG_MAPS[0]
+        return held(view.api.objects.get(key), field)
+    kept = (view.mark(host, marks.FIXED) for host in view.joined_control_planes)
+    for text in kept:
+        # A disk may have lost a part of it.
+        with contextlib.suppress(ValueError):
+            config: object = json.loads(text or "")
+            if isinstance(config, dict):
+                return cast("dict[str, object]", config)
+    return {}
 
 
 def _versions(view: View) -> None:
-    api = view.api
-    if api is None:
-        return
-    config = _cluster_configuration(api)
+    config = _cluster_configuration(view)
     installed = str(config.get("kubernetesVersion", view.spec.version))
     if installed != view.spec.version:
         raise Refused(
@@ -166,6 +175,7 @@ def _etcd(view: View) -> None:
                 remedy="take the etcd role off the new hosts",
             )
     if external:
+        _new_members(view)
         empty = [
             host
             for host in view.spec.etcd_hosts
@@ -199,11 +209,24 @@ def _at(document: Mapping[str, object], path: tuple[str, ...]) -> object:
     return _at(cast("Mapping[str, object]", found), tuple(rest))
 
 
+def _new_members(view: View) -> None:
+    """By the list of hosts, whether or not a member answers."""
+    known = view.known.hosts
+    new = [
+        host
+        for host in view.spec.etcd_hosts
+        if known and (host not in known or Role.ETCD.value not in known[host].roles)
+    ]
+    if new:
+        raise Refused(
+            f"the spec has etcd hosts that are no members ({', '.join(new)}): changing the members "
+            "of an external etcd is not built yet",
+            remedy="take the etcd role off the new hosts",
+        )
+
+
 def _networks(view: View) -> None:
-    api = view.api
-    if api is None:
-        return
-    live = _cluster_configuration(api)
+    live = _cluster_configuration(view)
     if not live:
         return
     wanted = cluster_configuration(view.spec)

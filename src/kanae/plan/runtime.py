@@ -23,7 +23,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     config = File(at.CONTAINERD_CONFIG, containerd.config(spec, host, base, pause))
     unit = File(at.CONTAINERD_UNIT, containerd.unit(base))
     kubelet_unit = File(at.KUBELET_UNIT, kubelet.unit())
-    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(str(spec.hosts[host].address), base))
+    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(host, str(spec.hosts[host].address), base))
     return (
         config,
         unit,

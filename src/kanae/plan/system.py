@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from kanae.facts.model import Query
-from kanae.layout import marks
+from collections.abc import Iterator
+
+from kanae.facts.model import HostFacts, Query
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import belongings, binaries, runtime
 from kanae.plan.draft import Draft
 from kanae.plan.membership import cluster_mark, identity_mark, roster, shared
 from kanae.plan.view import View
 from kanae.render import system
+from kanae.render.kubeadm import fixed
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
 from kanae.spec.models import Role, Spec, SwapPolicy
+
+# Units that kanae writes for the components of Kubernetes.
+OVERRULABLE = (units.CONTAINERD, units.KUBELET, units.ETCD)
 
 
 def query(spec: Spec, host: str) -> Query:
@@ -41,6 +47,9 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted.append(File(marks.path(identity_mark(spec, host)), view.known.identity, 0o600))
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
         wanted.append(File(marks.path(marks.HOSTS), roster(spec, view.known), 0o600))
+        if not view.unanswered:
+            # Else nobody has compared the spec with the cluster.
+            wanted.append(File(marks.path(marks.FIXED), fixed(spec), 0o600))
     if modules:
         wanted += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
     if sysctls:
@@ -60,9 +69,32 @@ def _sysctl_file(spec: Spec, host: str) -> str:
     return at.SYSCTLS.replace(".conf", f"-{spec.name}.conf") if shared(spec, host) else at.SYSCTLS
 
 
+def overruled(spec: Spec, host: str, facts: HostFacts) -> Iterator[str]:
+    """What other files on the host will change at the next boot, a sentence each."""
+    ours = _sysctl_file(spec, host).rpartition("/")[2]
+    for setting, value in system.sysctls(spec, host, facts.base).items():
+        boot = facts.boot_sysctls.get(setting)
+        # Files are read in the order of their names, whatever their folder.
+        if (
+            boot is not None
+            and boot.value.split() != value.split()
+            and boot.file.rpartition("/")[2] > ours
+        ):
+            yield f"{boot.file} sets {setting} to {boot.value} at boot, where kanae wants {value}"
+    for unit, fact in facts.units.items():
+        for path in fact.dropins if fact is not None and unit in OVERRULABLE else ():
+            folder = path.rpartition("/")[0].rpartition("/")[2]
+            # What changes services of all kinds is the distribution's.
+            if path != at.KUBELET_DROPIN and folder == f"{unit}.d":
+                yield f"{path} changes {unit}, which is kanae's"
+
+
 def plan(draft: Draft) -> None:
     """A host that is new to a living cluster waits until the cluster has it on its list."""
     view = draft.view
+    for host in view.reachable:
+        for what in overruled(view.spec, host, view.host(host)):
+            draft.builder.note(f"{host}: {what}")
     old = view.joined_control_planes
     for host in (*old, *(host for host in view.reachable if host not in old)):
         new = view.mark(host, cluster_mark(view.spec, host)) is None

@@ -6,6 +6,7 @@ docs/configuration.md for why each value is what it is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -119,6 +120,15 @@ def cluster_configuration(spec: Spec) -> Document:
         "controllerManager": _extra_args(spec.controller_manager.extra_args),
         "scheduler": _extra_args(spec.scheduler.extra_args),
     }
+
+
+def fixed(spec: Spec) -> str:
+    """Of ClusterConfiguration what cannot be changed while the cluster lives, as JSON: it is kept
+    on control-plane hosts, for when no API server answers."""
+    config = cluster_configuration(spec)
+    kept = ("clusterName", "kubernetesVersion", "controlPlaneEndpoint", "networking")
+    etcd: Document = {name: {} for name in cast("Document", config["etcd"])}
+    return json.dumps({**{name: config[name] for name in kept}, "etcd": etcd}, indent=1) + "\n"
 
 
 def stacked_etcd_arguments(spec: Spec) -> dict[str, str]:

@@ -36,8 +36,12 @@ WantedBy=multi-user.target
 """
 
 
-def dropin(node_ip: str, base: HostBase) -> str:
+def dropin(name: str, node_ip: str, base: HostBase) -> str:
     """10-kubeadm.conf. node_ip: the host's address in the spec, also where it has several.
+
+    name: of the node, in the spec. kubelet otherwise takes the host's own name at each start, and
+    one that changes later would make it a node that is not registered and may not register.
+    kubeadm pins it in kubeadm-flags.env only where the two differ when it runs.
 
     The HTTP/2 health check of client connections is shortened from 30 s + 15 s to 5 s + 3 s: a
     kubelet whose connection went through a balancer or master that lost power would otherwise
@@ -47,12 +51,12 @@ def dropin(node_ip: str, base: HostBase) -> str:
 Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig={paths.BOOTSTRAP_KUBELET_CONF} \\
   --kubeconfig={paths.KUBELET_CONF}"
 Environment="KUBELET_CONFIG_ARGS=--config={paths.KUBELET_CONFIG}"
-Environment="KUBELET_ADDRESS_ARGS=--node-ip={node_ip}"
+Environment="KUBELET_ADDRESS_ARGS=--node-ip={node_ip} --hostname-override={name}"
 Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=5
 Environment=HTTP2_PING_TIMEOUT_SECONDS=3
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 {proxies.EMPTY}
-EnvironmentFile=-{paths.KUBELET_STATE}/kubeadm-flags.env
+EnvironmentFile=-{paths.KUBELET_FLAGS}
 EnvironmentFile=-{base.family.environment}/kubelet
 ExecStart=
 ExecStart={paths.BIN}/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS \\

@@ -6,6 +6,9 @@ from kanae.facts.model import Query
 from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
+from kanae.plan.planner import TYPICAL
+from kanae.plan.system import OVERRULABLE
+from kanae.render import system
 from kanae.spec.models import Role, Spec
 from kanae.verify.checks.dns import resolv_conf
 from kanae.verify.model import etcd_role
@@ -39,9 +42,9 @@ def check_query(spec: Spec, host: str) -> Query:
         if node
         else (),
         folders=folders,
-        units=(*families.FIREWALLS, units.balancer(spec.name), units.RESOLVED),
+        units=(*families.FIREWALLS, *OVERRULABLE, units.balancer(spec.name), units.RESOLVED),
         packages=families.RUNTIMES if node else (),
-        sysctls=("net.ipv4.ip_forward",) if node else (),
+        sysctls=tuple(system.sysctls(spec, host, TYPICAL)),
         cluster=master,
         address=str(spec.hosts[host].address),
         disks=("/", "/var/lib", str(spec.etcd.data_dir)),

@@ -175,7 +175,11 @@ def test_a_record_that_goes_to_disk_in_pieces_is_one_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     real = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
+
+    def seven(file: int, data: bytes) -> int:
+        return real(file, data[:7])
+
+    monkeypatch.setattr(os, "write", seven)
     assert len(list(read(_whole("r1")))) == 7
 
 

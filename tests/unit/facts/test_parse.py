@@ -62,6 +62,17 @@ def _parse(output: bytes, sent: float = STARTED - 0.1, received: float = ENDED +
     return parse("server1", QUERY, output, sent, received)
 
 
+def test_drop_ins_of_a_unit_are_told() -> None:
+    told = b"DropInPaths=/etc/systemd/system/kubelet.service.d/10-kubeadm.conf /run/x.d/a.conf\n"
+    facts = parse("server1", QUERY, RECORDED.replace(b"LoadState=", told + b"LoadState=", 1), 0, 0)
+    kubelet = facts.units["kubelet.service"]
+    assert kubelet is not None
+    assert kubelet.dropins == (
+        "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf",
+        "/run/x.d/a.conf",
+    )
+
+
 def test_base_of_the_recorded_host() -> None:
     base = _parse(RECORDED).base
     assert base.hostname == "server1"

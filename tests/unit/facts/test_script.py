@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kanae.facts.model import HostBase, HostFacts, ObjectKey, Query
+from kanae.facts.model import BootSetting, HostBase, HostFacts, ObjectKey, Query
 from kanae.facts.parse import parse
 from kanae.facts.script import script
 
@@ -179,6 +179,42 @@ def test_proxies_are_told_by_their_places_and_never_by_their_values(tmp_path: Pa
     assert places(f'PATH=/bin\nhttps_proxy="{secret}"\n') == (str(environment),)
     assert places(f"# HTTPS_PROXY={secret}\nno_proxy=x\nHTTP_PROXY=\n") == ()
     assert places("", HTTPS_PROXY=secret) == ("the SSH session",)
+
+
+def test_settings_of_files_are_those_that_hold_after_a_boot(tmp_path: Path) -> None:
+    """By what `systemd-analyze cat-config` prints, comments and all."""
+    said = """# /usr/lib/sysctl.d/50-default.conf
+# net.ipv4.ip_forward = 7
+net.ipv4.conf.*.rp_filter = 2
+-net.ipv4.conf.all.rp_filter
+
+# /etc/sysctl.d/90-kanae.conf
+net.ipv4.ip_forward = 1
+fs.inotify.max_user_instances=8192
+# /etc/sysctl.d/99-sysctl.conf
+# /etc/sysctl.conf - a file that is often edited
+-net/ipv4/ip_forward =  0
+; fs.inotify.max_user_instances = 1
+"""
+    asked = (
+        "net.ipv4.ip_forward",
+        "fs.inotify.max_user_instances",
+        "net.ipv4.conf.eth0.rp_filter",
+        "vm.overcommit_memory",
+    )
+    (tmp_path / "said").write_text(said)
+    played = f"""have() {{ true; }}
+timeout() {{ case $* in *' cat-config sysctl.d') cat {tmp_path}/said ;; esac; }}
+"""
+    text = script(Query(sysctls=asked), str(tmp_path / "state"))
+    # In place of the host's own, where the section is printed.
+    text = text.replace("section boot-sysctls\n", f"section boot-sysctls\n{played}")
+    output = subprocess.run(["/bin/sh", "-c", text], capture_output=True, check=True).stdout
+    assert parse("here", Query(sysctls=asked), output, 0, 0).boot_sysctls == {
+        "net.ipv4.ip_forward": BootSetting("0", "/etc/sysctl.d/99-sysctl.conf"),
+        "fs.inotify.max_user_instances": BootSetting("8192", "/etc/sysctl.d/90-kanae.conf"),
+        "net.ipv4.conf.eth0.rp_filter": BootSetting("2", "/usr/lib/sysctl.d/50-default.conf"),
+    }
 
 
 def test_packages_of_every_package_manager_that_is_there_are_found(tmp_path: Path) -> None:

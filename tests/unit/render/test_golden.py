@@ -44,7 +44,7 @@ def node_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         paths.CONTAINERD_UNIT: containerd.unit(base),
         paths.CRICTL_CONFIG: containerd.crictl(),
         paths.KUBELET_UNIT: kubelet.unit(),
-        paths.KUBELET_DROPIN: kubelet.dropin(address, base),
+        paths.KUBELET_DROPIN: kubelet.dropin(host, address, base),
         paths.KUBELET_PATCH: kubelet_patch(spec, host, base),
     }
 

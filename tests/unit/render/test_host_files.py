@@ -45,8 +45,8 @@ def test_containerd_lowers_its_oom_score_only_where_it_can() -> None:
 
 def test_kubelet_waits_for_its_configuration_and_has_the_specs_address() -> None:
     assert "ConditionPathExists=/var/lib/kubelet/config.yaml\n" in kubelet.unit()
-    dropin = kubelet.dropin("10.0.0.12", V2)
-    assert "--node-ip=10.0.0.12" in dropin
+    dropin = kubelet.dropin("worker-2", "10.0.0.12", V2)
+    assert "--node-ip=10.0.0.12 --hostname-override=worker-2" in dropin
     assert "EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n" in dropin
     assert "$KUBELET_KUBEADM_ARGS" in dropin
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kanae.errors import ConnectError, UsageError
-from kanae.facts.model import ApiFact, Interface, Listener, Route, UnitFact
+from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, UnitFact
 from kanae.facts.probe import ProbeFacts
 from kanae.verify.checks import CHECKS
 from kanae.verify.model import Severity, Subject
@@ -17,6 +17,30 @@ from kanae.verify.run import as_line, errors, judge
 
 from .subjects import change, file, make_spec, make_subject, node
 from .subjects import found as findings
+
+
+def _boot(file: str, value: str) -> Mapping[str, BootSetting]:
+    return {"net.ipv4.ip_forward": BootSetting(value, file)}
+
+
+def _dropin(name: str) -> UnitFact:
+    path = f"/etc/systemd/system/{name}.conf"
+    return UnitFact("loaded", "active", "enabled", dropins=(path,))
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("boot_sysctls", _boot("/etc/sysctl.d/99-same.conf", "1")),
+        ("boot_sysctls", _boot("/etc/sysctl.d/10-earlier.conf", "0")),
+        ("boot_sysctls", _boot("/etc/sysctl.d/90-kanae.conf", "0")),
+        ("units", {"kubelet.service": _dropin("kubelet.service.d/10-kubeadm")}),
+        ("units", {"kubelet.service": _dropin("service.d/10-timeout")}),
+        ("units", {"ssh.service": _dropin("ssh.service.d/20-x")}),
+    ],
+)
+def test_what_changes_nothing_of_ours_at_boot_is_not_told(field: str, told: object) -> None:
+    assert not findings(change(make_subject(), "w1", **{field: told}), "boot")
 
 
 def test_healthy_hosts_have_no_errors_and_no_warnings() -> None:
@@ -64,6 +88,18 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: change(s, "w1", os_id="void", missing_programs=("socat",)),
     ),
     ("distribution", Severity.ERROR, "lb", lambda s: change(s, "lb", os_id="void")),
+    (
+        "boot",
+        Severity.WARNING,
+        "w1",
+        lambda s: change(s, "w1", boot_sysctls=_boot("/usr/lib/sysctl.d/99-hard.conf", "0")),
+    ),
+    (
+        "boot",
+        Severity.WARNING,
+        "w1",
+        lambda s: change(s, "w1", units={"kubelet.service": _dropin("kubelet.service.d/20-x")}),
+    ),
     ("hostname", Severity.INFO, "w1", lambda s: change(s, "w1", hostname="debian")),
     ("hostname", Severity.WARNING, None, lambda s: change(s, "w1", hostname="m1")),
     ("machine-id", Severity.ERROR, None, lambda s: change(s, "w1", machine_id=f"{11:032x}")),

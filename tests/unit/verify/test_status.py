@@ -177,7 +177,7 @@ def test_a_cluster_without_its_dns_or_pod_network_is_not_healthy(
     told = {key: live for key, live in objects.items() if live is not None}
     api = ApiFact(True, "v1.37.2", nodes, told)
     config = ObjectKey("configmaps", "kube-flannel", "kube-flannel-cfg")
-    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {}, 0, [config, NETWORK])
+    found = status(SPEC, _facts(*(_host(h, api) for h in ALL)), {}, {}, [config, NETWORK])
     assert not found.healthy
     assert found.reasons == (reason,)
 

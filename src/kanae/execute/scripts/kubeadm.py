@@ -133,7 +133,8 @@ def _with_config(lines: str, limit: float) -> str:
 def _record_kubelet(fingerprint: str) -> str:
     mark = marks.path(marks.KUBELET)
     return (
-        f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG}; }} >{mark}.new"
+        f"{{ echo {fingerprint} && sha256sum {at.KUBELET_CONFIG}"
+        f" && {{ [ ! -e {at.KUBELET_FLAGS} ] || sha256sum {at.KUBELET_FLAGS}; }}; }} >{mark}.new"
         f" && mv -f {mark}.new {mark}"
     )
 

@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
         "the distribution is of a known family, and tried",
         system.distribution,
     ),
+    Check("boot", "no other file changes kanae's settings and units", system.overruled),
     Check("programs", "programs that Kubernetes and kanae call", system.programs),
     Check("hostname", "host names are unique and those of the spec", identity.hostname),
     Check("machine-id", "/etc/machine-id is there and unique", identity.machine_id),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kanae.facts.model import HostBase
 from kanae.layout.family import PROGRAMS, Need
+from kanae.plan import system as files
 from kanae.render import system
 from kanae.spec.models import Role
 from kanae.verify.model import Finding, Subject, error, info, warning
@@ -64,6 +65,14 @@ def _packaged(host: str, base: HostBase, needs: Sequence[Need]) -> Iterator[Find
         )
     else:
         yield info("programs", host, f"{', '.join(lacking)} will be installed")
+
+
+def overruled(subject: Subject) -> Iterator[Finding]:
+    """What would be otherwise after the next boot than kanae has left it."""
+    for host, facts in subject.hosts():
+        for what in files.overruled(subject.spec, host, facts):
+            remedy = "take that out of the file, or the file away: kanae's own says what is needed"
+            yield warning("boot", host, what, remedy)
 
 
 def distribution(subject: Subject) -> Iterator[Finding]:
