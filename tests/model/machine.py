@@ -233,6 +233,7 @@ class SimHost:
             READ_AT,
             self.base,
             files={path: self._file(path, path in contents) for path in query.files},
+            folders={path: self._names(path) for path in query.folders},
             certificates={path: self._certificate(path) for path in query.certificates},
             units={name: self._unit(name) for name in query.units},
             packages={name: "1" if name in self.packages else None for name in query.packages},
@@ -242,6 +243,10 @@ class SimHost:
             etcd=etcd if query.etcd else None,
             marks=held,
         )
+
+    def _names(self, folder: str) -> tuple[str, ...]:
+        inside = [path for path in self.files if path.startswith(f"{folder}/")]
+        return tuple(sorted({path[len(folder) + 1 :].partition("/")[0] for path in inside}))
 
     def _file(self, path: str, content: bool) -> FileFact | None:
         file = self.files.get(path)

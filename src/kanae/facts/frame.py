@@ -46,6 +46,24 @@ def wrong(host: str, what: str) -> FactsError:
     )
 
 
+_FRAME = """\
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+main() {{
+mark=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$mark"
+{body}printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+}}
+main </dev/null
+"""
+
+
+def framed(body: str) -> str:
+    """A script whose answer `split` can cut: body prints sections under "$mark"."""
+    return _FRAME.format(body=body)
+
+
 def split(host: str, output: bytes) -> Answer:
     """Cut an answer into sections. What a login shell prints before it is ignored."""
     lines = output.decode(*ENCODING).split("\n")

@@ -16,8 +16,9 @@ class Query:
     """What to ask one host besides its base facts. Paths and names are literal, no globs.
 
     files: kind, mode, owner, size and sha256; `contents` in addition the text (small files only,
-    never secrets). Hashes of large files are cached on the host by device, inode, size, mtime_ns
-    and ctime_ns. certificates: PEM certificates to read (the first one of each file), or
+    never secrets). folders: names of what is in them, hidden ones too. Hashes of large files are
+    cached on the host by device, inode, size, mtime_ns and ctime_ns. certificates: PEM
+    certificates to read (the first one of each file), or
     kubeconfigs whose client certificate is read. units: systemd unit names with suffix.
     images: ask containerd for the names and digests of pinned images.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes
@@ -28,6 +29,7 @@ class Query:
 
     files: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
@@ -127,10 +129,15 @@ class HostBase:
     """What every host is always asked. memory, swap and disk figures in bytes, clock in seconds.
 
     clock_offset: host minus operator, corrected by half the round trip; clock_error: that half.
-    cgroup: 1 (v1 or hybrid) or 2. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
+    cgroup: 1 (v1 or hybrid) or 2. controllers: its controllers that are on, such as memory; empty
+    where they cannot be told. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
     oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
     as a module; those of them that are modules and not loaded yet are unloaded_modules too.
+    forbidden_modules: not loaded, and never to be: a line `install NAME /bin/false` of modprobe.d
+    forbids it or what it needs, or the kernel takes no more modules.
+    proxies: files in which a proxy variable is set, and layout.proxies.SESSION when one came with
+    the connection; never a value, which may hold a password.
     resolvers: name servers in /etc/resolv.conf; upstream_resolvers: in systemd-resolved's own list.
     os_id, os_version, os_name, os_like: ID, VERSION_ID, PRETTY_NAME and the words of ID_LIKE in
     /etc/os-release, "" or () where it lacks them.
@@ -163,6 +170,9 @@ class HostBase:
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     kernel_features: frozenset[str] = frozenset()
     unloaded_modules: frozenset[str] = frozenset()
+    forbidden_modules: frozenset[str] = frozenset()
+    proxies: tuple[str, ...] = ()
+    controllers: frozenset[str] = frozenset()
     missing_programs: tuple[str, ...] = ()
     selinux: str = "disabled"
     os_like: tuple[str, ...] = ()
@@ -217,6 +227,7 @@ class ApiFact:
 class HostFacts:
     """All of one host at one time. A path, unit or package that is not there maps to None.
 
+    folders: path -> names, sorted; empty for a folder that is not there, or is none.
     marks: kanae's own records on the host, name -> content.
     """
 
@@ -224,6 +235,7 @@ class HostFacts:
     read_at: datetime
     base: HostBase
     files: Mapping[str, FileFact | None] = field(default_factory=dict[str, FileFact | None])
+    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     certificates: Mapping[str, CertificateFact | None] = field(
         default_factory=dict[str, CertificateFact | None]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from kanae.facts.folders import parse_folders
 from kanae.facts.frame import split
 from kanae.facts.model import HostFacts, Query
 from kanae.facts.parse_base import head, parse_base
@@ -44,6 +45,7 @@ def parse(
         read_at=read_at,
         base=parse_base(answer, read, offset, max(trip, 0.0) / 2),
         files={path: files.get(path) for path in (*query.files, *query.contents)},
+        folders=parse_folders(answer, query.folders),
         certificates=parse_certificates(answer, query.certificates),
         units=parse_units(answer, query.units),
         packages=parse_packages(answer, query.packages),

@@ -15,6 +15,8 @@ _HEADER = re.compile(r"==> (/.*) <==")
 # uname's words -> Go's, which Kubernetes uses everywhere.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+# Programs that do nothing.
+_NOTHING = frozenset({"true", "false", ":", "exit", "nologin"})
 _PROCESS = re.compile(r'\(\("([^"]*)"')
 
 
@@ -43,6 +45,10 @@ def parse_base(
     if not hostname or "MemTotal" not in memory:
         raise answer.wrong("it lacks the host's name or memory")
     features = dict(_pair(line, " ") for line in answer.lines("kernel") if line)
+    sealed = _first(read, "/proc/sys/kernel/modules_disabled") == "1"
+    forbidden = frozenset(
+        name for name, state in features.items() if state and (sealed or _never(state))
+    )
     return HostBase(
         hostname=hostname,
         machine_id=_first(read, "/etc/machine-id"),
@@ -69,14 +75,32 @@ def parse_base(
         upstream_resolvers=name_servers(read.get(at.RESOLVED_CONF, "")),
         listeners=_listeners(answer.lines("listeners")),
         disks=_disks(answer),
-        kernel_features=frozenset(features),
-        unloaded_modules=frozenset(name for name, state in features.items() if state),
+        kernel_features=frozenset(features) - forbidden,
+        unloaded_modules=frozenset(name for name, state in features.items() if state) - forbidden,
+        forbidden_modules=forbidden,
+        controllers=_controllers(read, system.get("cgroup") == "2"),
+        proxies=tuple(filter(None, answer.lines("proxies"))),
         missing_programs=tuple(filter(None, answer.lines("missing"))),
         selinux={"1": "enforcing", "0": "permissive"}.get(
             _first(read, "/sys/fs/selinux/enforce"), "disabled"
         ),
         os_like=tuple(release.get("ID_LIKE", "").split()),
     )
+
+
+def _controllers(read: Mapping[str, str], unified: bool) -> frozenset[str]:
+    """The kernel's table says `name hierarchy cgroups enabled`; it lacks some where v2 is used."""
+    if unified:
+        return frozenset(_first(read, "/sys/fs/cgroup/cgroup.controllers").split())
+    rows = (line.split() for line in _lines(read, "/proc/cgroups"))
+    return frozenset(row[0] for row in rows if len(row) == 4 and row[3] == "1")
+
+
+def _never(state: str) -> bool:
+    """Whether a module's `install` command, see modprobe.d(5), only keeps it from being loaded."""
+    word, _, command = state.partition(" ")
+    program = command.split()[0] if command.split() else ""
+    return word == "install" and program.rstrip(";").rpartition("/")[2] in _NOTHING
 
 
 def _pair(line: str, separator: str) -> tuple[str, str]:

@@ -13,34 +13,44 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from kanae.facts.frame import split
+from kanae.facts.frame import framed, split
 
 WRITES = 200
 _SECONDS = 6
 _TCP = re.compile(r"(\S+) (\d{1,9})")
 _PING = re.compile(r"(\S+) .*time=([0-9.]{1,9}) ms")
+_NEIGHBOUR = re.compile(r" lladdr ([0-9a-f:]{11,60})")
 _DD = re.compile(r"copied, ([0-9.]{1,12}(?:e-\d\d?)?) s")
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeQuery:
-    """peers: host -> address and SSH port. disk: a folder (or the place of one) to write in."""
+    """peers: host -> address and SSH port. disk: a folder (or the place of one) to write in.
+    overlay: likewise one to mount an overlay over. vacant: an address that nobody should have.
+    """
 
     peers: Mapping[str, tuple[IPv4Address, int]]
     disk: str | None = None
+    overlay: str | None = None
+    vacant: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFacts:
     """Seconds each. round_trips: host -> times, empty when it was not reached; None when this host
-    has no program to measure with. writes: durations of synchronous writes."""
+    has no program to measure with. writes: durations of synchronous writes. overlay: why none can
+    be mounted there, "" when one can or it was not tried. holder: who answers at the address that
+    should be vacant, "" for nobody: a hardware address, or "a ping" from behind a router.
+    """
 
     round_trips: Mapping[str, tuple[float, ...]] | None
     writes: tuple[float, ...]
+    overlay: str = ""
+    holder: str = ""
 
 
 def percentile(values: tuple[float, ...], share: float) -> float:
@@ -48,15 +58,6 @@ def percentile(values: tuple[float, ...], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -int(-len(ordered) * share // 1) - 1))]
 
-
-_HEAD = """\
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-LC_ALL=C
-export PATH LC_ALL
-main() {
-mark=$(date +%s.%N)
-printf 'kanae-facts 1 %s\\n' "$mark"
-"""
 
 _PEERS = """\
 if command -v bash >/dev/null; then
@@ -96,23 +97,42 @@ done
 fi
 """
 
-_TAIL = """\
-printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
-}
-main </dev/null
+# As containerd does when it looks whether it can use its overlayfs snapshotter. In a mount
+# namespace of its own, so that nothing stays mounted.
+_OVERLAY = """\
+where={overlay}
+while [ ! -d "${{where:=/}}" ]; do where=${{where%/*}}; done
+if command -v unshare >/dev/null && over=$(mktemp -d "$where/.kanae-overlay.XXXXXX"); then
+mkdir "$over/lower" "$over/upper" "$over/work" "$over/merged"
+printf '#%s overlay\\n' "$mark"
+unshare -m -- sh -c 'cd "$0" && mount -t overlay overlay \\
+-o lowerdir=lower,upperdir=upper,workdir=work merged && : >merged/file && umount merged' "$over" \\
+2>&1 && echo works
+rm -rf "$over"
+fi
+"""
+
+# Whoever has an address of this network answers to ARP, also when a firewall drops all else.
+_VACANT = """\
+printf '#%s vacant\\n' "$mark"
+ping -c 2 -i 0.3 -W 1 {vacant} 2>/dev/null | grep -q 'bytes from' && echo ping
+ip -o neigh show to {vacant} 2>/dev/null
 """
 
 
 def probe_script(query: ProbeQuery) -> str:
-    parts = [_HEAD]
+    parts: list[str] = []
     if query.peers:
         words = (f"{address}:{port:d}" for address, port in query.peers.values())
         parts.append(_PEERS.format(peers=" ".join(words)))
     if query.disk is not None:
         disk = shlex.quote(query.disk)
         parts.append(_DISK.format(disk=disk, writes=WRITES, seconds=_SECONDS))
-    parts.append(_TAIL)
-    return "".join(parts)
+    if query.overlay is not None:
+        parts.append(_OVERLAY.format(overlay=shlex.quote(query.overlay)))
+    if query.vacant is not None:
+        parts.append(_VACANT.format(vacant=query.vacant))
+    return framed("".join(parts))
 
 
 def parse_probe(host: str, query: ProbeQuery, output: bytes) -> ProbeFacts:
@@ -132,7 +152,22 @@ def parse_probe(host: str, query: ProbeQuery, output: bytes) -> ProbeFacts:
         if measured or not query.peers
         else None,
         writes=tuple(_number(match[1]) for match in writes if match),
+        overlay=_overlay(answer.lines("overlay")),
+        holder=_holder(answer.lines("vacant")),
     )
+
+
+def _overlay(lines: Sequence[str]) -> str:
+    said = [line for line in lines if line]
+    return "" if not said or said[-1] == "works" else " ".join(said)
+
+
+def _holder(lines: Sequence[str]) -> str:
+    for line in lines:
+        match = _NEIGHBOUR.search(line)
+        if match and not line.rstrip().endswith(("FAILED", "INCOMPLETE")):
+            return match[1]
+    return "a ping" if "ping" in lines else ""
 
 
 def _number(text: str) -> float:

@@ -16,9 +16,9 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from kanae.facts import shell
+from kanae.facts import folders, shell
 from kanae.facts.model import ObjectKey, Query
-from kanae.layout import families
+from kanae.layout import families, proxies
 from kanae.layout import paths as at
 from kanae.layout.family import PROGRAMS as NEEDED
 
@@ -38,6 +38,9 @@ BASE_FILES = (
     "/proc/uptime",
     "/proc/meminfo",
     "/proc/filesystems",
+    "/proc/cgroups",
+    "/sys/fs/cgroup/cgroup.controllers",
+    "/proc/sys/kernel/modules_disabled",
     "/etc/machine-id",
     "/etc/os-release",
     at.RESOLV_CONF,
@@ -108,19 +111,25 @@ def script(query: Query, state: str = at.STATE) -> str:
     place of a unit): such a query is a mistake in kanae, not in a spec.
     """
     parts = [
-        shell.HEAD.format(state=shlex.quote(state), slow="y" if _slow(query) else ""),
+        shell.HEAD.format(
+            state=shlex.quote(state), slow="y" if _slow(query) else "", direct=proxies.UNSET
+        ),
         *_background(query),
         shell.BASE.format(
             files=_quoted((*BASE_FILES, *(sysctl_path(s) for s in query.sysctls))),
             features=" ".join(f"{name}:{symbol}" for name, symbol in KERNEL_FEATURES.items()),
             programs=" ".join(PROGRAMS),
             disks=_quoted(_path(p) for p in query.disks),
+            session=proxies.SESSION,
+            proxy_files=" ".join((*proxies.GENERAL, *proxies.OF_SERVICES)),
         ),
         shell.FILES.format(
             texts=_quoted_lines(_path(p) for p in query.contents),
             paths=_quoted(dict.fromkeys(_path(p) for p in (*query.files, *query.contents))),
         ),
     ]
+    if query.folders:
+        parts.append(folders.SHELL.format(paths=_quoted(map(_path, query.folders))))
     if query.certificates:
         parts.append(shell.CERTIFICATES.format(paths=_quoted(map(_path, query.certificates))))
     if query.units:

@@ -21,6 +21,8 @@ section() {{ printf '#%s %s\\n' "$mark" "$1"; }}
 lines() {{ set -f; IFS=$nl; }}
 plain() {{ set +f; IFS=" $nl	"; }}
 main() {{
+proxies=$HTTP_PROXY$HTTPS_PROXY$ALL_PROXY$http_proxy$https_proxy$all_proxy
+{direct}
 mark=$(date +%s.%N)
 printf 'kanae-facts 1 %s\\n' "$mark"
 slow={slow} asked=
@@ -118,7 +120,13 @@ for pair in {features}; do
 feature=${{pair%%:*}}
 if [ -d "/sys/module/$feature" ]; then echo "$feature"; continue; fi
 if [ -d "/lib/modules/$release" ] && how=$(modprobe -q --show-depends "$feature" 2>/dev/null); then
-case $how in *insmod*) echo "$feature" unloaded ;; *) echo "$feature" ;; esac
+case $how in
+*"install "*)
+rule=${{how##*"install "}}
+printf '%s install %s\\n' "$feature" "${{rule%%"$nl"*}}" ;;
+*insmod*) echo "$feature" unloaded ;;
+*) echo "$feature" ;;
+esac
 continue
 fi
 if [ -z "$config" ]; then
@@ -131,6 +139,9 @@ fi
 fi
 case "$nl$config$nl" in *"$nl${{pair#*:}}=y$nl"*) echo "$feature" ;; esac
 done
+section proxies
+[ -z "$proxies" ] || echo '{session}'
+grep -ilsE '^[^#]*(https?|all)_proxy *= *[^ ]' {proxy_files}
 section missing
 for program in {programs}; do have "$program" || echo "$program"; done
 section disks

@@ -45,6 +45,7 @@ KUBEADM_CONFIG: Final = f"{KANAE}/kubeadm.yaml"
 
 CONTAINERD_CONFIG: Final = "/etc/containerd/config.toml"
 CONTAINERD_REGISTRIES: Final = "/etc/containerd/certs.d"
+CONTAINERD_STATE: Final = "/var/lib/containerd"
 CONTAINERD_UNIT: Final = f"{UNITS}/{units.CONTAINERD}"
 CRI_SOCKET: Final = "unix:///run/containerd/containerd.sock"
 CRICTL_CONFIG: Final = "/etc/crictl.yaml"

@@ -92,7 +92,7 @@ class KubeadmInit(Action):
 
     fingerprint, kubelet_fingerprint: recorded on the host on success, see `plan.view`.
     cluster: its name, for the token that later joins use.
-    ignored: named preflight checks. An earlier init was interrupted: what it left is expected.
+    ignored: named preflight checks, of what is expected to be there, see `plan.preflight`.
     """
 
     config: str
@@ -119,6 +119,7 @@ class KubeadmJoin(Action):
 
     fingerprint: of a control-plane host's configuration, "worker" for a worker.
     source: a control-plane host that has joined, to read the cluster's authority from.
+    ignored: as in KubeadmInit.
     """
 
     config: str
@@ -126,6 +127,7 @@ class KubeadmJoin(Action):
     kubelet_fingerprint: str
     control_plane: bool
     source: str
+    ignored: tuple[str, ...] = ()
     repeatable: ClassVar[bool] = False
 
 

@@ -11,7 +11,7 @@ from kanae.layout import paths as at
 from kanae.plan.actions import KubeadmInit
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
-from kanae.plan.preflight import left_by_init
+from kanae.plan.preflight import left_by_init, on_own_disk
 from kanae.plan.view import View
 from kanae.render import api_server, kubeadm
 from kanae.render.documents import to_yaml
@@ -104,7 +104,9 @@ def plan(draft: Draft) -> None:
             control_plane_fingerprint(view, host),
             kubelet_fingerprint(view, host),
             view.spec.name,
-            left_by_init(view.spec) if resume else (),
+            left_by_init(view.spec)
+            if resume
+            else on_own_disk(view.spec, view.host(host), cleared=False),
         ),
         needs=draft.prepared(host),
         changes=[Change(Verb.RUN, "kubeadm init", view.spec.endpoint_host, f"as {host}")],

@@ -18,11 +18,12 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 
 
 def query(spec: Spec, host: str) -> Query:
-    """Whether a member has data, and what it says of itself."""
+    """What is in the data folder, and what the member says of itself."""
     if host not in spec.etcd_hosts:
         return Query()
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    return Query(files=(member_folder(spec),), etcd=external)
+    folder = (str(spec.etcd.data_dir),)
+    return Query(files=(member_folder(spec),), folders=folder, etcd=external)
 
 
 def member_folder(spec: Spec) -> str:

@@ -15,6 +15,7 @@ from kanae.plan.control_plane import (
 )
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
+from kanae.plan.preflight import on_own_disk
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
 from kanae.render import kubeadm
@@ -51,7 +52,7 @@ def plan(draft: Draft) -> None:
 
     def join(host: str, needs: Sequence[str | None]) -> str:
         clear = _clear(draft, host) if _half_joined(view, host) else None
-        step = _join(draft, host, [*common, clear, *needs])
+        step = _join(draft, host, [*common, clear, *needs], cleared=clear is not None)
         draft.at.joins[host] = step
         return step
 
@@ -63,7 +64,7 @@ def plan(draft: Draft) -> None:
             join(host, ())
 
 
-def _join(draft: Draft, host: str, needs: Sequence[str | None]) -> str:
+def _join(draft: Draft, host: str, needs: Sequence[str | None], *, cleared: bool) -> str:
     view = draft.view
     control_plane = _is_control_plane(view, host)
     kind = "control plane" if control_plane else "worker"
@@ -81,6 +82,7 @@ def _join(draft: Draft, host: str, needs: Sequence[str | None]) -> str:
             kubelet_fingerprint(view, host),
             control_plane,
             draft.via,
+            on_own_disk(view.spec, view.host(host), cleared=cleared),
         ),
         needs=[*needs, *draft.prepared(host)],
         changes=[Change(Verb.RUN, "kubeadm join", view.spec.endpoint_host, kind)],

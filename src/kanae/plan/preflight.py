@@ -1,13 +1,19 @@
-"""kubeadm's preflight checks by name: those that an interrupted init makes fail.
+"""kubeadm's preflight checks by name: those that fail over what is meant to be there.
 
 Source of the names: cmd/kubeadm/app/preflight/checks.go (InitNodeChecks, and each check's Name).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+from kanae.facts.model import HostFacts
 from kanae.layout import paths as at
 from kanae.layout import ports
 from kanae.spec.models import EtcdTopology, Spec
+
+# The folder that ext2 to ext4 have at their root.
+LOST_FOUND: Final = "lost+found"
 
 
 def left_by_init(spec: Spec) -> tuple[str, ...]:
@@ -26,6 +32,22 @@ def left_by_init(spec: Spec) -> tuple[str, ...]:
         *(_of_path("FileAvailable", f"{at.MANIFESTS}/{pod}.yaml") for pod in pods),
         *(_of_path("DirAvailable", folder) for folder in folders),
     )
+
+
+def on_own_disk(spec: Spec, facts: HostFacts, *, cleared: bool) -> tuple[str, ...]:
+    """A stacked member on a file system of its own finds lost+found in its folder, which etcd does
+    not mind and kubeadm does. cleared: whatever else is there will be gone by then.
+    """
+    folder = str(spec.etcd.data_dir)
+    held = set(facts.folders.get(folder, ()))
+    if etcd_of_kubeadm(spec, facts.host) and LOST_FOUND in held and (cleared or len(held) == 1):
+        return (_of_path("DirAvailable", folder),)
+    return ()
+
+
+def etcd_of_kubeadm(spec: Spec, host: str) -> bool:
+    """Whether kubeadm makes an etcd member on this host."""
+    return spec.etcd_topology is EtcdTopology.STACKED and host in spec.etcd_hosts
 
 
 def _of_path(check: str, path: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from kanae.facts.model import HostBase
-from kanae.layout import paths
+from kanae.layout import paths, proxies
 from kanae.render.banner import banner
 from kanae.spec.models import Spec
 
@@ -84,6 +84,7 @@ Type=notify
 ExecStartPre=-{base.family.modprobe} overlay
 ExecStart={paths.BIN}/containerd --config {paths.CONTAINERD_CONFIG}
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+{proxies.EMPTY}
 Delegate=yes
 KillMode=process
 Restart=always

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from kanae.facts.model import HostBase
-from kanae.layout import paths, ports
+from kanae.layout import paths, ports, proxies
 from kanae.layout.family import Need
 from kanae.render.banner import banner
 from kanae.render.documents import Document, to_yaml
@@ -131,6 +131,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+{proxies.EMPTY}
 ExecStartPre=-{nft} "{_CLOSED}"
 ExecStartPre=/bin/sh -c "{_PUT_TOGETHER.format(data=spec.etcd.data_dir)}"
 ExecStart={paths.BIN}/etcd --config-file={paths.ETCD_RUNNING}

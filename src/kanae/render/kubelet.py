@@ -7,7 +7,7 @@ Source of the drop-in's variables and files: 10-kubeadm.conf of the Kubernetes p
 from __future__ import annotations
 
 from kanae.facts.model import HostBase
-from kanae.layout import paths, units
+from kanae.layout import paths, proxies, units
 from kanae.render.banner import banner
 
 
@@ -51,6 +51,7 @@ Environment="KUBELET_ADDRESS_ARGS=--node-ip={node_ip}"
 Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=5
 Environment=HTTP2_PING_TIMEOUT_SECONDS=3
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+{proxies.EMPTY}
 EnvironmentFile=-{paths.KUBELET_STATE}/kubeadm-flags.env
 EnvironmentFile=-{base.family.environment}/kubelet
 ExecStart=

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kanae.errors import AuthenticationFailed
-from kanae.transport.settings import Reach
+from kanae.spec.models import Spec
+from kanae.transport.settings import Reach, reach_of
 
 if TYPE_CHECKING:
     import asyncssh
@@ -143,6 +144,13 @@ def resolve(reach: Reach) -> Target:
         jump=tunnel,
         keys=tuple(keys or _identities(options)),
     )
+
+
+def dialled(spec: Spec, host: str) -> tuple[str, int]:
+    """Address and port at which this machine reaches a host's sshd, or that of the way to it where
+    ssh_config names another. Raises ConnectError when ssh_config or a key is unusable."""
+    target = resolve(reach_of(spec, host))
+    return target.address, target.port
 
 
 def _options(reach: Reach, keys: Sequence[str] | None) -> asyncssh.SSHClientConnectionOptions:

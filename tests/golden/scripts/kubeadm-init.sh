@@ -8,7 +8,8 @@ if [ -e "$mark" ]; then cat >/dev/null; echo already-done; exit 0; fi
 cat >"$config"
 touch /var/lib/kanae/marks/init-started
 status=0
-env -u KANAE_RUN setsid --wait sh -c 'config=$1 log=$2 mark=$3
+env -u KANAE_RUN setsid --wait sh -c 'unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
+config=$1 log=$2 mark=$3
 timeout --kill-after=10 585 kubeadm init --config "$config" --skip-token-print --skip-phases=show-join-command >"$log" 2>&1
 status=$?
 rm -f "$config"
@@ -19,4 +20,4 @@ sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new &
 { echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee; sha256sum /var/lib/kubelet/config.yaml; } >/var/lib/kanae/marks/kubelet.new && mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
 echo ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff >"$mark.new"
 mv -f "$mark.new" "$mark"' sh "$config" "$log" "$mark" </dev/null >/dev/null 2>&1 || status=$?
-[ "$status" -eq 0 ] || { tail -n 25 "$log" >&2; exit "$status"; }
+[ "$status" -eq 0 ] || { tail -n 25 "$log" >&2; if grep -qE 'deadline exceeded|timed out|not healthy' "$log"; then journalctl -q --no-pager -o cat -n 500 -u containerd.service -u kubelet.service 2>/dev/null | sed -nE 's/^E[0-9]{4} [^]]*\] *//p; s/^.*level=(error|fatal) msg=//p' | sort -u | tail -n 5 | cut -c 1-400 >&2; fi; exit "$status"; }

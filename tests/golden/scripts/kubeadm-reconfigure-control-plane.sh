@@ -1,3 +1,4 @@
+unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
 set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
 cat >"$config"; trap 'rm -f "$config"' EXIT
 exec 9>/run/kanae/kubeadm.lock; flock -w 120 9
@@ -11,7 +12,7 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   for turn in $(seq 600); do
     new=$(crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1)
     if [ -n "$new" ] && [ "$new" != "$old" ] &&
-      kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl --server https://192.168.1.10:6443 --request-timeout=2s get --raw /readyz >/dev/null 2>&1
+      env NO_PROXY=* no_proxy=* kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl --server https://192.168.1.10:6443 --request-timeout=2s get --raw /readyz >/dev/null 2>&1
     then break; fi
     [ "$turn" -lt 600 ] || { crictl ps -a --name kube-apiserver >&2; exit 1; }
     sleep 0.3

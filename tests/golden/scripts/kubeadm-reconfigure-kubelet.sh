@@ -1,3 +1,4 @@
+unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
 set -e; exec 9>/run/kanae/kubeadm.lock; flock -w 120 9
 kubeadm upgrade node phase kubelet-config --patches /etc/kanae/patches --kubeconfig /etc/kubernetes/kubelet.conf >/dev/null
 systemctl restart kubelet.service 9>&-

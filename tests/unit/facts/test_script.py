@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -17,11 +18,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kanae.facts.model import HostFacts, ObjectKey, Query
+from kanae.facts.model import HostBase, HostFacts, ObjectKey, Query
 from kanae.facts.parse import parse
 from kanae.facts.script import script
 
 EVERYTHING = Query(
+    folders=("/etc/cni/net.d", "/it's here"),
     files=("/etc/hosts", "/it's here; $(touch /tmp/kanae-no)"),
     contents=("/etc/hostname",),
     certificates=("/etc/kubernetes/pki/ca.crt",),
@@ -115,6 +117,68 @@ def test_reads_kinds_modes_links_and_texts_under_any_name(tmp_path: Path) -> Non
     assert folder is not None
     assert folder.kind == "directory"
     assert files[str(tmp_path / "missing")] is None
+
+
+def test_folders_are_listed_with_all_that_is_in_them(tmp_path: Path) -> None:
+    folder, empty = tmp_path / "net.d", tmp_path / "an empty one"
+    folder.mkdir()
+    empty.mkdir()
+    for name in (".hidden", "..odd", "a b; $(x)", "*", "10-x.conflist"):
+        (folder / name).touch()
+    (folder / "dangling").symlink_to("nowhere")
+    asked = (str(folder), str(empty), str(tmp_path / "missing"))
+    folders = _facts(Query(folders=asked), tmp_path).folders
+    assert set(folders[asked[0]]) == {
+        ".hidden", "..odd", "a b; $(x)", "*", "10-x.conflist", "dangling",
+    }  # fmt: skip
+    assert (folders[asked[1]], folders[asked[2]]) == ((), ())
+
+
+def _with_modprobe(answer: str, tmp_path: Path) -> HostBase:
+    """As the script reads it where no module is loaded and `modprobe --show-depends` says this."""
+    fake = f"modprobe() {{ printf '%s\\n' {shlex.quote(answer)}; }}\n"
+    text = script(Query(), str(tmp_path)).replace("/sys/module/", "/nowhere/")
+    text = text.replace("/lib/modules/$release", "/")
+    done = subprocess.run(["/bin/sh", "-c", fake + text], capture_output=True, check=True)
+    return parse("here", Query(), done.stdout, 0, 0).base
+
+
+@pytest.mark.parametrize(
+    ("answer", "features", "unloaded", "forbidden"),
+    [
+        ("builtin overlay", True, False, False),
+        ("insmod /lib/modules/6.1/overlay.ko", True, True, False),
+        ("install /bin/false", False, False, True),
+        ("install /bin/true ; echo no", False, False, True),
+        ("insmod /lib/modules/6.1/llc.ko\ninstall /usr/bin/false", False, False, True),
+        ("install /sbin/modprobe --ignore-install overlay && x", True, True, False),
+    ],
+)
+def test_what_modprobe_would_do_tells_modules_apart(
+    tmp_path: Path, answer: str, features: bool, unloaded: bool, forbidden: bool
+) -> None:
+    base = _with_modprobe(answer, tmp_path)
+    assert ("overlay" in base.kernel_features) is features
+    assert ("overlay" in base.unloaded_modules) is unloaded
+    assert ("overlay" in base.forbidden_modules) is forbidden
+
+
+def test_proxies_are_told_by_their_places_and_never_by_their_values(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    text = script(Query(), str(tmp_path)).replace("/etc/environment", str(environment))
+
+    def places(content: str, **variables: str) -> tuple[str, ...]:
+        environment.write_text(content)
+        done = subprocess.run(
+            ["/bin/sh", "-c", text], capture_output=True, check=True, env=variables
+        )
+        assert b"s3cret" not in done.stdout
+        return parse("here", Query(), done.stdout, 0, 0).base.proxies
+
+    secret = "http://me:s3cret@proxy.example:3128"
+    assert places(f'PATH=/bin\nhttps_proxy="{secret}"\n') == (str(environment),)
+    assert places(f"# HTTPS_PROXY={secret}\nno_proxy=x\nHTTP_PROXY=\n") == ()
+    assert places("", HTTPS_PROXY=secret) == ("the SSH session",)
 
 
 def test_packages_of_every_package_manager_that_is_there_are_found(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from kanae.drills.cluster.power import Direction, Power
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
+from kanae.transport.target import dialled
 
 Kind = Literal["none", "cut", "off", "return", "kill", "partition", "pause"]
 
@@ -55,10 +56,12 @@ class Tools:
     transport: Callable[[str], Transport]
 
     def address(self, host: str) -> str:
-        return str(self.spec.hosts[host].address)
+        """Where this machine reaches the host, as its connections do."""
+        return dialled(self.spec, host)[0]
 
     def ssh_port(self, host: str) -> int:
-        return self.spec.ssh_of(host).port or 22
+        """The port of its sshd, by ssh_config too."""
+        return dialled(self.spec, host)[1]
 
 
 class Fault(Protocol):

@@ -75,7 +75,8 @@ class Healing:
         if found:
             return found  # asking the others now would only take long
         for host in balancers:
-            answer = await reach.ask(self._tools.address(host), spec.endpoint.port, 1.0)
+            address = str(spec.hosts[host].address)
+            answer = await reach.ask(address, spec.endpoint.port, 1.0)
             if answer not in (Answer.MUTE, Answer.GREETS):
                 found.append(f"the balancer on {host} {answer}")
         nodes = await self._kube.nodes()

@@ -5,9 +5,11 @@ All but `reconfigure_kubelet` read kubeadm's configuration from stdin.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kanae.execute.scripts import guarded
 from kanae.execute.scripts.programs import KUBECTL
-from kanae.layout import marks, units
+from kanae.layout import marks, proxies, units
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
@@ -25,12 +27,10 @@ JOIN = "kubeadm-join"
 
 def init(action: KubeadmInit, limit: float) -> str:
     """limit: seconds, for the lock and for kubeadm each."""
-    names = quote(",".join(action.ignored))
-    ignored = f" --ignore-preflight-errors={names}" if action.ignored else ""
     return guarded.run(
         INIT,
         'kubeadm init --config "$config" --skip-token-print'
-        f" --skip-phases=show-join-command{ignored}",
+        f" --skip-phases=show-join-command{_ignored(action.ignored)}",
         mark=marks.JOINED,
         before=f"touch {marks.path(marks.INIT_STARTED)}",
         after="\n".join(
@@ -51,7 +51,7 @@ def join(action: KubeadmJoin, limit: float) -> str:
         after.insert(0, _record_manifests())
     return guarded.run(
         JOIN,
-        'kubeadm join --config "$config"',
+        f'kubeadm join --config "$config"{_ignored(action.ignored)}',
         mark=marks.JOINED,
         after="\n".join(after),
         limit=limit,
@@ -96,16 +96,22 @@ def addon(action: Addon) -> str:
 
 
 def reconfigure_kubelet(action: ReconfigureKubelet) -> str:
-    return f"""set -e; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
+    return f"""{proxies.UNSET}
+set -e; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
 kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
 --kubeconfig {at.KUBELET_CONF} >/dev/null
 systemctl restart {units.KUBELET} 9>&-
 {_record_kubelet(action.fingerprint)}"""
 
 
+def _ignored(checks: Sequence[str]) -> str:
+    return f" --ignore-preflight-errors={quote(','.join(checks))}" if checks else ""
+
+
 def _with_config(lines: str) -> str:
     """Lines in which "$config" is a file that holds what came by stdin."""
     return (
+        f"{proxies.UNSET}\n"
         f"set -eu; umask 077; mkdir -p {at.RUN}; config={at.RUN}/kubeadm-phase.yaml\n"
         f'cat >"$config"; trap \'rm -f "$config"\' EXIT\n'
         f"exec 9>{at.KUBEADM_LOCK}; flock -w 120 9\n{lines}\n"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from kanae.layout import marks
+from kanae.plan.preflight import LOST_FOUND
 from kanae.spec.models import Role
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
 from kanae.verify.model import Finding, Subject, error
@@ -34,6 +35,22 @@ def leftovers(subject: Subject) -> Iterator[Finding]:
                 f"it holds {', '.join(found)}, which kanae did not make",
                 "make sure that nobody needs that cluster, then `kubeadm reset` there (or its own "
                 "uninstaller) and remove what is left",
+            )
+
+
+def etcd_data(subject: Subject) -> Iterator[Finding]:
+    """etcd would start with the data of another cluster; kubeadm stops at whatever else is there
+    but lost+found, which kanae tells it to pass over."""
+    path = str(subject.spec.etcd.data_dir)
+    for host, facts in subject.etcd_hosts():
+        held = set(facts.folders.get(path, ())) - {LOST_FOUND}
+        if held and not subject.ours(host):
+            names = ", ".join(sorted(held)[:5])
+            yield error(
+                "etcd-data",
+                host,
+                f"{path} holds {names}{', ...' if len(held) > 5 else ''}",
+                "move it away, or set another etcd.dataDir",
             )
 
 

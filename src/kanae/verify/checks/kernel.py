@@ -13,6 +13,9 @@ from kanae.verify.model import Finding, Subject, error, info, warning
 NFTABLES_KERNEL = (5, 13)
 # runc and kubelet work with older ones, but nobody tests them.
 OLDEST_KERNEL = (4, 19)
+# kubeadm's SystemVerification (k8s.io/system-validators, cgroup_validator), without devices and
+# freezer, which are no controllers of their own in v2.
+CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
 
 
 def kernel(subject: Subject) -> Iterator[Finding]:
@@ -29,14 +32,24 @@ def kernel(subject: Subject) -> Iterator[Finding]:
         elif version < OLDEST_KERNEL:
             evidence = f"kernel {facts.base.kernel} is older than 4.19"
             yield warning("kernel", host, evidence, "install a newer one")
-        if lost := sorted(_features(subject.spec) - facts.base.kernel_features):
+        wanted, forbidden = _features(subject.spec), facts.base.forbidden_modules
+        for name in sorted((wanted | {"br_netfilter"}) & forbidden):
+            yield error(
+                "kernel",
+                host,
+                f"the module {name} is not loaded, and the host forbids it",
+                f"take the line `install {name} ...` out of /etc/modprobe.d (`modprobe "
+                f"--show-depends {name}` shows it, also one of a module that it needs), or allow "
+                "modules at all: sysctl kernel.modules_disabled",
+            )
+        if lost := sorted(wanted - facts.base.kernel_features - forbidden):
             yield error(
                 "kernel",
                 host,
                 f"the kernel lacks {', '.join(lost)}",
                 "install the package with the kernel's further modules, or another kernel",
             )
-        if "br_netfilter" not in facts.base.kernel_features:
+        if "br_netfilter" not in facts.base.kernel_features | forbidden:
             yield warning(
                 "kernel",
                 host,
@@ -66,6 +79,15 @@ def cgroup(subject: Subject) -> Iterator[Finding]:
     refuses = KubernetesVersion.parse(subject.spec.version).fails_on_cgroup_v1
     allowed = subject.spec.policies.allow_cgroup_v1
     for host, facts in subject.nodes():
+        on = facts.base.controllers
+        if on and (off := sorted(CONTROLLERS - on)):
+            yield error(
+                "cgroup",
+                host,
+                f"the cgroup controllers {', '.join(off)} are off; kubeadm and kubelet want them",
+                "boot with cgroup_enable=memory or the like on the kernel's command line "
+                "(/proc/cmdline shows what turns them off), or give them to this container",
+            )
         if facts.base.cgroup != 1:
             continue
         if refuses and not allowed:

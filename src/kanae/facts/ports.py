@@ -1,0 +1,214 @@
+"""Which ports of other hosts can be reached, tried for real, before anything listens there.
+
+A host that is to be reached opens the ports for some seconds with a small program (Python's or
+Perl's; every Debian has the one, every Red Hat the other), as far as nothing holds them. It ends by
+itself, should nobody come to end it. Then all hosts try. TCP connections are closed at once; a
+UDP packet with the right word is answered with another word, so that no two can talk for ever.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from kanae.facts.frame import framed, split
+
+# Seconds: how long ports stay open at most; how long a host waits for an answer.
+OPEN_FOR = 25
+PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Port:
+    """protocol: tcp or udp."""
+
+    number: int
+    protocol: str
+
+    def __str__(self) -> str:
+        return f"{self.protocol.upper()} {self.number}"
+
+
+class Outcome(StrEnum):
+    """ANSWERED: it gets there. REFUSED: a packet came back that says no. SILENT: none came back.
+    UNROUTED: a router, a firewall or the host itself says that there is no way.
+    """
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    SILENT = "silent"
+    UNROUTED = "unrouted"
+
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_PYTHON = """\
+import select, socket, sys
+held = []
+for word in sys.argv[1:]:
+    kind, _, port = word.partition(":")
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    try:
+        if kind == "tcp":
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("0.0.0.0", int(port)))
+        if kind == "tcp":
+            s.listen(128)
+    except OSError:
+        continue
+    held.append(s)
+    print(word)
+print("ready")
+sys.stdout.flush()
+while True:
+    for s in select.select(held, [], [])[0]:
+        if s.type == socket.SOCK_STREAM:
+            s.accept()[0].close()
+        else:
+            data, peer = s.recvfrom(64)
+            if data == b"kanae?\\n":
+                s.sendto(b"!", peer)
+"""
+_PERL = """\
+use strict; use Socket; $| = 1;
+my (@held, $all); $all = "";
+for my $word (@ARGV) {
+  my ($kind, $port) = split /:/, $word;
+  socket(my $s, PF_INET, $kind eq "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0) or next;
+  setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) if $kind eq "tcp";
+  bind($s, sockaddr_in($port, INADDR_ANY)) or next;
+  $kind eq "udp" or listen($s, 128) or next;
+  push @held, [$kind, $s]; vec($all, fileno($s), 1) = 1; print "$word\\n";
+}
+print "ready\\n";
+while (1) {
+  select(my $now = $all, undef, undef, undef);
+  for (@held) {
+    my ($kind, $s) = @$_;
+    next unless vec($now, fileno($s), 1);
+    if ($kind eq "tcp") { my $c; close $c if accept($c, $s); next }
+    my $peer = recv($s, my $data, 64, 0);
+    send($s, "!", 0, $peer) if $peer and $data eq "kanae?\\n";
+  }
+}
+"""
+_OPEN = """\
+held=$(mktemp) || exit
+words={words}
+begin() {{
+env -u KANAE_RUN setsid timeout -k 1 {seconds} "$@" $words </dev/null >"$held" 2>/dev/null &
+pid=$!
+tries=0
+until grep -qx ready "$held" || [ $tries -ge 50 ] || ! kill -0 $pid 2>/dev/null; do
+sleep 0.1
+tries=$((tries + 1))
+done
+printf '#%s held\\n' "$mark"
+cat "$held"
+echo "pid $pid"
+}}
+for python in python3 /usr/libexec/platform-python; do
+if command -v $python >/dev/null; then begin $python -c {python}; break; fi
+python=
+done
+[ -n "$python" ] || ! command -v perl >/dev/null || begin perl -e {perl}
+rm -f "$held"
+"""
+_TRY = """\
+if command -v bash >/dev/null; then
+printf '#%s tried\\n' "$mark"
+attempt() {{
+said=$(timeout {patience} bash -c "$1" "$3" "$4" 2>&1)
+status=$?
+case $status:$said in
+0:*) said=answered ;;
+*refused*) said=refused ;;
+124:*|*'timed out'*) said=silent ;;
+*) said=unrouted ;;
+esac
+echo "$2 $3 $4 $said"
+}}
+for way in {ways}; do
+port=${{way##*:}} address=${{way#*:}}
+address=${{address%:*}}
+case $way in
+tcp:*) attempt ': <>"/dev/tcp/$0/$1"' tcp "$address" "$port" & ;;
+*) attempt {udp} udp "$address" "$port" & ;;
+esac
+done
+wait
+fi
+"""
+# A packet may be lost: three are sent. bash reads byte by byte, and of a packet that is the first.
+_UDP = """\
+exec 3<>"/dev/udp/$0/$1"
+for i in 1 2 3; do
+echo 'kanae?' >&3
+if read -r -t 0.9 -N 1 -u 3 answer && [ "$answer" = '!' ]; then exit 0; fi
+done
+exit 124"""
+
+
+def open_script(ports: Iterable[Port]) -> str:
+    """Opens what nobody holds, and leaves it open for OPEN_FOR seconds or until `close_script`."""
+    words = " ".join(f"{port.protocol}:{port.number}" for port in ports)
+    body = _OPEN.format(
+        words=shlex.quote(words),
+        seconds=OPEN_FOR,
+        python=shlex.quote(_PYTHON),
+        perl=shlex.quote(_PERL),
+    )
+    return framed(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """ports: those that are open now; None where there is no program to open any. process: its
+    number on the host, "" for none."""
+
+    ports: frozenset[Port] | None
+    process: str
+
+
+def parse_opened(host: str, output: bytes) -> Opened:
+    """Raises FactsError for an answer that is cut short."""
+    answer = split(host, output)
+    words = [line.split() for line in answer.lines("held")]
+    process = next((word[1] for word in words if len(word) == 2 and word[1].isdigit()), "")
+    if not process:
+        return Opened(None, "")
+    lines = [line.partition(":") for line in answer.lines("held") if ":" in line]
+    return Opened(frozenset(Port(int(n), kind) for kind, _, n in lines if n.isdigit()), process)
+
+
+def close_script(process: str) -> str:
+    """Ends what `open_script` began; nothing, when that process has ended."""
+    if not process.isdigit():
+        raise ValueError(f"not a process: {process!r}")
+    return (
+        f"case $(tr '\\0' ' ' </proc/{process}/cmdline 2>/dev/null) in *'kanae?'*)\n"
+        f"kill {process}\n"
+        f"while [ -e /proc/{process} ]; do sleep 0.05; done ;;\nesac\n"
+    )
+
+
+def try_script(ways: Iterable[tuple[IPv4Address, Port]]) -> str:
+    """Every address and port once, all at the same time."""
+    words = " ".join(f"{port.protocol}:{address}:{port.number}" for address, port in ways)
+    return framed(_TRY.format(ways=words, udp=shlex.quote(_UDP), patience=PATIENCE))
+
+
+def parse_tried(host: str, output: bytes) -> Mapping[tuple[str, Port], Outcome] | None:
+    """(address, port) -> what came of it; None where there is no bash to try with. Raises
+    FactsError for an answer that is cut short."""
+    answer = split(host, output)
+    if "tried" not in answer.sections:
+        return None
+    found: dict[tuple[str, Port], Outcome] = {}
+    for line in answer.lines("tried"):
+        kind, address, number, said = (line.split() + [""] * 4)[:4]
+        if number.isdigit() and said in _OUTCOMES:
+            found[address, Port(int(number), kind)] = _OUTCOMES[said]
+    return found
