@@ -120,6 +120,14 @@ async def test_on_hosts_of_the_living_cluster_nothing_is_opened() -> None:
     assert {p.source for p, _ in result.outcomes if p.target == "w1"} == {"m1", "m2", "m3"}
 
 
+async def test_a_refusal_where_somebody_else_holds_the_port_says_nothing() -> None:
+    """It may be held on another address only."""
+    local = (Listener("tcp", "127.0.0.1", 2379, "etcd"),)
+    subject = change(make_subject(), "m1", listeners=local)
+    result = await _tried(Network(make_spec(), set()), subject.facts, "m3")
+    assert {path.target for path, _ in result.outcomes} == {"m3"}
+
+
 async def test_a_host_without_a_program_to_open_ports_is_named() -> None:
     network = Network(make_spec(), set())
     network.unable = {"w1"}
