@@ -16,9 +16,10 @@ from ipaddress import IPv4Address
 
 from kanae.facts.frame import framed, split
 
-# Seconds: how long ports stay open at most; how long a host waits for an answer.
+# Seconds: how long ports stay open at most; how long a host waits for an answer, which on a busy
+# machine includes the start of bash.
 OPEN_FOR = 25
-PATIENCE = 3
+PATIENCE = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)
