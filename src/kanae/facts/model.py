@@ -139,7 +139,8 @@ class HostBase:
     """What every host is always asked. memory, swap and disk figures in bytes, clock in seconds.
 
     clock_offset: host minus operator, corrected by half the round trip; clock_error: that half.
-    cgroup: 1 (v1 or hybrid) or 2. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
+    cgroup: 1 (v1 or hybrid) or 2. controllers: its controllers that are on, such as memory; empty
+    where they cannot be told. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
     oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
     as a module; those of them that are modules and not loaded yet are unloaded_modules too.
@@ -181,6 +182,7 @@ class HostBase:
     unloaded_modules: frozenset[str] = frozenset()
     forbidden_modules: frozenset[str] = frozenset()
     proxies: tuple[str, ...] = ()
+    controllers: frozenset[str] = frozenset()
     missing_programs: tuple[str, ...] = ()
     selinux: str = "disabled"
     os_like: tuple[str, ...] = ()

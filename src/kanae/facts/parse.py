@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from kanae.facts.folders import parse_folders
 from kanae.facts.frame import split
 from kanae.facts.model import HostFacts, Query
 from kanae.facts.parse_base import head, parse_base
 from kanae.facts.parse_boot import parse_boot_sysctls
 from kanae.facts.parse_certificates import parse_certificates
 from kanae.facts.parse_cluster import parse_api, parse_etcd, parse_images
-from kanae.facts.parse_files import parse_files, parse_folders
+from kanae.facts.parse_files import parse_files
 from kanae.facts.parse_units import parse_packages, parse_units
 from kanae.facts.script import sysctl_path
 from kanae.layout import paths as at

@@ -78,6 +78,7 @@ def parse_base(
         kernel_features=frozenset(features) - forbidden,
         unloaded_modules=frozenset(name for name, state in features.items() if state) - forbidden,
         forbidden_modules=forbidden,
+        controllers=_controllers(read, system.get("cgroup") == "2"),
         proxies=tuple(filter(None, answer.lines("proxies"))),
         missing_programs=tuple(filter(None, answer.lines("missing"))),
         selinux={"1": "enforcing", "0": "permissive"}.get(
@@ -85,6 +86,14 @@ def parse_base(
         ),
         os_like=tuple(release.get("ID_LIKE", "").split()),
     )
+
+
+def _controllers(read: Mapping[str, str], unified: bool) -> frozenset[str]:
+    """The kernel's table says `name hierarchy cgroups enabled`; it lacks some where v2 is used."""
+    if unified:
+        return frozenset(_first(read, "/sys/fs/cgroup/cgroup.controllers").split())
+    rows = (line.split() for line in _lines(read, "/proc/cgroups"))
+    return frozenset(row[0] for row in rows if len(row) == 4 and row[3] == "1")
 
 
 def _never(state: str) -> bool:

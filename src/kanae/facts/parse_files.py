@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Sequence
 from dataclasses import replace
 
 from kanae.facts.frame import Answer
@@ -33,21 +32,6 @@ def parse_files(answer: Answer) -> dict[str, FileFact]:
             raise answer.wrong(f"{line!r} says nothing about a file")
     facts = {path: replace(fact, sha256=hashes.get(path, "")) for path, fact in found.items()}
     return facts | _texts(answer, facts, shown)
-
-
-def parse_folders(answer: Answer, asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Names in each folder that was asked for."""
-    found: dict[str, set[str]] = {path: set() for path in asked}
-    here: set[str] = set()
-    for line in answer.lines("folders"):
-        kind, _, name = line.partition(" ")
-        if kind == "D":
-            here = found.setdefault(name, set())
-        elif kind == "N" and name:
-            here.add(name)
-        else:
-            raise answer.wrong(f"{line!r} says nothing about a folder")
-    return {path: tuple(sorted(names)) for path, names in found.items()}
 
 
 def _stat(match: re.Match[str]) -> tuple[str, FileFact]:

@@ -16,9 +16,10 @@ from ipaddress import IPv4Address
 
 from kanae.facts.frame import framed, split
 
-# Seconds: how long ports stay open at most; how long a host waits for an answer.
+# Seconds: how long ports stay open at most; how long a host waits for an answer, which on a busy
+# machine includes the start of bash.
 OPEN_FOR = 25
-PATIENCE = 3
+PATIENCE = 6
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,7 +70,7 @@ while True:
         else:
             data, peer = s.recvfrom(64)
             if data == b"kanae?\\n":
-                s.sendto(b"kanae!\\n", peer)
+                s.sendto(b"!", peer)
 """
 _PERL = """\
 use strict; use Socket; $| = 1;
@@ -90,7 +91,7 @@ while (1) {
     next unless vec($now, fileno($s), 1);
     if ($kind eq "tcp") { my $c; close $c if accept($c, $s); next }
     my $peer = recv($s, my $data, 64, 0);
-    send($s, "kanae!\\n", 0, $peer) if $peer and $data eq "kanae?\\n";
+    send($s, "!", 0, $peer) if $peer and $data eq "kanae?\\n";
   }
 }
 """
@@ -141,12 +142,12 @@ done
 wait
 fi
 """
-# A packet may be lost: three are sent.
+# A packet may be lost: three are sent. bash reads byte by byte, and of a packet that is the first.
 _UDP = """\
 exec 3<>"/dev/udp/$0/$1"
 for i in 1 2 3; do
 echo 'kanae?' >&3
-if read -r -t 0.9 -u 3 answer && [ "$answer" = 'kanae!' ]; then exit 0; fi
+if read -r -t 0.9 -N 1 -u 3 answer && [ "$answer" = '!' ]; then exit 0; fi
 done
 exit 124"""
 
@@ -188,7 +189,7 @@ def close_script(process: str) -> str:
     if not process.isdigit():
         raise ValueError(f"not a process: {process!r}")
     return (
-        f"case $(tr '\\0' ' ' </proc/{process}/cmdline 2>/dev/null) in *'kanae!'*)\n"
+        f"case $(tr '\\0' ' ' </proc/{process}/cmdline 2>/dev/null) in *'kanae?'*)\n"
         f"kill {process}\n"
         f"while [ -e /proc/{process} ]; do sleep 0.05; done ;;\nesac\n"
     )

@@ -16,7 +16,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from kanae.facts import shell
+from kanae.facts import folders, shell
 from kanae.facts.model import ObjectKey, Query
 from kanae.layout import families, ports, proxies
 from kanae.layout import paths as at
@@ -38,6 +38,8 @@ BASE_FILES = (
     "/proc/uptime",
     "/proc/meminfo",
     "/proc/filesystems",
+    "/proc/cgroups",
+    "/sys/fs/cgroup/cgroup.controllers",
     "/proc/sys/kernel/modules_disabled",
     "/etc/machine-id",
     "/etc/os-release",
@@ -127,7 +129,7 @@ def script(query: Query, state: str = at.STATE) -> str:
         ),
     ]
     if query.folders:
-        parts.append(shell.FOLDERS.format(paths=_quoted(map(_path, query.folders))))
+        parts.append(folders.SHELL.format(paths=_quoted(map(_path, query.folders))))
     if query.certificates:
         parts.append(shell.CERTIFICATES.format(paths=_quoted(map(_path, query.certificates))))
     if query.units:

@@ -163,17 +163,6 @@ section listeners
 ss -Hlntup 2>/dev/null
 """
 
-FOLDERS = """\
-section folders
-for folder in {paths}; do
-printf 'D %s\\n' "$folder"
-for entry in "$folder"/* "$folder"/.[!.]* "$folder"/..?*; do
-case $entry in *"$nl"*) continue ;; esac
-if [ -e "$entry" ] || [ -L "$entry" ]; then printf 'N %s\\n' "${{entry##*/}}"; fi
-done
-done
-"""
-
 # Only large files are cached, and only once their change time is 2 s old: a change within one
 # tick of the clock would leave ctime as it was. Texts are one stream, cut by the sizes and
 # verified by the hashes of the same answer.

@@ -14,9 +14,10 @@ from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.gather import gather as each
 from kanae.transport.protocol import Transport
-from kanae.verify.model import Finding, Subject
+from kanae.verify.model import Finding, Subject, touched
 from kanae.verify.query import check_query, probe_query
 from kanae.verify.run import as_line, errors, judge
+from kanae.verify.trying import tried
 
 PROBE_TIMEOUT = 60.0
 
@@ -28,7 +29,9 @@ async def inspect(spec: Spec, fleet: Fleet) -> Subject:
     queries = {host: check_query(spec, host) for host in fleet}
     facts = await gather(transports, queries, parallel=parallel)
     facts = replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
-    return Subject(spec, facts, await probe(spec, fleet, newcomers(spec, facts)))
+    probes = await probe(spec, fleet, facts, newcomers(spec, facts))
+    bare = [host for host, each in facts.hosts.items() if not touched(spec, each)]
+    return Subject(spec, facts, probes, tried=await tried(spec, fleet, facts, bare))
 
 
 def newcomers(spec: Spec, facts: Facts) -> tuple[str, ...]:
@@ -47,11 +50,13 @@ def newcomers(spec: Spec, facts: Facts) -> tuple[str, ...]:
     return tuple(host for host in spec.hosts if host in facts.hosts and not known(host))
 
 
-async def probe(spec: Spec, fleet: Fleet, hosts: Iterable[str]) -> dict[str, ProbeFacts]:
+async def probe(
+    spec: Spec, fleet: Fleet, facts: Facts, hosts: Iterable[str]
+) -> dict[str, ProbeFacts]:
     """Active probes of these hosts, all at once; one that fails is left out."""
 
     async def one(transport: Transport) -> ProbeFacts:
-        query = probe_query(spec, transport.host)
+        query = probe_query(spec, transport.host, facts)
         done = await transport.run(probe_script(query), timeout=PROBE_TIMEOUT)
         return parse_probe(transport.host, query, done.stdout)
 

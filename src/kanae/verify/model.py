@@ -10,6 +10,7 @@ from kanae.facts.model import Facts, HostFacts
 from kanae.facts.probe import ProbeFacts
 from kanae.layout import marks
 from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.verify.traffic import Tried
 
 
 class Severity(StrEnum):
@@ -36,12 +37,14 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What checks look at. probes: of hosts that were probed actively, before they join.
-    missing_artifacts: ids of artifacts that are neither there nor to be had."""
+    missing_artifacts: ids of artifacts that are neither there nor to be had. tried: what hosts need
+    of each other, from or to those that are bare."""
 
     spec: Spec
     facts: Facts
     probes: Mapping[str, ProbeFacts] = field(default_factory=dict[str, ProbeFacts])
     missing_artifacts: tuple[str, ...] = ()
+    tried: Tried = field(default_factory=Tried)
 
     def hosts(self, *roles: Role) -> Iterator[tuple[str, HostFacts]]:
         """Hosts that answered, in the order of the spec; of these roles, or all."""
@@ -60,8 +63,18 @@ class Subject:
         """Whether the host carries this cluster's mark."""
         return self.facts.hosts[host].marks.get(marks.CLUSTER, "").strip() == self.spec.name
 
+    def touched(self, host: str) -> bool:
+        """Whether an apply of this cluster has changed the host."""
+        return touched(self.spec, self.facts.hosts[host])
+
     def joined(self, host: str) -> bool:
         return self.ours(host) and marks.JOINED in self.facts.hosts[host].marks
+
+
+def touched(spec: Spec, facts: HostFacts) -> bool:
+    """Whether the host carries this cluster's mark, also where it may carry others'."""
+    own = facts.marks.get(marks.CLUSTER, "").strip() == spec.name
+    return own or marks.MEMBER + spec.name in facts.marks
 
 
 def etcd_role(spec: Spec) -> Role:

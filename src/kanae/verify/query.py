@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kanae.facts.model import Query
+from kanae.errors import ConnectError
+from kanae.facts.model import Facts, Query
 from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
@@ -10,14 +11,18 @@ from kanae.plan.planner import TYPICAL
 from kanae.plan.system import OVERRULABLE
 from kanae.render import system
 from kanae.spec.models import Role, Spec
+from kanae.transport.target import dialled
 from kanae.verify.checks.dns import resolv_conf
-from kanae.verify.model import etcd_role
+from kanae.verify.model import etcd_role, touched
 
 # Of kubeadm clusters, and of other ways to a cluster that keep their own place.
 LEFTOVERS = (
     at.ADMIN_CONF,
     at.KUBELET_CONF,
+    at.BOOTSTRAP_KUBELET_CONF,
     f"{at.MANIFESTS}/kube-apiserver.yaml",
+    f"{at.MANIFESTS}/kube-controller-manager.yaml",
+    f"{at.MANIFESTS}/kube-scheduler.yaml",
     f"{at.MANIFESTS}/etcd.yaml",
     f"{at.PKI}/ca.crt",
     "/var/lib/rancher/k3s",
@@ -56,18 +61,36 @@ def _resolv_conf(spec: Spec, host: str) -> tuple[str, ...]:
     return (path,) if path else ()
 
 
-def probe_query(spec: Spec, host: str) -> ProbeQuery:
-    """Control-plane and etcd hosts measure the way to each other; others the way to them."""
+def probe_query(spec: Spec, host: str, facts: Facts) -> ProbeQuery:
+    """Control-plane and etcd hosts measure the way to each other; others the way to them. facts:
+    of all hosts that answered."""
     peers = {
-        name: (spec.hosts[name].address, ssh_port(spec, name))
+        name: (spec.hosts[name].address, ssh_port(spec, name, facts))
         for name in spec.having(Role.CONTROL_PLANE, Role.ETCD)
         if name != host
     }
-    on_etcd = etcd_role(spec) in spec.hosts[host].roles
-    return ProbeQuery(peers, str(spec.etcd.data_dir) if on_etcd else None)
+    virtual = spec.load_balancer.virtual_address
+    balancers = spec.having(Role.LOAD_BALANCER)
+    # Once one of the balancers is the cluster's, it may have the address.
+    begun = any(touched(spec, facts.hosts[name]) for name in balancers if name in facts.hosts)
+    return ProbeQuery(
+        peers,
+        str(spec.etcd.data_dir) if host in spec.etcd_hosts else None,
+        at.CONTAINERD_STATE if host in spec.nodes else None,
+        virtual.address if virtual is not None and host in balancers and not begun else None,
+    )
 
 
-def ssh_port(spec: Spec, host: str) -> int:
-    """The port where a host surely listens: kanae came in by it."""
-    own = spec.hosts[host].ssh
-    return (own.port if own is not None else None) or spec.ssh.port or SSH_PORT
+def ssh_port(spec: Spec, host: str, facts: Facts) -> int:
+    """The port at which other hosts find its sshd: that which it listens on, if kanae came in by
+    another (forwarded by a router, for example), else that by which kanae came in."""
+    try:
+        _, port = dialled(spec, host)
+    except ConnectError:
+        return SSH_PORT  # the host is not among those that answered
+    if host not in facts.hosts:
+        return port
+    tcp = [each for each in facts.hosts[host].base.listeners if each.protocol == "tcp"]
+    if any(each.port == port for each in tcp):
+        return port
+    return next((each.port for each in tcp if each.process == "sshd"), port)

@@ -16,6 +16,9 @@ import pytest_asyncio
 from kanae.errors import DiskFull, StepFailed
 from kanae.execute.actions.guarded import raised, took_effect
 from kanae.execute.scripts import guarded
+from kanae.execute.scripts import kubeadm as scripts
+from kanae.layout import proxies
+from kanae.plan.actions import ReconfigureKubelet
 from kanae.transport.protocol import Completed
 
 from .shell_host import ShellHost
@@ -208,3 +211,42 @@ def test_the_remedy_fits_what_kubeadm_said(tmp_path: Path) -> None:
     assert "/var/lib/kanae/log/kubeadm-join.log" in error("something else").remedy
     assert isinstance(error("write: No space left on device"), DiskFull)
     raised(host, Completed(0, b"", "context deadline"), "kubeadm join", {}, "kubeadm-join")
+
+
+async def test_no_proxy_of_the_hosts_environment_reaches_kubeadm(
+    kubeadm: Kubeadm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would write it into the manifests of static pods, and ask its own API through it."""
+    for name in proxies.VARIABLES:
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    seen = kubeadm.host.folder / "seen"
+    kubeadm.host.program("systemctl", "exit 0\n")
+    kubeadm.host.program("kubeadm", f'echo "$1 $2 $(env | grep -i _proxy=)" >>{seen}\n')
+    await kubeadm.begin()
+    await kubeadm.host.run(scripts.upload_config(30), stdin=b"config")
+    await kubeadm.host.run(scripts.reconfigure_kubelet(ReconfigureKubelet("f" * 64), 30))
+    assert seen.read_text().splitlines() == ["join --config ", "init phase ", "upgrade node "]
+
+
+async def test_where_kubeadm_only_waited_the_services_log_is_shown(kubeadm: Kubeadm) -> None:
+    kubeadm.host.program(
+        "journalctl",
+        """cat <<'END'
+I1126 10:00:00.1 1 server.go:1] "all is well"
+E1126 10:00:01.1 1 pod_workers.go:1] "Error syncing pod" err="cannot create sandbox"
+E1126 10:00:02.1 1 pod_workers.go:1] "Error syncing pod" err="cannot create sandbox"
+time="2026-11-26T10:00:00Z" level=info msg="starting"
+time="2026-11-26T10:00:01Z" level=error msg="no snapshotter overlayfs"
+END
+""",
+    )
+    kubeadm.plays("echo 'error: context deadline exceeded'; exit 1")
+    waited = await kubeadm.begin()
+    assert waited.stderr.splitlines() == [
+        "error: context deadline exceeded",
+        '"Error syncing pod" err="cannot create sandbox"',
+        '"no snapshotter overlayfs"',
+    ]
+    kubeadm.plays("echo '[preflight] Some fatal errors occurred'; exit 1")
+    refused = await kubeadm.begin()
+    assert refused.stderr.splitlines() == ["[preflight] Some fatal errors occurred"]

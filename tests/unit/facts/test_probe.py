@@ -64,3 +64,18 @@ def test_percentile_is_the_smallest_value_that_covers_the_share() -> None:
     assert percentile(values, 0.99) == 198
     assert percentile(values, 0.5) == 100
     assert percentile((7.0,), 0.99) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("works", ""), ("", ""), ("mount: wrong fs type\n", "mount: wrong fs type")],
+)
+def test_an_overlay_that_cannot_be_mounted_says_why(said: str, told: str) -> None:
+    answer = f"kanae-facts 1 1.5\n#1.5 overlay\n{said}\n#1.5 end 2.5\n".encode()
+    assert parse_probe("here", ProbeQuery({}, overlay="/x"), answer).overlay == told
+
+
+def test_trying_an_overlay_leaves_nothing(tmp_path: Path) -> None:
+    query = ProbeQuery({}, overlay=str(tmp_path / "not" / "there"))
+    parse_probe("here", query, _run(query))
+    assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,13 @@ import pytest
 
 from kanae.errors import ConnectError, UsageError
 from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, UnitFact
+from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts
 from kanae.verify.checks import CHECKS
 from kanae.verify.model import Severity, Subject
 from kanae.verify.run import as_line, errors, judge
+from kanae.verify.traffic import Path as Way
+from kanae.verify.traffic import Tried
 
 from .subjects import change, file, make_spec, make_subject, node
 from .subjects import found as findings
@@ -47,6 +50,7 @@ def test_healthy_hosts_have_no_errors_and_no_warnings() -> None:
     assert {f.severity for f in judge(make_subject())} <= {Severity.INFO}
 
 
+VIP = {"loadBalancer": {"virtualAddress": {"address": "10.0.0.100", "routerId": 51}}}
 LOST = {"w1": ConnectError("w1", "no route")}
 
 BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
@@ -160,6 +164,12 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: change(s, "w1", sysctls={"net.ipv4.ip_forward": None}),
     ),
     ("cgroup", Severity.INFO, "w1", lambda s: change(s, "w1", cgroup=1)),
+    (
+        "cgroup",
+        Severity.ERROR,
+        "w1",
+        lambda s: change(s, "w1", controllers=frozenset({"cpu", "cpuset", "pids", "io"})),
+    ),
     ("selinux", Severity.WARNING, "w1", lambda s: change(s, "w1", selinux="enforcing")),
     (
         "cgroup-driver",
@@ -209,6 +219,31 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         Severity.ERROR,
         "w1",
         lambda s: change(s, "w1", resolvers=("127.0.0.1", "10.0.0.1")),
+    ),
+    (
+        "traffic",
+        Severity.ERROR,
+        "m1",
+        lambda s: replace(
+            s,
+            tried=Tried(((Way("w1", "m1", Port(6443, "tcp"), "the API server"), Outcome.SILENT),)),
+        ),
+    ),
+    (
+        "virtual-address",
+        Severity.ERROR,
+        "w1",
+        lambda s: change(
+            replace(s, spec=make_spec(**VIP)),
+            "w1",
+            interfaces=(Interface("eth0", "02::1", ("10.0.0.100/24",)),),
+        ),
+    ),
+    (
+        "overlay",
+        Severity.ERROR,
+        "w1",
+        lambda s: replace(s, probes={"w1": ProbeFacts({}, (), overlay="mount: wrong fs type")}),
     ),
     (
         "pod-network",

@@ -31,10 +31,23 @@ from kanae.transport.protocol import must
 TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
 TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of joins
 _LETTERS = string.ascii_lowercase + string.digits
+# Words of kubeadm's output -> what to do. The first that fits: those that say most come first.
 REMEDIES = {
     "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
-    "couldn't validate the identity of the API Server": "the endpoint answers with another "
-    "cluster's certificate: look at the balancer's configuration, then apply again",
+    "proxyconnect": "it asked a proxy: `kanae check` tells where the host has one set",
+    "none of the public keys": "the endpoint answers with another cluster's certificate: see who "
+    "has its address, and where its balancer leads, then apply again",
+    "certificate signed by unknown authority": "the endpoint answers with another cluster's "
+    "certificate: see who has its address, and where its balancer leads, then apply again",
+    "connection refused": "nothing listens at the address and port that it names: see whether "
+    "the balancer (or, without one, the first control-plane host) runs and has that address",
+    "no route to host": "there is no way from this host to the address that it names: see the "
+    "routes and firewalls between them",
+    "no such host": "this host cannot resolve the name of the endpoint: see its /etc/resolv.conf",
+    "couldn't validate the identity of the API Server": "the endpoint did not answer this host in "
+    "time: see the firewalls between them (kanae check tries every port), then apply again",
+    "i/o timeout": "no answer came in time: see the firewalls on the way (kanae check tries every "
+    "port), then apply again",
     "context deadline exceeded": "see `journalctl -u kubelet -u containerd` on the host",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 
-from kanae.layout import marks, proxies
+from kanae.layout import marks, proxies, units
 from kanae.layout import paths as at
 
 # Exit statuses of the script beyond the program's own (sysexits.h's EX_TEMPFAIL).
@@ -16,6 +16,14 @@ TIMED_OUT = 124
 LEFT = "read -r now _ </proc/uptime; echo $((end - ${now%.*}))"
 # What the script says when the mark was there and nothing had to be run.
 ALREADY = "already-done"
+# Where kubeadm only waited, the reason is in what it waited for: errors of kubelet's (E) and
+# containerd's log, without their times, each once.
+_SERVICES = (
+    "if grep -qE 'deadline exceeded|timed out|not healthy' \"$log\"; then "
+    f"journalctl -q --no-pager -o cat -n 500 -u {units.CONTAINERD} -u {units.KUBELET} 2>/dev/null "
+    "| sed -nE 's/^E[0-9]{4} [^]]*\\] *//p; s/^.*level=(error|fatal) msg=//p' "
+    "| sort -u | tail -n 5 | cut -c 1-400 >&2; fi;"
+)
 
 
 def run(
@@ -63,7 +71,7 @@ status=0 limit=$({LEFT})
 [ "$limit" -gt 0 ] || limit=1
 env -u KANAE_RUN setsid --wait sh -c {shlex.quote(inner)} sh "$config" "$log" "$mark" "$limit" \
 </dev/null >/dev/null 2>&1 || status=$?
-[ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; exit "$status"; }}
+[ "$status" -eq 0 ] || {{ tail -n 25 "$log" >&2; {_SERVICES} exit "$status"; }}
 """
 
 

@@ -14,6 +14,7 @@ from kanae.verify.checks import (
     proxy,
     runtime,
     system,
+    traffic,
 )
 from kanae.verify.model import Check
 
@@ -50,6 +51,9 @@ CHECKS: tuple[Check, ...] = (
     Check("ports", "ports that a role needs are free, or held by this cluster", network.listening),
     Check("firewall", "no firewall manager closes the cluster's ports", network.firewall),
     Check("peers", "hosts reach control-plane and etcd hosts, and how fast", probes.peers),
+    Check("traffic", "hosts reach the ports that they need of each other", traffic.traffic),
+    Check("virtual-address", "nobody has the virtual address yet", traffic.virtual_address),
+    Check("overlay", "an overlay can be mounted where containers will be", probes.overlay),
     Check("etcd-disk", "99 of 100 synchronous writes end within 10 ms", probes.etcd_disk),
     Check("etcd-data", "etcd's folder holds nothing yet, or this cluster", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),

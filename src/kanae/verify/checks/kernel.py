@@ -13,6 +13,9 @@ from kanae.verify.model import Finding, Subject, error, info, warning
 NFTABLES_KERNEL = (5, 13)
 # runc and kubelet work with older ones, but nobody tests them.
 OLDEST_KERNEL = (4, 19)
+# kubeadm's SystemVerification (k8s.io/system-validators, cgroup_validator), without devices and
+# freezer, which are no controllers of their own in v2.
+CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
 
 
 def kernel(subject: Subject) -> Iterator[Finding]:
@@ -76,6 +79,15 @@ def cgroup(subject: Subject) -> Iterator[Finding]:
     refuses = KubernetesVersion.parse(subject.spec.version).fails_on_cgroup_v1
     allowed = subject.spec.policies.allow_cgroup_v1
     for host, facts in subject.nodes():
+        on = facts.base.controllers
+        if on and (off := sorted(CONTROLLERS - on)):
+            yield error(
+                "cgroup",
+                host,
+                f"the cgroup controllers {', '.join(off)} are off; kubeadm and kubelet want them",
+                "boot with cgroup_enable=memory or the like on the kernel's command line "
+                "(/proc/cmdline shows what turns them off), or give them to this container",
+            )
         if facts.base.cgroup != 1:
             continue
         if refuses and not allowed:

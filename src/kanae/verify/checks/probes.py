@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from kanae.facts.probe import percentile
+from kanae.layout import paths as at
 from kanae.spec.models import Role
 from kanae.verify.model import Finding, Subject, error, info, warning
 
@@ -38,6 +39,19 @@ def peers(subject: Subject) -> Iterator[Finding]:
                 yield error("peers", host, evidence, remedy)
             elif trip > SLOW_TRIP:
                 yield warning("peers", host, evidence, "every write waits for it at least once")
+
+
+def overlay(subject: Subject) -> Iterator[Finding]:
+    for host, probe in subject.probes.items():
+        if probe.overlay:
+            yield error(
+                "overlay",
+                host,
+                f"no overlay can be mounted on the file system of {at.CONTAINERD_STATE}: "
+                f"{probe.overlay}",
+                "containerd cannot unpack an image there: mount a disk with ext4 or xfs on it; "
+                "`dmesg` on the host says what the kernel dislikes",
+            )
 
 
 def etcd_disk(subject: Subject) -> Iterator[Finding]:
