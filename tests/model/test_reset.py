@@ -83,7 +83,7 @@ def begin_anew(world: World) -> Simulator:
     """The same hosts, watched from now on as those of a new cluster."""
     world.resetting = world.served = world.quorate = False
     world.objects.clear()
-    for record in (world.authorities, world.inits, world.joins):
+    for record in (world.authorities, world.inits, world.joins, world.been_up):
         record.clear()
     return Simulator(world)
 
