@@ -16,8 +16,9 @@ from kanae.plan.desired import stages
 from kanae.plan.pki import AUTHORITIES
 from kanae.spec.models import EtcdTopology, Role, Spec
 
+from .certificate import certificate
 from .fixtures import V2, Desk, base_of
-from .machine import SimHost, certificate
+from .machine import SimHost
 
 API_SERVER: Final = "kube-apiserver"
 Object = dict[str, Any]

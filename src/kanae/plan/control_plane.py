@@ -144,18 +144,20 @@ def plan_joins(
 def _half_joined(view: View, host: str) -> bool:
     facts = view.host(host)
     traces = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, *(_manifest(pod) for pod in STATIC_PODS))
-    return any(facts.files.get(path) is not None for path in traces)
+    found = any(facts.files.get(path) is not None for path in traces)
+    return found or marks.CLEARING in facts.marks
 
 
 def _clear(view: View, builder: Builder, host: str, via: str, init: str | None) -> str:
-    stacked = Role.CONTROL_PLANE in view.spec.hosts[host].roles and not view.external
+    control_plane = Role.CONTROL_PLANE in view.spec.hosts[host].roles
+    stacked = control_plane and not view.external
     peer = f"https://{view.spec.hosts[host].address}:{ports.ETCD_PEER}" if stacked else ""
     return builder.add(
         host,
         "control-plane",
         "clear",
         "take away what an interrupted join left",
-        ClearNode(host, via, peer, str(view.spec.etcd.data_dir)),
+        ClearNode(host, via, control_plane, peer, str(view.spec.etcd.data_dir)),
         needs=[init],
         changes=[Change(Verb.DELETE, "node", host, "left by an interrupted join")],
     )
