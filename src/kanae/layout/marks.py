@@ -21,6 +21,7 @@ JOINED: Final = "joined"  # fingerprint of the configuration with which init or 
 MANIFESTS: Final = "manifests"  # `sha256sum` of the static pod manifests as kubeadm wrote them
 KUBELET: Final = "kubelet"  # fingerprint of kubelet's configuration, `sha256sum` of config.yaml
 INIT_STARTED: Final = "init-started"  # kubeadm init was begun; whether it succeeded, JOINED tells
+CLEARING: Final = "clearing"  # what an interrupted join left is being taken away
 RESETTING: Final = "resetting"  # a reset was begun here and has not ended
 KUBECONFIG: Final = "kubeconfig-"  # followed by the cluster's name: what a kubeconfig was made for
 RESTART: Final = "restart-"  # followed by a unit's name: its restart is due

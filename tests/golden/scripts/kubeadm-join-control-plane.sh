@@ -15,8 +15,10 @@ rm -f "$config"
 [ "$status" -eq 0 ] || exit "$status"
 set -e
 : >"$mark.new"
-sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new && mv -f /var/lib/kanae/marks/manifests.new /var/lib/kanae/marks/manifests
-{ echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee; sha256sum /var/lib/kubelet/config.yaml; } >/var/lib/kanae/marks/kubelet.new && mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
+sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new
+mv -f /var/lib/kanae/marks/manifests.new /var/lib/kanae/marks/manifests
+{ echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee; sha256sum /var/lib/kubelet/config.yaml; } >/var/lib/kanae/marks/kubelet.new
+mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
 echo ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff >"$mark.new"
 mv -f "$mark.new" "$mark"' sh "$config" "$log" "$mark" </dev/null >/dev/null 2>&1 || status=$?
 [ "$status" -eq 0 ] || { tail -n 25 "$log" >&2; exit "$status"; }

@@ -15,7 +15,8 @@ rm -f "$config"
 [ "$status" -eq 0 ] || exit "$status"
 set -e
 : >"$mark.new"
-{ echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee; sha256sum /var/lib/kubelet/config.yaml; } >/var/lib/kanae/marks/kubelet.new && mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
+{ echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee; sha256sum /var/lib/kubelet/config.yaml; } >/var/lib/kanae/marks/kubelet.new
+mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
 echo worker >"$mark.new"
 mv -f "$mark.new" "$mark"' sh "$config" "$log" "$mark" </dev/null >/dev/null 2>&1 || status=$?
 [ "$status" -eq 0 ] || { tail -n 25 "$log" >&2; exit "$status"; }

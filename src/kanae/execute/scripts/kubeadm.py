@@ -96,7 +96,7 @@ def addon(action: Addon) -> str:
 
 
 def reconfigure_kubelet(action: ReconfigureKubelet) -> str:
-    return f"""set -e; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
+    return f"""set -e; mkdir -p {at.RUN}; exec 9>{at.KUBEADM_LOCK}; flock -w 120 9
 kubeadm upgrade node phase kubelet-config --patches {at.PATCHES} \
 --kubeconfig {at.KUBELET_CONF} >/dev/null
 systemctl restart {units.KUBELET} 9>&-
@@ -113,13 +113,14 @@ def _with_config(lines: str) -> str:
 
 
 def _record_kubelet(fingerprint: str) -> str:
+    """Lines to be run with `set -e`, under which a list with && would not end the script."""
     mark = marks.path(marks.KUBELET)
     return (
-        f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG}; }} >{mark}.new"
-        f" && mv -f {mark}.new {mark}"
+        f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG}; }} >{mark}.new\n"
+        f"mv -f {mark}.new {mark}"
     )
 
 
 def _record_manifests() -> str:
     mark = marks.path(marks.MANIFESTS)
-    return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new && mv -f {mark}.new {mark}"
+    return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new\nmv -f {mark}.new {mark}"
