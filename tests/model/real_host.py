@@ -46,6 +46,7 @@ class State:
     """
 
     files: Mapping[str, str]
+    folders: frozenset[str]
     links: Mapping[str, str]
     units: Mapping[str, tuple[str, ...]]
     pods: Mapping[str, str]
@@ -62,6 +63,7 @@ class State:
         }
         return cls(
             {path: file.text for path, file in host.files.items() if file.kind == "file"},
+            frozenset(path for path, file in host.files.items() if file.kind == "directory"),
             {path: file.text for path, file in host.files.items() if file.kind == "link"},
             {name: what for name, what in units.items() if what},
             dict(host.pods),
@@ -117,6 +119,8 @@ class RealHost:
         path.write_text(text)
 
     def materialise(self, world: World, host: SimHost) -> None:
+        # Never empty on a real host.
+        self.path(f"{at.UNITS}/multi-user.target.wants").mkdir(parents=True)
         for path, file in host.files.items():
             if file.kind == "directory":
                 self.path(path).mkdir(parents=True, exist_ok=True)
@@ -217,6 +221,7 @@ class RealHost:
 
     def state(self) -> State:
         files: dict[str, str] = {}
+        folders: set[str] = set()
         links: dict[str, str] = {}
         for path in self.folder.rglob("*"):
             there = f"/{path.relative_to(self.folder)}"
@@ -226,8 +231,11 @@ class RealHost:
                 links[there] = str(path.readlink())
             elif path.is_file():
                 files[there] = path.read_text().replace(str(self.folder), "")
+            else:
+                folders.add(there)
         return State(
             files,
+            frozenset(folders),
             links,
             {
                 unit.name: what

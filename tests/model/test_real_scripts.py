@@ -288,6 +288,10 @@ async def compare(case: Case, folder: Path, path: Path) -> str:
         for name in ("links", "units", "pods", "images", "packages", "sysctls", "log")
         if getattr(simulated, name) != getattr(state, name)
     ]
+    # A real host has more folders than a simulated one knows of.
+    known = State.simulated(case.world.hosts[real.name]).folders | simulated.folders
+    differences += [f"folder {there}: simulated {there in simulated.folders}"
+                    for there in sorted(known & (simulated.folders ^ state.folders))]  # fmt: skip
     for there in sorted(simulated.files.keys() | state.files.keys()):
         texts = [each.files.get(there, "(none)") for each in (simulated, state)]
         if texts[0] != texts[1]:

@@ -70,8 +70,7 @@ def kubeadm_reset(host: SimHost) -> Iterator[None]:
         host.pods = {}
     yield
     for folder in (at.MANIFESTS, at.KUBELET_STATE):
-        for path in [path for path in host.files if path.startswith(f"{folder}/")]:
-            host.remove(path)
+        host.empty(folder)
     yield
     for path in (at.ADMIN_CONF, at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF):
         host.remove(path)

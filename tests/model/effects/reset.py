@@ -46,7 +46,7 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
         host.units.pop(unit, None)
         yield
     if action.node:
-        host.remove(at.KUBELET_STATE)
+        host.empty(at.KUBELET_STATE)
         world.nodes.pop(host.name, None)
         if not action.keep_images:
             host.images = {}
@@ -57,4 +57,7 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     for tree in action.trees:
         host.remove(tree)
         yield
+    for folder in (at.KANAE, f"{at.UNITS}/{units.KUBELET}.d"):
+        if not any(path.startswith(f"{folder}/") for path in host.files):
+            host.remove(folder)
     return Outcome.CHANGED
