@@ -8,10 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import ExtensionOID
-
 from kanae.errors import StepFailed
 from kanae.facts.model import (
     ApiFact,
@@ -26,6 +22,7 @@ from kanae.facts.model import (
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 
+from .certificate import certificate
 from .fixtures import READ_AT
 
 KUBELET: Final = units.KUBELET
@@ -116,6 +113,10 @@ class SimHost:
         gone = [each for each in gone if each not in kept]
         for each in gone:
             del self.files[each]
+
+    def empty(self, folder: str) -> None:
+        for path in [path for path in self.files if path.startswith(f"{folder}/")]:
+            del self.files[path]
 
     def mark(self, name: str, text: str = "") -> None:
         self.write(f"{marks.FOLDER}/{name}", text, 0o600)
@@ -213,9 +214,10 @@ class SimHost:
             self.units[name] = replace(unit, active=False, reads={}, loaded={})
 
     def power_on(self) -> None:
+        """A kubelet without its configuration ends at once, again and again."""
         self.powered = True
         for name, unit in list(self.units.items()):
-            if unit.enabled:
+            if unit.enabled and (name != KUBELET or self.has(at.KUBELET_CONFIG)):
                 self.start(name)
         self.sync_pods()
 
@@ -259,8 +261,9 @@ class SimHost:
     def _unit(self, name: str) -> UnitFact:
         unit = self.unit(name)
         there = f"{at.UNITS}/{name}" in self.files
+        masked = there and self.files[f"{at.UNITS}/{name}"].kind == "link"
         return UnitFact(
-            "loaded" if there or unit.active else "not-found",
+            "masked" if masked else "loaded" if there or unit.active else "not-found",
             "active" if unit.active else "inactive",
             ("enabled" if unit.enabled else "disabled") if there else "",
         )
@@ -270,36 +273,3 @@ class SimHost:
         if file is None or "BEGIN CERTIFICATE" not in file.text:
             return None
         return replace(certificate(file.text), key_matches=self.has(at.key(path)) or None)
-
-
-@cache
-def certificate(text: str) -> CertificateFact:
-    """A certificate as `kanae.facts` reads it."""
-    parsed = x509.load_pem_x509_certificate(text.encode())
-    names: set[str] = set()
-    for extension in parsed.extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            names |= {str(name.value) for name in extension.value}
-
-    def key_id(oid: x509.ObjectIdentifier) -> str:
-        try:
-            value = parsed.extensions.get_extension_for_oid(oid).value
-        except x509.ExtensionNotFound:
-            return ""
-        if isinstance(value, x509.SubjectKeyIdentifier):
-            return value.digest.hex()
-        if isinstance(value, x509.AuthorityKeyIdentifier) and value.key_identifier is not None:
-            return value.key_identifier.hex()
-        return ""
-
-    return CertificateFact(
-        parsed.subject.rfc4514_string(),
-        parsed.issuer.rfc4514_string(),
-        parsed.not_valid_before_utc,
-        parsed.not_valid_after_utc,
-        frozenset(names),
-        parsed.fingerprint(hashes.SHA256()).hex(),
-        is_ca=key_id(ExtensionOID.AUTHORITY_KEY_IDENTIFIER) == "",
-        authority_key_id=key_id(ExtensionOID.AUTHORITY_KEY_IDENTIFIER),
-        subject_key_id=key_id(ExtensionOID.SUBJECT_KEY_IDENTIFIER),
-    )

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .fixtures import EXAMPLES, Desk, example
+from kanae.layout import marks
+from kanae.layout import paths as at
+from kanae.spec.models import Role, Spec
+
+from .fixtures import BASES, EXAMPLES, Desk, document_of, example
 from .settled import unsettled
 from .simulator import Moments, Simulator
 from .world import World
@@ -45,6 +49,52 @@ def test_killed_after_any_effect_a_second_run_converges(name: str, every: int) -
         again = Simulator(world)
         again.converge()
         assert unsettled(again.world) == [], number
+
+
+@pytest.mark.parametrize("name", ["single", "reference"])
+@pytest.mark.parametrize("kind", ["v1", "v2"])
+def test_an_init_killed_after_any_effect_is_gone_on_with_wherever_etcd_keeps_its_data(
+    name: str, kind: str
+) -> None:
+    """kubeadm's checks have the folder's path in their names; on cgroups v1 one has to be ignored
+    from the first on."""
+    document = document_of(name) | {"etcd": {"dataDir": "/data/etcd"}}
+    sim = Simulator(World.bare(Desk.of(Spec.model_validate(document)), BASES[kind]))
+    begun = [world for world in snapshots(sim, "effect") if initialising(world)]
+    assert len(begun) > 10
+    for number, world in enumerate(begun):
+        again = Simulator(world)
+        again.converge()
+        assert unsettled(again.world) == [], number
+
+
+@pytest.mark.parametrize("name", ["reference", "three-machines"])
+def test_what_clears_an_interrupted_join_away_may_be_killed_after_any_effect_too(name: str) -> None:
+    """One host of each kind whose join was interrupted, where it has left most."""
+    half: dict[bool, World] = {}
+    for world in snapshots(fresh(name), "effect"):
+        for host in world.spec.nodes:
+            here = world.hosts[host]
+            ended = here.marked(marks.JOINED) or here.marked(marks.INIT_STARTED)
+            if here.has(at.KUBELET_CONFIG) and not ended:
+                half[Role.CONTROL_PLANE in world.spec.hosts[host].roles] = world
+    assert half
+    killed = 0
+    for begun in half.values():
+        for number, world in enumerate(snapshots(Simulator(begun), "effect")):
+            if any(host.marked(marks.CLEARING) for host in world.hosts.values()):
+                killed += 1
+                again = Simulator(world)
+                again.converge()
+                assert unsettled(again.world) == [], number
+    assert killed > 3
+
+
+def initialising(world: World) -> bool:
+    """kubeadm init runs, and no host has joined yet."""
+    hosts = world.hosts.values()
+    begun = any(host.marked(marks.INIT_STARTED) for host in hosts)
+    return begun and not any(host.marked(marks.JOINED) for host in hosts)
 
 
 @pytest.mark.parametrize("programs_end", ["never", "before the facts", "after the facts"])

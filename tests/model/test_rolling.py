@@ -65,7 +65,6 @@ DRIFTS: Final = {
     "etcd's configuration": at.ETCD_CONFIG,
     "etcd itself": f"{at.BIN}/etcd",
     "etcd's balancer": at.ETCD_BALANCER_UNIT,
-    "a manifest": f"{at.MANIFESTS}/kube-apiserver.yaml",
 }
 
 

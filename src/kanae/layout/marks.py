@@ -25,6 +25,7 @@ ETCD: Final = "etcd"  # fingerprint of the arguments of a stacked member's manif
 ETCD_DATA: Final = "etcd-data"  # a stacked member's folder, kept while a reset takes it away
 POD_NETWORK: Final = "pod-network"  # on control-plane hosts: its provider
 INIT_STARTED: Final = "init-started"  # kubeadm init was begun; whether it succeeded, JOINED tells
+CLEARING: Final = "clearing"  # what an interrupted join left is being taken away
 RESETTING: Final = "resetting"  # a reset was begun here and has not ended
 KUBECONFIG: Final = "kubeconfig-"  # followed by the cluster's name: what a kubeconfig was made for
 RESTART: Final = "restart-"  # followed by a unit's name: its restart is due

@@ -135,11 +135,14 @@ class KubeadmJoin(Action):
 class ClearNode(Action):
     """Take away what an interrupted join left on a host, and its Node object.
 
+    control_plane: its authorities are the cluster's and stay; a worker's copy of the certificate
+    goes, since a join must not find one.
     etcd_member: peer URL of a stacked member to be removed first, or ""; data_dir: its folder.
     """
 
     node: str
     via: str
+    control_plane: bool
     etcd_member: str = ""
     data_dir: str = ""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kanae.layout import marks, ports
 from kanae.layout import paths as at
-from kanae.layout import ports
 from kanae.plan.actions import ClearNode, KubeadmJoin, MintToken
 from kanae.plan.control_plane import (
     STATIC_PODS,
@@ -96,19 +96,22 @@ def _is_control_plane(view: View, host: str) -> bool:
 
 def _half_joined(view: View, host: str) -> bool:
     traces = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, *map(manifest, STATIC_PODS))
-    return any(view.host(host).files.get(path) is not None for path in traces)
+    facts = view.host(host)
+    found = any(facts.files.get(path) is not None for path in traces)
+    return found or marks.CLEARING in facts.marks
 
 
 def _clear(draft: Draft, host: str) -> str:
     spec = draft.view.spec
-    stacked = spec.etcd_topology is EtcdTopology.STACKED and _is_control_plane(draft.view, host)
+    control_plane = _is_control_plane(draft.view, host)
+    stacked = spec.etcd_topology is EtcdTopology.STACKED and control_plane
     peer = f"https://{spec.hosts[host].address}:{ports.ETCD_PEER}" if stacked else ""
     return draft.builder.add(
         host,
         "control-plane",
         "clear",
         "take away what an interrupted join left",
-        ClearNode(host, draft.via, peer, str(spec.etcd.data_dir)),
+        ClearNode(host, draft.via, control_plane, peer, str(spec.etcd.data_dir)),
         needs=[draft.at.init],
         changes=[Change(Verb.DELETE, "node", host, "left by an interrupted join")],
     )

@@ -22,5 +22,6 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
     sleep 0.3
   done
 fi
-sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new && mv -f /var/lib/kanae/marks/manifests.new /var/lib/kanae/marks/manifests
+sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new
+mv -f /var/lib/kanae/marks/manifests.new /var/lib/kanae/marks/manifests
 echo ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff >/var/lib/kanae/marks/joined

@@ -19,7 +19,6 @@ from ..world import API_SERVER, Object, World
 
 Effects = Generator[None, None, Outcome]
 STATIC_PODS: Final = (API_SERVER, "kube-controller-manager", "kube-scheduler")
-MEMBER: Final = "/var/lib/etcd/member"
 
 
 def documents(config: str) -> dict[str, Object]:

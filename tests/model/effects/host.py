@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kanae.execute.events import Outcome
+from kanae.execute.scripts.resources import contents as contents_of
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.model import Step
+from kanae.render.documents import from_yaml
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, Directory
 from kanae.resources.found import Found
@@ -18,12 +20,12 @@ from kanae.resources.unit import NoUnit, Unit
 
 from ..machine import SimFile, SimHost
 from ..world import World
-from .base import MEMBER, Effects, failed
+from .base import Effects, failed
 
 
 def converge(world: World, step: Step, action: actions.Converge) -> Effects:
     host = world.hosts[step.host or ""]
-    contents = [*action.marks, *(each for res in action.resources for each in res.uploads())]
+    contents = contents_of(action)
     yield from upload(host, contents)
     if any(content.path.startswith(f"{at.UNITS}/") for content in contents):
         host.daemon_reload()
@@ -33,7 +35,7 @@ def converge(world: World, step: Step, action: actions.Converge) -> Effects:
     return Outcome.CHANGED
 
 
-def upload(host: SimHost, contents: list[Content]) -> Iterator[None]:
+def upload(host: SimHost, contents: Sequence[Content]) -> Iterator[None]:
     for content in contents:
         host.write(content.path, content.text, content.mode, content.owner)
         yield
@@ -48,7 +50,7 @@ def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Itera
         case Sysctl():
             host.sysctls[resource.setting] = resource.value
         case Packages():
-            host.packages |= set(resource.names)
+            yield from _install(host, resource)
         case Found():
             listed = [
                 path
@@ -65,6 +67,18 @@ def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Itera
         case _:
             return
     yield
+
+
+def _install(host: SimHost, wanted: Packages) -> Iterator[None]:
+    """A service that comes with its package would start; where it was before it is left alone."""
+    for unit in wanted.quiet:
+        if unit.removesuffix(".service") not in host.packages:
+            host.files[f"{at.UNITS}/{unit}"] = SimFile("link", "/dev/null")
+            yield
+            told = host.text(at.MASKED) if host.has(at.MASKED) else ""
+            host.write(at.MASKED, f"{told}{unit}\n")
+            yield
+    host.packages |= set(wanted.names)
 
 
 def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[None]:
@@ -106,19 +120,20 @@ def _start_etcd(world: World, host: SimHost, step: Step, verb: str) -> Iterator[
     for leaf in (at.ETCD_SERVER, at.ETCD_PEER):
         if not world.serves_with(host.name, leaf, at.ETCD_CA):
             raise failed(step, f"etcd: {leaf} is missing or not of this cluster's authority")
-    if not host.has(MEMBER) and host.name in world.members:
+    member = f"{(from_yaml(host.text(at.ETCD_CONFIG)) or {})['data-dir']}/member"
+    if not host.has(member) and host.name in world.members:
         world.violations.append(f"etcd of {host.name} starts empty and was a member before")
     world.members[host.name] = True
     if verb == "restart" and host.active(units.ETCD):
         host.stop(units.ETCD)
         yield
     host.start(units.ETCD, verb)
-    host.folder(MEMBER, 0o700)
+    host.folder(member, 0o700)
 
 
 def binaries(world: World, step: Step, action: actions.DeliverBinaries) -> Effects:
     host = world.hosts[step.host or ""]
-    yield from upload(host, list(action.marks))
+    yield from upload(host, action.marks)
     for binary in action.binaries:
         host.files[binary.path] = binary_file(binary)
         yield

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Final, cast
 
 from kanae.execute.events import Outcome
-from kanae.layout import marks
+from kanae.execute.scripts import kubeadm as scripts
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.addons import ADDONS
@@ -16,15 +17,20 @@ from kanae.render.kubeadm import CONFIG_MAPS, held
 
 from ..machine import SimHost
 from ..world import Object, World
-from .base import MEMBER, Effects, documents, failed, wait
+from . import preflight
+from .base import Effects, documents, failed, wait
 from .node import (
     admin_conf,
-    preflight,
+    member,
     record_kubelet,
     record_manifests,
     start_kubelet,
     write_manifests,
 )
+
+CA: Final = f"{at.PKI}/ca.crt"
+# Without these kubeadm init makes its own, and kubeadm join does not begin.
+SHARED: Final = (CA, f"{at.PKI}/ca.key", f"{at.PKI}/sa.key")
 
 
 def register(world: World, host: str, config: Object) -> None:
@@ -38,6 +44,12 @@ def register(world: World, host: str, config: Object) -> None:
     )
 
 
+def require_programs(step: Step, host: SimHost) -> None:
+    missing = [name for name in ("kubeadm", "crictl") if not host.has(f"{at.BIN}/{name}")]
+    if missing or not host.unit(units.KUBELET).enabled or not host.has(at.KUBELET_PATCH):
+        raise failed(step, f"{missing or 'kubelet is not set up'}")
+
+
 def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
     name = step.host or ""
     host, docs = world.hosts[name], documents(action.config)
@@ -46,19 +58,23 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         return Outcome.OK
     host.mark(marks.INIT_STARTED)
     yield
-    preflight(world, step, host, bool(action.ignored), control_plane=True)
+    require_programs(step, host)
     config = docs["ClusterConfiguration"]
+    allowed = preflight.ignored(
+        scripts.init(action, step.timeout), docs["InitConfiguration"]["nodeRegistration"]
+    )
+    if wrong := preflight.fatal(preflight.of_init(world, host, config), allowed):
+        raise failed(step, wrong)
+    if not host.has(*SHARED):
+        world.violations.append(f"kubeadm init makes authorities of its own on {name}")
     for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF, at.KUBELET_CONF):
         host.write(path, admin_conf(name), 0o600)
         yield
-    yield from start_kubelet(host, docs["KubeletConfiguration"])
-    yield from write_manifests(world, host, config)
     if not world.external:
-        host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
-        host.folder(MEMBER, 0o700)
+        yield from start_member(world, host, config)
         world.members.setdefault(name, True)
-        host.sync_pods()
-        yield
+    yield from write_manifests(world, host, config)
+    yield from start_kubelet(host, docs["KubeletConfiguration"])
 
     def missing() -> str:
         if world.api_ready(name) and world.endpoint_answers():
@@ -95,8 +111,16 @@ def _succeed(
         yield
     record_kubelet(host, kubelet)
     yield
-    host.mark(marks.JOINED, own)
+    host.mark(marks.JOINED, f"{own}\n")
     joined()
+    yield
+
+
+def start_member(world: World, host: SimHost, cluster: Object) -> Iterator[None]:
+    """A stacked member of etcd: its manifest, and its data as soon as kubelet runs it."""
+    host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
+    host.folder(member(cluster), 0o700)
+    host.sync_pods()
     yield
 
 
@@ -126,28 +150,34 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     if host.marked(marks.JOINED):
         yield
         return Outcome.OK
-    preflight(world, step, host, False, control_plane=action.control_plane)
+    require_programs(step, host)
     if not world.endpoint_answers():
         raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
-    host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
-    yield
-    if action.control_plane:
+    cluster, plane = stored(world, 0), action.control_plane
+    allowed = preflight.ignored(scripts.join(action, step.timeout), config["nodeRegistration"])
+    if wrong := preflight.fatal(preflight.of_join(host, cluster, control_plane=plane), allowed):
+        raise failed(step, wrong)
+    if plane:
+        if not host.has(*SHARED):
+            raise failed(step, "one or more conditions for hosting a new control plane: no keys")
         for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF):
             host.write(path, admin_conf(name), 0o600)
             yield
-        yield from write_manifests(world, host, stored(world, 0))
+        yield from write_manifests(world, host, cluster)
+    host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
+    yield
+    if not plane:
+        host.write(CA, world.hosts[action.source].text(CA))
+        yield
     yield from start_kubelet(host, stored(world, 1))
     register(world, name, config)
     host.write(at.KUBELET_CONF, f"of {name}", 0o600)
     host.remove(at.BOOTSTRAP_KUBELET_CONF)
     yield
-    if action.control_plane and not world.external:
+    if plane and not world.external:
         world.members[name] = False
         yield
-        host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
-        host.folder(MEMBER, 0o700)
-        host.sync_pods()
-        yield
+        yield from start_member(world, host, cluster)
         world.members[name] = True
         yield
     if action.control_plane and not world.api_ready(name):

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kanae.execute.events import Outcome
+from kanae.execute.scripts.clear import FORGOTTEN
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.model import Step
 
-from ..world import World
-from .base import Effects, documents, failed, require_api
+from ..world import API_SERVER, World
+from .base import Effects, documents, failed, require_api, wait
 from .kubeadm import put_addon, store_config, stored
-from .node import record_kubelet, record_manifests, start_kubelet, write_manifests
+from .node import (
+    kubeadm_reset,
+    record_kubelet,
+    record_manifests,
+    start_kubelet,
+    write_manifests,
+)
+
+API_SERVER_MANIFEST: Final = f"{at.MANIFESTS}/{API_SERVER}.yaml"
 
 
 def clear(world: World, step: Step, action: actions.ClearNode) -> Effects:
@@ -26,21 +37,24 @@ def clear(world: World, step: Step, action: actions.ClearNode) -> Effects:
         yield
     world.nodes.pop(action.node, None)
     yield
+    host.mark(marks.CLEARING)
+    yield
     if host.active(units.KUBELET):
         host.stop(units.KUBELET)
     yield
-    host.pods = {}
-    host.remove(at.KUBELET_CONFIG)
-    yield
+    yield from kubeadm_reset(host)
     host.remove(at.MANIFESTS)
     yield
-    for path in (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.ADMIN_CONF):
-        host.remove(path)
-    for mark in (marks.JOINED, marks.MANIFESTS, marks.KUBELET):
-        host.remove(f"{marks.FOLDER}/{mark}")
+    for mark in FORGOTTEN:
+        host.remove(marks.path(mark))
     yield
+    if not action.control_plane:
+        host.remove(f"{at.PKI}/ca.crt")
+        yield
     if action.etcd_member:
         host.remove(f"{action.data_dir}/member")
+        yield
+    host.remove(marks.path(marks.CLEARING))
     yield
     return Outcome.CHANGED
 
@@ -48,11 +62,21 @@ def clear(world: World, step: Step, action: actions.ClearNode) -> Effects:
 def reconfigure_control_plane(
     world: World, step: Step, action: actions.ReconfigureControlPlane
 ) -> Effects:
+    """The new API server has to be ready: without a kubelet that is waited for in vain."""
     host = world.hosts[step.host or ""]
+    before = host.files.get(API_SERVER_MANIFEST)
+    old = host.pods.get(API_SERVER)
     yield from write_manifests(world, host, documents(action.config)["ClusterConfiguration"])
+
+    def missing() -> str:
+        new = host.pods.get(API_SERVER)
+        return "" if new != old and world.api_ready(host.name) else "the API server is not ready"
+
+    if host.files[API_SERVER_MANIFEST] != before:
+        yield from wait(step, missing)
     record_manifests(host)
     yield
-    host.mark(marks.JOINED, action.fingerprint)
+    host.mark(marks.JOINED, f"{action.fingerprint}\n")
     yield
     return Outcome.CHANGED
 

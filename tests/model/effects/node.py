@@ -1,4 +1,4 @@
-"""What kubeadm checks and writes on a node."""
+"""What kubeadm writes on a node."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Iterator
 
 from kanae.layout import marks, units
 from kanae.layout import paths as at
-from kanae.layout.family import Need
-from kanae.plan.model import Step
 
 from ..machine import SimHost
 from ..world import API_SERVER, Object, World
-from .base import MEMBER, STATIC_PODS, failed
+from .base import STATIC_PODS
 
 
 def admin_conf(host: str) -> str:
@@ -26,37 +24,9 @@ def admin_conf(host: str) -> str:
     )
 
 
-def preflight(world: World, step: Step, host: SimHost, allowed: bool, control_plane: bool) -> None:
-    """kubeadm's checks, as far as what is simulated can break them."""
-    wrong: list[str] = []
-    if not host.active(units.CONTAINERD):
-        wrong.append("container runtime is not running")
-    wrong += [f"{program} is not there" for program in ("kubelet", "kubeadm", "crictl")
-              if not host.has(f"{at.BIN}/{program}")]  # fmt: skip
-    wrong += [f"{need} is not installed" for need in (Need.CONNTRACK, Need.IPTABLES)
-              if host.base.family.package(need) not in host.packages]  # fmt: skip
-    if host.sysctls.get("net.ipv4.ip_forward") != "1":
-        wrong.append("ip_forward is not 1")
-    if not host.has(at.KUBELET_UNIT, at.KUBELET_DROPIN) or not host.unit(units.KUBELET).enabled:
-        wrong.append("kubelet's unit is not enabled")
-    if not host.has(at.KUBELET_PATCH):
-        wrong.append("no patches")
-    if not allowed:
-        taken = [at.KUBELET_CONF, *(f"{at.MANIFESTS}/{pod}.yaml" for pod in STATIC_PODS)]
-        wrong += [f"{path} already exists" for path in taken if host.has(path)]
-        if control_plane and not world.external and host.has(MEMBER):
-            wrong.append(f"{MEMBER} is not empty")
-    if control_plane:
-        wrong += [f"no image of {pod}" for pod in STATIC_PODS
-                  if not any(pod in reference for reference in host.images)]  # fmt: skip
-        if world.external and not world.quorum():
-            wrong.append("external etcd does not answer")
-        if world.external and not world.serves_with(host.name, at.ETCD_API_CLIENT, at.ETCD_CA):
-            wrong.append("no client certificate for etcd")
-        if not host.has(f"{at.PKI}/ca.crt", f"{at.PKI}/ca.key", f"{at.PKI}/sa.key"):
-            wrong.append("authorities are not there")
-    if wrong:
-        raise failed(step, "[preflight] Some fatal errors occurred: " + "; ".join(wrong))
+def member(cluster: Object) -> str:
+    """Where a stacked member keeps its data. cluster: the ClusterConfiguration."""
+    return f"{cluster['etcd']['local']['dataDir']}/member"
 
 
 def manifest(world: World, host: SimHost, pod: str, config: Object) -> str:
@@ -70,7 +40,8 @@ def write_manifests(world: World, host: SimHost, config: Object) -> Iterator[Non
     for pod in STATIC_PODS:
         text = manifest(world, host, pod, config)
         path = f"{at.MANIFESTS}/{pod}.yaml"
-        if pod == API_SERVER and host.has(path) and host.text(path) != text:
+        changes = host.has(path) and host.text(path) != text
+        if pod == API_SERVER and changes and host.active(units.KUBELET):
             host.pods.pop(pod, None)
             yield
         host.write(path, text, 0o600)
@@ -87,6 +58,22 @@ def start_kubelet(host: SimHost, shared: Object, verb: str = "restart") -> Itera
     yield
     host.start(units.KUBELET, verb)
     host.sync_pods()
+    yield
+
+
+def kubeadm_reset(host: SimHost) -> Iterator[None]:
+    """cmd/kubeadm/app/cmd/phases/reset/cleanupnode.go, with a folder for certificates that is not
+    there: kubelet is stopped, containers are removed, then folders are emptied and files go."""
+    if host.active(units.KUBELET):
+        host.stop(units.KUBELET)
+    if host.active(units.CONTAINERD):
+        host.pods = {}
+    yield
+    for folder in (at.MANIFESTS, at.KUBELET_STATE):
+        host.empty(folder)
+    yield
+    for path in (at.ADMIN_CONF, at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF):
+        host.remove(path)
     yield
 
 

@@ -48,7 +48,7 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
         host.units.pop(unit, None)
         yield
     if action.node:
-        host.remove(at.KUBELET_STATE)
+        host.empty(at.KUBELET_STATE)
         world.nodes.pop(host.name, None)
         if not action.keep_images:
             host.images = {}
@@ -68,4 +68,7 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     if last:
         host.remove(last)
         yield
+    for folder in (at.KANAE, f"{at.UNITS}/{units.KUBELET}.d"):
+        if not any(path.startswith(f"{folder}/") for path in host.files):
+            host.remove(folder)
     return Outcome.CHANGED

@@ -17,8 +17,9 @@ from kanae.errors import DiskFull, StepFailed
 from kanae.execute.actions.guarded import raised, took_effect
 from kanae.execute.scripts import guarded
 from kanae.execute.scripts import kubeadm as scripts
+from kanae.layout import paths as at
 from kanae.layout import proxies
-from kanae.plan.actions import ReconfigureKubelet
+from kanae.plan.actions import KubeadmInit, ReconfigureKubelet
 from kanae.transport.protocol import Completed
 
 from .shell_host import ShellHost
@@ -130,6 +131,21 @@ async def test_a_failure_keeps_its_status_and_says_the_end_of_its_output(
 async def test_a_record_that_cannot_be_made_is_no_success(kubeadm: Kubeadm) -> None:
     done = await kubeadm.begin(after="false")
     assert done.status != 0
+    assert not kubeadm.host.path(MARK).exists()
+
+
+@pytest.mark.parametrize("lost", ["manifests/etcd.yaml", "config.yaml"])
+async def test_an_init_of_which_a_record_cannot_be_made_is_no_success(
+    kubeadm: Kubeadm, lost: str
+) -> None:
+    folder = kubeadm.host.path("/etc/kubernetes")
+    for name in {"manifests/etcd.yaml", "config.yaml"} - {lost}:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    action = KubeadmInit("", "fingerprint", "fingerprint", "c")
+    script = scripts.init(action, 30).replace(at.KUBELET_CONFIG, f"{at.KUBERNETES}/config.yaml")
+    assert (await kubeadm.host.run(script, stdin=b"")).status != 0
     assert not kubeadm.host.path(MARK).exists()
 
 

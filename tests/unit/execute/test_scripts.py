@@ -58,7 +58,7 @@ BUILT: Final = ("reference", "three-machines")
 LIMIT: Final = 585.0
 INIT: Final = KubeadmInit("", "f" * 64, "e" * 64, "prod")
 JOIN: Final = KubeadmJoin("", "worker", "e" * 64, False, "m1")
-CLEAR: Final = ClearNode("m2", "m1")
+CLEAR: Final = ClearNode("m2", "m1", control_plane=True)
 MEMBER: Final = "https://192.168.1.11:2380"
 IMAGES: Final = (
     Image("registry.k8s.io/pause:3.10.2", "", "", 0),
@@ -90,7 +90,8 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "kubeadm-reconfigure-kubelet": kubeadm.reconfigure_kubelet(ReconfigureKubelet("e" * 64), LIMIT),
     "clear-member": clear.member(MEMBER),
     "clear-node": clear.node("m2"),
-    "clear-host": clear.host(CLEAR, LIMIT),
+    "clear-host-worker": clear.host(replace(CLEAR, control_plane=False), LIMIT),
+    "clear-host-control-plane": clear.host(CLEAR, LIMIT),
     "clear-host-stacked": clear.host(
         replace(CLEAR, etcd_member=MEMBER, data_dir="/var/lib/etcd"), LIMIT
     ),

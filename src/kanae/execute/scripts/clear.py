@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from kanae.execute.scripts.guarded import locked
 from kanae.execute.scripts.programs import ETCDCTL, KUBECTL
-from kanae.layout import marks, ports
+from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.actions import ClearNode
 from kanae.resources.model import quote
+
+# Marks that speak of the join.
+FORGOTTEN = (marks.JOINED, marks.MANIFESTS, marks.KUBELET)
 
 
 def member(peer: str) -> str:
     """On a host that has joined: the stacked member with this peer URL leaves the cluster."""
     etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
     return (
-        f"id=$({etcdctl} member list | grep -F {quote(peer)} | cut -d, -f1)\n"
+        f"members=$({etcdctl} member list) || exit\n"
+        f"id=$(printf '%s\\n' \"$members\" | grep -F {quote(peer)} | cut -d, -f1)\n"
         f'[ -z "$id" ] || {etcdctl} member remove "$id"'
     )
 
@@ -27,13 +31,23 @@ def node(name: str) -> str:
 def host(action: ClearNode, limit: float) -> str:
     """On the host itself. Certificates stay: `kubeadm reset` is shown a folder without any.
 
-    limit: seconds for its turn.
+    What tells of the join goes before all of it has gone, so a mark tells until then. limit:
+    seconds for its turn.
     """
-    wipe = f"rm -rf {quote(action.data_dir)}/member" if action.etcd_member else ""
-    return f"""{locked(limit)}
-systemctl stop kubelet
-kubeadm reset -f --skip-phases=preflight,remove-etcd-member --cert-dir {at.RUN}/no-certificates \
---cri-socket {at.CRI_SOCKET} >/dev/null 2>&1 9>&- || true
-rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf
-rm -f {" ".join(map(marks.path, (marks.JOINED, marks.MANIFESTS, marks.KUBELET)))}
-{wipe}"""
+    lines = [
+        f"set -e; {locked(limit)}",
+        f"touch {marks.path(marks.CLEARING)}",
+        # 5: not known to systemd.
+        f"systemctl stop {units.KUBELET} || [ $? = 5 ]",
+        "kubeadm reset -f --skip-phases=preflight,remove-etcd-member"
+        f" --cert-dir {at.RUN}/no-certificates --cri-socket {at.CRI_SOCKET}"
+        " >/dev/null 2>&1 9>&- || true",
+        f"rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf",
+        f"rm -f {' '.join(map(marks.path, FORGOTTEN))}",
+    ]
+    if not action.control_plane:
+        lines.append(f"rm -f {at.PKI}/ca.crt")
+    if action.etcd_member:
+        lines.append(f"rm -rf {quote(action.data_dir)}/member")
+    lines.append(f"rm -f {marks.path(marks.CLEARING)}")
+    return "\n".join(lines)

@@ -83,7 +83,7 @@ def deadline(limit: float) -> str:
 def locked(limit: float) -> str:
     """A line after which no other kubeadm of ours runs on the host. limit: seconds to wait."""
     return (
-        f"exec 9>{at.KUBEADM_LOCK}; flock -w {_seconds(limit)} 9 || "
+        f"mkdir -p {at.RUN}; exec 9>{at.KUBEADM_LOCK}; flock -w {_seconds(limit)} 9 || "
         f'{{ echo "another kubeadm still runs on this host" >&2; exit {BUSY}; }}'
     )
 
@@ -98,4 +98,4 @@ def succeeded(mark: str, limit: float) -> str:
 
     limit: seconds, after which the status is BUSY.
     """
-    return f"mkdir -p {at.RUN}; {locked(limit)}; [ -e {marks.path(mark)} ]"
+    return f"{locked(limit)}; [ -e {marks.path(mark)} ]"

@@ -131,14 +131,15 @@ def _with_config(lines: str, limit: float) -> str:
 
 
 def _record_kubelet(fingerprint: str) -> str:
+    """Lines to be run with `set -e`, under which a list with && would not end the script."""
     mark = marks.path(marks.KUBELET)
     return (
-        f"{{ echo {fingerprint} && sha256sum {at.KUBELET_CONFIG}"
-        f" && {{ [ ! -e {at.KUBELET_FLAGS} ] || sha256sum {at.KUBELET_FLAGS}; }}; }} >{mark}.new"
-        f" && mv -f {mark}.new {mark}"
+        f"{{ echo {fingerprint}; sha256sum {at.KUBELET_CONFIG};"
+        f" [ ! -e {at.KUBELET_FLAGS} ] || sha256sum {at.KUBELET_FLAGS}; }} >{mark}.new\n"
+        f"mv -f {mark}.new {mark}"
     )
 
 
 def _record_manifests() -> str:
     mark = marks.path(marks.MANIFESTS)
-    return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new && mv -f {mark}.new {mark}"
+    return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new\nmv -f {mark}.new {mark}"
