@@ -25,7 +25,7 @@ from kanae.facts.probe import ProbeFacts
 from kanae.spec.models import Spec
 from kanae.verify.checks import CHECKS
 from kanae.verify.model import Finding, Severity, Subject
-from kanae.verify.run import as_line, errors, judge
+from kanae.verify.run import alike, as_line, errors, judge
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SPEC: dict[str, object] = {
@@ -465,4 +465,16 @@ def test_docs_list_every_check_in_order() -> None:
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
     assert [(row[1].strip(), row[2].strip()) for row in rows] == [
         (f"`{check.id}`", check.looks) for check in CHECKS
+    ]
+
+
+def test_what_is_found_on_several_hosts_is_told_once() -> None:
+    same = [Finding("swap", Severity.ERROR, host, "swap is on", "swapoff -a") for host in "abc"]
+    other = Finding("swap", Severity.WARNING, "d", "swap is on", "swapoff -a")
+    whole = Finding("clock", Severity.ERROR, None, "clocks differ")
+    lines = [as_line(finding) for finding in alike([*same, other, whole])]
+    assert lines == [
+        "a, b, c: swap is on [swap]\n    swapoff -a",
+        "d: swap is on [swap]\n    swapoff -a",
+        "clocks differ [clock]",
     ]
