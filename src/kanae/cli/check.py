@@ -17,7 +17,7 @@ from kanae.operations.check import Checked, check
 from kanae.operations.project import Project
 from kanae.transport.fleet import FleetError
 from kanae.verify.model import Finding, Severity
-from kanae.verify.run import as_line, errors
+from kanae.verify.run import alike, as_line, errors
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
@@ -54,7 +54,7 @@ def _exit_code(found: Checked, wrong: Sequence[Finding]) -> int:
 
 def _text(found: Checked) -> str:
     lines: list[str] = []
-    for finding in found.findings:
+    for finding in alike(found.findings):
         word = click.style(f"{finding.severity.value:<8}", fg=_COLOURS[finding.severity])
         lines.append(word + as_line(finding).replace("\n    ", "\n          "))
     count = {kind: sum(f.severity is kind for f in found.findings) for kind in Severity}

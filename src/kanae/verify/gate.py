@@ -16,7 +16,7 @@ from kanae.transport.gather import gather as each
 from kanae.transport.protocol import Transport
 from kanae.verify.model import Finding, Subject, touched
 from kanae.verify.query import check_query, probe_query
-from kanae.verify.run import as_line, errors, judge
+from kanae.verify.run import alike, as_line, errors, judge
 from kanae.verify.trying import tried
 
 PROBE_TIMEOUT = 60.0
@@ -81,6 +81,6 @@ async def require(spec: Spec, facts: Facts, fleet: Fleet, ignored: Collection[st
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    lines = [as_line(finding) for finding in findings]
+    lines = [as_line(finding) for finding in alike(findings)]
     what = "1 check fails" if len(lines) == 1 else f"{len(lines)} checks fail"
     return "\n  ".join((f"{what} and nothing was changed:", *lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from kanae.errors import UsageError
 from kanae.verify.checks import CHECKS
@@ -28,6 +29,18 @@ def judge(subject: Subject, ignored: Collection[str] = ()) -> tuple[Finding, ...
 
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
+def alike(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """For people: what is found in the same words on several hosts is one finding, with all their
+    names as its host."""
+    hosts: dict[Finding, list[str]] = {}
+    for finding in findings:
+        names = hosts.setdefault(replace(finding, host=None), [])
+        names += [finding.host] if finding.host is not None else []
+    return tuple(
+        replace(finding, host=", ".join(names) or None) for finding, names in hosts.items()
+    )
 
 
 def as_line(finding: Finding) -> str:

@@ -13,8 +13,8 @@ from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, 
 from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts
 from kanae.verify.checks import CHECKS
-from kanae.verify.model import Severity, Subject
-from kanae.verify.run import as_line, errors, judge
+from kanae.verify.model import Finding, Severity, Subject
+from kanae.verify.run import alike, as_line, errors, judge
 from kanae.verify.traffic import Path as Way
 from kanae.verify.traffic import Tried
 
@@ -462,3 +462,15 @@ def test_a_host_of_another_cluster_of_the_same_name_is_told_by_its_identity() ->
     [finding] = findings(subject, "leftovers")
     assert finding.host == "w1"
     assert "another cluster called 'demo' (abab" in finding.evidence
+
+
+def test_what_is_found_on_several_hosts_is_told_once() -> None:
+    same = [Finding("swap", Severity.ERROR, host, "swap is on", "swapoff -a") for host in "abc"]
+    other = Finding("swap", Severity.WARNING, "d", "swap is on", "swapoff -a")
+    whole = Finding("clock", Severity.ERROR, None, "clocks differ")
+    lines = [as_line(finding) for finding in alike([*same, other, whole])]
+    assert lines == [
+        "a, b, c: swap is on [swap]\n    swapoff -a",
+        "d: swap is on [swap]\n    swapoff -a",
+        "clocks differ [clock]",
+    ]
