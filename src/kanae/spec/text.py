@@ -32,7 +32,10 @@ ClusterName = Annotated[
         "a cluster name of at most 32 lower-case letters, digits and inner hyphens",
     ),
 ]
-Version = Annotated[str, _text(r"^v?\d{1,3}\.\d{1,3}\.\d{1,3}$", "a full version such as v1.37.2")]
+# [0-9] throughout: \d takes the digits of every script, and no program behind kanae does.
+Version = Annotated[
+    str, _text(r"^v?[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$", "a full version such as v1.37.2")
+]
 Digest = Annotated[
     str, _text(r"^sha256:[0-9a-f]{64}$", "sha256: followed by 64 lower-case hexadecimal digits")
 ]
@@ -41,19 +44,28 @@ HostCount = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if type(value) is int else value),
     _text(
-        r"^([1-9]\d{0,3}|(100|[1-9]\d?)%)$", "a number of hosts or a percentage, such as 2 or 10%"
+        r"^([1-9][0-9]{0,3}|(100|[1-9][0-9]?)%)$",
+        "a number of hosts or a percentage, such as 2 or 10%",
     ),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 9999},
-                {"type": "string", "pattern": r"^([1-9]\d{0,3}|(100|[1-9]\d?)%)$"},
+                {"type": "string", "pattern": r"^([1-9][0-9]{0,3}|(100|[1-9][0-9]?)%)$"},
             ]
         }
     ),
 ]
-# A Go duration as Kubernetes components take it, or seconds.
-Duration = Annotated[str, _text(r"^(\d+(\.\d+)?(ms|s|m|h))+$", "a duration such as 500ms or 1m30s")]
+# A Go duration as Kubernetes components take it, of at least 1 ms: one of its parts is.
+_PART = r"([0-9]{1,6}(\.[0-9]{1,6})?(ms|s|m|h))"
+_LASTING = r"(0*[1-9][0-9]{0,5}(\.[0-9]{1,6})?(ms|s|m|h)|0{1,6}\.0{0,2}[1-9][0-9]{0,5}(s|m|h))"
+Duration = Annotated[
+    str,
+    _text(
+        rf"^{_PART}*{_LASTING}{_PART}*$",
+        "a duration of at least 1ms, such as 500ms or 1m30s",
+    ),
+]
 
 # RFC 1123 subdomain: dot-separated labels.
 DOMAIN = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*"
@@ -67,11 +79,13 @@ InterfaceName = Annotated[
 UserName = Annotated[
     str, _text(r"^[A-Za-z0-9_][A-Za-z0-9_.@\\$-]{0,254}$", "a user's name without spaces")
 ]
+# 1 to 65535
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_JUMP = rf"([A-Za-z0-9_][^\s@:,]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*(:{_PORT})?"
 JumpHost = Annotated[
     str,
     _text(
-        r"^([A-Za-z0-9_][^\s@:,]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*(:\d{1,5})?"
-        r"(,([A-Za-z0-9_][^\s@:,]*@)?[A-Za-z0-9][A-Za-z0-9_.-]*(:\d{1,5})?)*$",
+        rf"^{_JUMP}(,{_JUMP})*$",
         "a jump host such as user@gate:22, or several with commas between",
     ),
 ]

@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from kanae.layout import ports
 from kanae.spec.models import Spec
 from kanae.spec.rules.networks import NODE_MASK_ARGUMENT
 from kanae.spec.rules.violation import Violation
+from kanae.spec.scalar import quoted
 from kanae.spec.tree import Path
 
 _ARGUMENT = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+_NODE_PORTS_ARGUMENT = "service-node-port-range"
 
 # Argument -> the field that says it, "" when kanae or kubeadm decides it alone.
 _API_SERVER: dict[str, str] = {
@@ -22,6 +27,10 @@ _API_SERVER: dict[str, str] = {
     "allow-privileged": "",
     "client-ca-file": "",
     "enable-bootstrap-token-auth": "",
+    # It takes the place of authorization-mode.
+    "authorization-config": "",
+    "authorization-policy-file": "",
+    "bind-address": "",
     "etcd-cafile": "",
     "etcd-certfile": "",
     "etcd-keyfile": "",
@@ -41,6 +50,8 @@ _API_SERVER: dict[str, str] = {
     "service-cluster-ip-range": "networks.services",
     "tls-cert-file": "",
     "tls-private-key-file": "",
+    # Passwords in a file that nothing revokes or renews.
+    "token-auth-file": "",
 }
 _MANAGER: dict[str, str] = {
     "allocate-node-cidrs": "",
@@ -55,6 +66,7 @@ _MANAGER: dict[str, str] = {
     "leader-elect": "",
     "requestheader-client-ca-file": "",
     "root-ca-file": "",
+    "secure-port": "",
     "service-account-private-key-file": "",
     "service-cluster-ip-range": "networks.services",
     "use-service-account-credentials": "",
@@ -64,13 +76,19 @@ _SCHEDULER: dict[str, str] = {
     "authorization-kubeconfig": "",
     "kubeconfig": "",
     "leader-elect": "",
+    "secure-port": "",
 }
 _ETCD: dict[str, str] = {
     "advertise-client-urls": "address of the host",
+    "auto-tls": "",
     "cert-file": "",
     "client-cert-auth": "",
     "config-file": "",
     "data-dir": "etcd.dataDir",
+    "discovery": "",
+    "discovery-endpoints": "",
+    "discovery-srv": "",
+    "discovery-token": "",
     "election-timeout": "etcd.electionTimeout",
     "force-new-cluster": "",
     "heartbeat-interval": "etcd.heartbeatInterval",
@@ -83,13 +101,20 @@ _ETCD: dict[str, str] = {
     "listen-metrics-urls": "",
     "listen-peer-urls": "address of the host",
     "name": "name of the host",
+    "peer-auto-tls": "",
     "peer-cert-file": "",
     "peer-client-cert-auth": "",
     "peer-key-file": "",
     "peer-trusted-ca-file": "",
+    "peer-skip-client-san-verification": "",
     "strict-reconfig-check": "",
     "trusted-ca-file": "",
+    "unsafe-no-fsync": "",
 }
+# Those that leave nobody more than he is given; AlwaysAllow and AlwaysDeny would end the others.
+_MODES = frozenset({"Node", "RBAC", "Webhook"})
+# What Go's flags take for true, strconv.ParseBool.
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
 def argument_rules(spec: Spec) -> Iterator[Violation]:
@@ -134,6 +159,31 @@ def _items(text: str) -> set[str]:
     return {item.strip() for item in text.split(",")}
 
 
+def node_ports(arguments: Mapping[str, str]) -> range | None:
+    """The API server's range of node ports; None when what is said is none."""
+    said = arguments.get(_NODE_PORTS_ARGUMENT)
+    if said is None:
+        return ports.NODE_PORTS
+    match = _RANGE.fullmatch(said)
+    first, last = (int(match[1]), int(match[2])) if match else (0, 0)
+    return range(first, last + 1) if 0 < first <= last <= 65535 else None
+
+
+def _node_ports(arguments: Mapping[str, str], place: Path) -> Iterator[Violation]:
+    here = (*place, _NODE_PORTS_ARGUMENT)
+    among = node_ports(arguments)
+    if among is None:
+        said = quoted(arguments[_NODE_PORTS_ARGUMENT])
+        yield Violation(here, f"expected a range of ports such as 30000-32767, not {said}")
+        return
+    taken = {22: "sshd"} | ports.OF_ETCD | ports.OF_NODE | ports.OF_CONTROL_PLANE
+    for port, holder in sorted(taken.items()):
+        if port in among:
+            message = f"expected ports that are free on every node; {port} is {holder}'s"
+            yield Violation(here, message)
+            return
+
+
 def _guarded(arguments: Mapping[str, str]) -> Iterator[Violation]:
     """API server arguments that are free within a bound which keeps the cluster safe."""
     place: Path = ("apiServer", "extraArgs")
@@ -148,9 +198,14 @@ def _guarded(arguments: Mapping[str, str]) -> Iterator[Violation]:
     if modes is not None and not {"Node", "RBAC"} <= _items(modes):
         message = "expected Node and RBAC among them: nodes and kubeadm's own rights need both"
         yield Violation((*place, "authorization-mode"), message)
-    if arguments.get("anonymous-auth", "").lower() == "false":
+    if modes is not None and (more := sorted(_items(modes) - _MODES)):
+        message = f"expected none but {', '.join(sorted(_MODES))}, not {quoted(more[0])}"
+        yield Violation((*place, "authorization-mode"), message)
+    yield from _node_ports(arguments, place)
+    if arguments.get("anonymous-auth", "true") not in _TRUE:
         message = (
-            "false would end the health checks of load balancer and kubelet, and the joining by"
-            " token; restrict anonymous requests by an AuthenticationConfiguration instead"
+            "anything but true would end the health checks of load balancer and kubelet, and the"
+            " joining by token; restrict anonymous requests by an AuthenticationConfiguration"
+            " instead"
         )
         yield Violation((*place, "anonymous-auth"), message)

@@ -34,8 +34,9 @@ def cluster_rules(spec: Spec) -> Iterator[Violation]:
 
 
 def _is_address(text: str) -> bool:
+    """Without a zone such as %eth0, for which a certificate has no place."""
     try:
         ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text

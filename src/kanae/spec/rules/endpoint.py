@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kanae.layout import ports
 from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.spec.rules.arguments import node_ports
 from kanae.spec.rules.hosts import HOSTS, unusable
 from kanae.spec.rules.violation import Violation
 from kanae.spec.tree import Path
@@ -107,10 +108,11 @@ def _port(spec: Spec) -> Iterator[Violation]:
             )
             yield Violation(PORT, message, about)
             break
-        if name in spec.nodes and port in ports.NODE_PORTS:
+        among = node_ports(spec.api_server.extra_args) or ports.NODE_PORTS
+        if name in spec.nodes and port in among:
             message = (
-                f"expected a port outside 30000-32767, which services may take on {name};"
-                " 6440 is a usual choice"
+                f"expected a port outside {among[0]}-{among[-1]}, which services may take on"
+                f" {name}; 6440 is a usual choice"
             )
             yield Violation(PORT, message, about)
             break

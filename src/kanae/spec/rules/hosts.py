@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.spec.rules.violation import Violation
+from kanae.spec.scalar import quoted
 from kanae.spec.tree import Path
 
 HOSTS: Path = ("hosts",)
@@ -31,6 +32,13 @@ def host_rules(spec: Spec) -> Iterator[Violation]:
             yield Violation(("hosts", name), f"expected another name than {name}")
         if wrong := unusable(host.address):
             yield Violation(place, wrong)
+        user = spec.ssh_of(name).user or ""
+        if Role.CLIENT in host.roles and "\\" in user:
+            message = (
+                f"expected a user whose home folder is called as the user; of {quoted(user)} it"
+                " cannot be told where a client's kubeconfig belongs"
+            )
+            yield Violation(("hosts", name, "roles"), message, about=(("ssh",),))
         first = seen.setdefault(host.address, name)
         if first != name:
             message = f"expected an address of its own; {host.address} is {first}'s already"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from kanae.spec.models import PodNetworkProvider, Spec
 from kanae.spec.rules.violation import Violation
@@ -18,6 +18,14 @@ SERVICES: Path = ("networks", "services")
 # cmd/kubeadm/app/constants/constants.go of v1.37.2.
 SERVICES_WIDEST, SERVICES_NARROWEST = 12, 28
 PODS_BITS_ABOVE_NODE = 16
+# Networks that no pod or service can have: RFC 6890, RFC 5771, RFC 1112.
+_UNFIT = (
+    (IPv4Network("0.0.0.0/8"), "a host's own"),
+    (IPv4Network("127.0.0.0/8"), "loopback"),
+    (IPv4Network("169.254.0.0/16"), "link-local"),
+    (IPv4Network("224.0.0.0/4"), "multicast"),
+    (IPv4Network("240.0.0.0/4"), "reserved"),
+)
 # kube-controller-manager's --node-cidr-mask-size.
 NODE_MASK_ARGUMENT = "node-cidr-mask-size"
 NODE_MASK_DEFAULT = 24
@@ -31,12 +39,21 @@ def network_rules(spec: Spec) -> Iterator[Violation]:
     if not SERVICES_WIDEST <= services.prefixlen <= SERVICES_NARROWEST:
         message = f"expected a network between /{SERVICES_WIDEST} and /{SERVICES_NARROWEST}"
         yield Violation(SERVICES, f"{message}, not /{services.prefixlen}")
+    yield from _routable(pods, PODS)
+    yield from _routable(services, SERVICES)
     yield from _pods_size(spec)
     for name, host in spec.hosts.items():
         yield from _outside(spec, host.address, ("hosts", name, "address"))
     virtual = spec.load_balancer.virtual_address
     if virtual is not None:
         yield from _outside(spec, virtual.address, ("loadBalancer", "virtualAddress", "address"))
+
+
+def _routable(network: IPv4Network, place: Path) -> Iterator[Violation]:
+    for unfit, words in _UNFIT:
+        if network.overlaps(unfit):
+            message = f"expected a network of ordinary addresses; {network} is in {unfit}, {words}"
+            yield Violation(place, message)
 
 
 def _outside(spec: Spec, address: IPv4Address, place: Path) -> Iterator[Violation]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kanae.spec.component_fields import KUBELET_FIELDS, PROXY_FIELDS
 from kanae.spec.models import Host, Spec
+from kanae.spec.rules.kubelet import kubelet_values
 from kanae.spec.rules.violation import Violation
 from kanae.spec.scalar import quoted
 from kanae.spec.tree import Path
@@ -60,6 +61,8 @@ _KUBELET_OWNED: dict[str, str] = {
     "rotateCertificates": "",
     "runOnce": "",
     "staticPodPath": "",
+    "staticPodURL": "",
+    "staticPodURLHeader": "",
 }
 _PROXY_OWNED: dict[str, str] = {
     "apiVersion": "",
@@ -122,7 +125,9 @@ def node_rules(spec: Spec) -> Iterator[Violation]:
         yield from _labels(host, (*place, "labels"))
         yield from _taints(host, (*place, "taints"))
         yield from _settings(host.kubelet, (*place, "kubelet"), _KUBELET)
+        yield from kubelet_values(host.kubelet, (*place, "kubelet"))
     yield from _settings(spec.kubelet, ("kubelet",), _KUBELET)
+    yield from kubelet_values(spec.kubelet, ("kubelet",))
     yield from _settings(spec.kube_proxy.settings, ("kubeProxy", "settings"), _PROXY)
 
 

@@ -1,0 +1,125 @@
+"""Guards are not walked around, and what would fail late is refused at its place in the spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kanae.errors import SpecError
+from kanae.spec.load import loads
+from kanae.spec.rules.nodes import _KUBELET_OWNED  # pyright: ignore[reportPrivateUsage]
+
+FULL = Path(__file__).with_name("full.yaml").read_text()
+BARE = "hosts: {m1: {address: 10.0.0.1, roles: [control-plane, worker]}}\n"
+HEAD = "name: s\nkubernetes: v1.37.2\n"
+
+
+def problems(text: str) -> list[str]:
+    try:
+        loads(HEAD + text + ("" if "hosts:" in text else BARE), "s.yaml")
+    except SpecError as error:
+        return [f"{problem.path}: {problem.message}" for problem in error.problems]
+    return []
+
+
+def arguments(component: str, **said: str) -> str:
+    named = {name.replace("_", "-"): value for name, value in said.items()}
+    return f"{component}: {{extraArgs: {json.dumps(named)}}}\n"
+
+
+def mode(value: str) -> str:
+    return arguments("apiServer", authorization_mode=value)
+
+
+REFUSED = {
+    "modes that let everybody in": mode("AlwaysAllow,Node,RBAC"),
+    "the same behind the others": mode("Node, RBAC ,AlwaysAllow"),
+    "modes that let nobody in": mode("AlwaysDeny,Node,RBAC"),
+    "modes of a file": arguments("apiServer", authorization_config="/x"),
+    "tokens in a file": arguments("apiServer", token_auth_file="/x"),
+    "an address that none reaches": arguments("apiServer", bind_address="127.0.0.1"),
+    "another word for false": arguments("apiServer", anonymous_auth="F"),
+    "node ports over the API": arguments("apiServer", service_node_port_range="6000-7000"),
+    "node ports over kubelet": arguments("apiServer", service_node_port_range="10250-10250"),
+    "node ports that are none": arguments("apiServer", service_node_port_range="7-x"),
+    "node ports from behind": arguments("apiServer", service_node_port_range="32767-30000"),
+    "other digits in ports": arguments("apiServer", service_node_port_range="\u0663-\u0664"),
+    "a probe that fails": arguments("scheduler", secure_port="0"),
+    "another probe that fails": arguments("controllerManager", secure_port="1"),
+    "members that nobody has signed": arguments("etcd", peer_auto_tls="true"),
+    "writes that are lost": arguments("etcd", unsafe_no_fsync="true"),
+    "pods for everybody to read": "kubelet: {readOnlyPort: 10255}\n",
+    "a kubelet that none reaches": "kubelet: {address: 127.0.0.1}\n",
+    "a kubelet without its server": "kubelet: {enableServer: false}\n",
+    "pods from elsewhere": "kubelet: {staticPodURL: 'http://x'}\n",
+    "pods from elsewhere, with a header": "kubelet: {staticPodURLHeader: {a: [b]}}\n",
+    "a number in words": "kubelet: {maxPods: many}\n",
+    "a number in quotes": "kubelet: {maxPods: '50'}\n",
+    "half a number": "kubelet: {maxPods: 1.5}\n",
+    "a number that is true": "kubelet: {maxPods: true}\n",
+    "true in quotes": "kubelet: {seccompDefault: 'true'}\n",
+    "a duration without unit": "kubelet: {syncFrequency: 60}\n",
+    "a duration of another unit": "kubelet: {syncFrequency: 1d}\n",
+    "a text that is a number": "kubelet: {cpuManagerPolicy: 1}\n",
+    "a list that is text": "kubelet: {tlsCipherSuites: x}\n",
+    "a mapping that is a list": "kubelet: {evictionHard: [x]}\n",
+    "of one host only": BARE.replace("worker]", "worker], kubelet: {maxPods: x}"),
+    "no time between checks": "loadBalancer: {check: {interval: 0ms}}\n",
+    "no time in other words": "loadBalancer: {check: {fastInterval: 0.0001s}}\n",
+    "no time at all to connect": "loadBalancer: {connectTimeout: 0h0m0s}\n",
+    "a duration in other digits": "loadBalancer: {check: {interval: \u0665s}}\n",
+    "an address of a link": "apiServer: {certSans: ['fe80::1%eth0']}\n",
+    "pods in the loopback network": "networks: {pods: 127.0.0.0/16}\n",
+    "pods in the multicast network": "networks: {pods: 224.0.0.0/16}\n",
+    "services in the link-local network": "networks: {services: 169.254.0.0/20}\n",
+    "services in the reserved network": "networks: {services: 240.0.0.0/20}\n",
+    "a jump port": "ssh: {jump: 'gate:99999'}\n",
+    "a second jump port": "ssh: {jump: 'a@gate:22,b@gate:0'}\n",
+    "hosts in other digits": "policies: {maxUnavailableWorkers: '\u0665'}\n",
+    "a home that cannot be told":
+        "hosts:\n  m1: {address: 10.0.0.1, roles: [control-plane]}\n"
+        "  c1: {address: 10.0.0.2, roles: [client], ssh: {user: 'CORP\\admin'}}\n",
+}  # fmt: skip
+FINE = {
+    "a webhook beside them": arguments("apiServer", authorization_mode="Node,RBAC,Webhook"),
+    "true": arguments("apiServer", anonymous_auth="true"),
+    "other node ports": arguments("apiServer", service_node_port_range="20000-22767"),
+    "the same as the default": "kubelet: {readOnlyPort: 0, address: 0.0.0.0, enableServer: true}\n",
+    "right types": "kubelet: {maxPods: 50, syncFrequency: 1m30s, seccompDefault: true,"
+    " featureGates: {A: true}, tlsCipherSuites: [x], cpuManagerPolicy: static}\n",
+    "nothing": "kubelet: {maxPods: null}\n",
+    "durations": "loadBalancer: {connectTimeout: 0.001s,"
+    " check: {interval: 1ms, fastInterval: 0h0m0.5s}}\n",
+    "addresses and names": "apiServer: {certSans: ['fe80::1', 10.0.0.9, '*.example.org']}\n",
+    "jumps": "ssh: {jump: 'a@gate:65535,gate,b@gate:1'}\n",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_would_open_the_cluster_or_fail_late_is_refused(what: str) -> None:
+    assert len(problems(REFUSED[what])) == 1, problems(REFUSED[what])
+
+
+@pytest.mark.parametrize("what", FINE)
+def test_what_is_right_is_not(what: str) -> None:
+    assert problems(FINE[what]) == []
+
+
+def test_a_version_is_in_ascii_digits() -> None:
+    with pytest.raises(SpecError, match="full version"):
+        loads("name: s\nkubernetes: v1.\u0663\u0667.2\n" + BARE, "s.yaml")
+
+
+def test_every_field_of_kubelet_is_owned_or_has_a_type() -> None:
+    from kanae.spec.component_fields import KUBELET_FIELDS
+    from kanae.spec.rules import kubelet
+
+    typed = [getattr(kubelet, f"_{kind}") for kind in
+             ("BOOLEANS", "NUMBERS", "DURATIONS", "TEXTS", "LISTS", "MAPPINGS")]  # fmt: skip
+    open_ones = {"preloadedImagesVerificationAllowlist", "imagePullCredentialsVerificationPolicy",
+                 "tlsCurvePreferences", "memoryThrottlingFactor", "memoryReservationPolicy",
+                 "defaultPodSysctls"}  # fmt: skip
+    assert frozenset.union(*typed) <= KUBELET_FIELDS
+    assert KUBELET_FIELDS - _KUBELET_OWNED.keys() - frozenset.union(*typed) == open_ones
