@@ -13,6 +13,7 @@ SOURCE = Path(kanae.__file__).parent
 # Left to right. A module may import from its own package and from packages further left.
 ORDER = (
     "errors",
+    "environment",
     "paths",
     "layout",
     "spec",

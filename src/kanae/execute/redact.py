@@ -16,15 +16,24 @@ _PATTERNS = (
     re.compile(
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
     ),
-    # The same in base64, as kubeconfigs hold them ("-----BEGIN" is LS0tLS1CRUdJTi in base64).
-    re.compile(r"(?<=client-key-data: )\S+"),
+    # The same in base64 (this is how "-----BEGIN" begins, less the kind), also folded.
+    re.compile(r"\bLS0tLS1CRUdJTi[A-Za-z0-9+/=]*(?:\s+[A-Za-z0-9+/=]{40,})*"),
     # Bootstrap token: kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/
     re.compile(r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"),
     # JSON web tokens, such as those of service accounts.
     re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
     # kubeadm's certificate key, 32 bytes in hex, only where it is named: a digest looks the same.
     re.compile(r"(?<=--certificate-key[ =])\s*[0-9a-f]{64}\b"),
-    re.compile(r"(?<=certificateKey: )\"?[0-9a-f]{64}\b"),
+)
+# Between a name and its value in YAML, TOML and JSON, and in JSON inside of a string of JSON.
+_IS = r"""(?:\\*["'])?\s*[:=]\s*"""
+_QUOTE = r"""\\*["']"""
+# What is a secret because of its name; the name is left.
+_NAMED = (
+    re.compile(rf"""(client-key-data{_IS}(?:{_QUOTE})?)[^\s"'\\,}}]+"""),
+    re.compile(rf"(certificateKey{_IS}(?:{_QUOTE})?)[0-9a-f]{{64}}\b"),
+    # In quotes only: prose speaks of passwords too.
+    re.compile(rf"""(?i)((?:password|passwd|identitytoken|\bauth|\btoken){_IS}{_QUOTE})[^"'\\]+"""),
 )
 
 
@@ -49,6 +58,8 @@ class Redactor:
             text = text.replace(value, MASK)
         for pattern in _PATTERNS:
             text = pattern.sub(MASK, text)
+        for pattern in _NAMED:
+            text = pattern.sub(rf"\1{MASK}", text)
         return text
 
     def __repr__(self) -> str:

@@ -11,6 +11,8 @@ from typing import Final
 from kanae.layout.paths import STATE
 
 FOLDER: Final = f"{STATE}/marks"
+# In the first line of every file that kanae writes for other programs to read.
+MANAGED: Final = "Managed by kanae; changes are repaired by `kanae apply`."
 
 CLUSTER: Final = "cluster"  # the cluster's name: this host is its, and no other cluster's
 MEMBER: Final = "cluster-"  # followed by the cluster's name, on hosts that several may share

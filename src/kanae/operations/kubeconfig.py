@@ -77,7 +77,9 @@ def merge_into(file: Path, ours: Document) -> None:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Atomically, readable by its owner only from its first byte on."""
+    """Atomically, readable by its owner only from its first byte on. A link stays one: what it
+    leads to is written."""
+    file = file.resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.kanae")
     fresh.unlink(missing_ok=True)

@@ -21,9 +21,8 @@ def kubeconfig_path(spec: Spec, host: str) -> str:
 
 
 def kubeconfig_owner(spec: Spec, host: str) -> str:
-    """user:group of that user."""
-    user = spec.ssh_of(host).user or "root"
-    return f"{user}:{user}"
+    """That user, with the group that the host has for him: chown(1) reads `user:` so."""
+    return f"{spec.ssh_of(host).user or 'root'}:"
 
 
 def query(spec: Spec, host: str) -> Query:

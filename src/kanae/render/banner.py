@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-MANAGED: Final = "Managed by kanae; changes are repaired by `kanae apply`."
+from kanae.layout.marks import MANAGED
 
 
 def banner(comment: str = "#") -> str:

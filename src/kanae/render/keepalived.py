@@ -3,6 +3,10 @@
 VRRP version 3 with unicast adverts: with an interval of 0.2 s a dead holder is replaced after
 3 intervals and a skew of (256 - priority) / 256 intervals (keepalived's vrrp.h; RFC 5798 6.1), so
 priorities are high. Source of keywords: keepalived.conf(5) of 2.2.
+
+Adverts count only when they come from a peer's address. What remains: whoever can send packets with
+a peer's address in that network can take the virtual address, as he could by ARP alone; and a
+balancer without peers listens to multicast adverts, as keepalived does without a unicast_peer.
 """
 
 from __future__ import annotations
@@ -46,6 +50,8 @@ def config(spec: Spec, host: str, base: HostBase) -> str:
     return f"""{banner()}global_defs {{
     router_id {host}
     vrrp_version 3
+    # Adverts of peers only: version 3 has no authentication.
+    vrrp_check_unicast_src
     enable_script_security
     script_user root
     # A busy host must not delay adverts: its peers would take it for dead.

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from kanae.facts.model import HostFacts, Query
+from kanae.layout import marks
+from kanae.layout import paths as at
 from kanae.resources.model import Content, Difference, Resource, quote, text_diff
 
 
@@ -43,12 +45,21 @@ class File(Resource):
         if fact.kind != "file":
             return Difference("update", f"is a {fact.kind}")
         if fact.sha256 != hashlib.sha256(self.text.encode()).hexdigest():
-            diff = "" if fact.text is None else text_diff(fact.text, self.text, self.path)
-            return Difference("update", diff=diff)
+            sizes = f"{fact.size} -> {len(self.text.encode())} bytes"
+            if fact.text is None:
+                return Difference("update", sizes)
+            if not self._is_ours(fact.text):
+                # What somebody else has written may hold anything, a password too.
+                return Difference("update", f"is not kanae's, {sizes}")
+            return Difference("update", diff=text_diff(fact.text, self.text, self.path))
         if fact.mode != self.mode or fact.owner != self.owner:
             was = f"{fact.mode:04o} {fact.owner}"
             return Difference("update", f"{was} -> {self.mode:04o} {self.owner}")
         return None
+
+    def _is_ours(self, text: str) -> bool:
+        """By its banner, or by its place: nobody else writes there."""
+        return marks.MANAGED in text or self.path.startswith((f"{at.KANAE}/", f"{at.STATE}/"))
 
     def uploads(self) -> tuple[Content, ...]:
         return (Content(self.path, self.text, self.mode, self.owner),)

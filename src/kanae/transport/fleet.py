@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
+from kanae.environment import SUDO_PASSWORD
 from kanae.errors import ConnectError, ConnectionLost, HostError, KanaeError
 from kanae.spec.models import Spec
 from kanae.transport.connect import Jumps
@@ -21,7 +22,6 @@ from kanae.transport.ssh import SshTransport
 T = TypeVar("T")
 # Seconds: long enough for a broken route or a restarted sshd, not for a reboot.
 RECONNECT = 10.0
-SUDO_PASSWORD = "KANAE_SUDO_PASSWORD"  # noqa: S105  # the variable's name
 
 
 class FleetError(KanaeError):

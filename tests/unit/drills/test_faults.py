@@ -121,6 +121,22 @@ async def test_a_bmc_command_is_run_and_its_failure_told_without_arguments(tmp_p
         await power.cut("m2")
 
 
+async def test_a_bmc_command_gets_all_but_the_sudo_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs the BMC's own, which may be in the environment."""
+    monkeypatch.setenv("KANAE_SUDO_PASSWORD", "hunter22")
+    monkeypatch.setenv("IPMI_PASSWORD", "calvin")
+    spec = with_power(None, "true")
+    command = ["sh", "-c", f"env >{tmp_path}/env"]
+    power = Power(off=None, on=command)
+    hosts = {**spec.hosts, "m1": spec.hosts["m1"].model_copy(update={"power": power})}
+    await BmcPower(spec.model_copy(update={"hosts": hosts})).on("m1")
+    text = (tmp_path / "env").read_text()
+    assert "IPMI_PASSWORD=calvin" in text
+    assert "hunter22" not in text
+
+
 def test_a_host_that_nothing_can_power_on_cannot_return() -> None:
     fault = build(FaultPlan("return", ("m2",), 1), tools(spec_of()))
     with pytest.raises(Refused, match="power m2 on"):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from kanae.drills.launching import parcel
 from kanae.drills.launching.clock import Sample, quickest
-from kanae.drills.launching.place import LocalConversation, find_python, leave, mark, way_to
+from kanae.drills.launching.place import Here, LocalConversation, find_python, leave, mark, way_to
 from kanae.drills.probing.orders import Output
 from kanae.errors import CheckFailed
 from kanae.layout.families import RHEL
@@ -227,3 +227,19 @@ def test_jump_hosts_of_the_spec_are_on_the_way(
     spec = loads(text, "c.yaml")
     assert way_to(spec, "w1") == ("m1", "m2")
     assert way_to(spec, "m1") == ()
+
+
+async def test_a_prober_on_this_machine_is_not_given_the_sudo_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KANAE_SUDO_PASSWORD", "hunter22")
+    options: dict[str, object] = {}
+
+    async def start(*argv: str, **given: object) -> object:
+        options.update(given)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    with pytest.raises(FileNotFoundError):
+        await Here().start(1.0)
+    assert options["env"] == {k: v for k, v in os.environ.items() if k != "KANAE_SUDO_PASSWORD"}

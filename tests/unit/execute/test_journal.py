@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import os
 import pickle
@@ -116,7 +117,51 @@ def test_what_looks_like_a_secret_is_not_written(secret: str) -> None:
     assert MASK in text
 
 
-@pytest.mark.parametrize("named", ["--certificate-key ", "--certificate-key=", "certificateKey: "])
+KEY = base64.b64encode(PEM.encode()).decode()
+OPAQUE = "aGVsbG8gd29ybGQgaGVsbG8gd29ybGQ="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"client-key-data: {OPAQUE}",
+        f'{{"client-key-data": "{OPAQUE}"}}',
+        f'{{"client-key-data":"{OPAQUE}","x":1}}',
+        f'"{{\\"client-key-data\\":\\"{OPAQUE}\\"}}"',
+        f"client-key-data: '{OPAQUE}'",
+        f"tls.key: {KEY}",
+        f'{{"tls.key": "{KEY}"}}',
+        f'{{"auths": {{"r.example": {{"auth": "{OPAQUE}"}}}}}}',
+        f'password = "{OPAQUE}"',
+        f'{{"Password":"{OPAQUE}"}}',
+        f'"{{\\"token\\": \\"{OPAQUE}\\"}}"',
+    ],
+)
+def test_secrets_are_masked_in_every_form_in_which_files_hold_them(text: str) -> None:
+    shown = Redactor()(f"before {text} after")
+    assert OPAQUE not in shown
+    assert KEY[-20:] not in shown
+    assert MASK in shown
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+
+
+def test_prose_about_secrets_is_left_alone() -> None:
+    text = "sudo wants a password: put it into a variable; token: see docs; authority: ca"
+    assert Redactor()(text) == text
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "--certificate-key ",
+        "--certificate-key=",
+        "certificateKey: ",
+        'certificateKey: "',
+        '"certificateKey": "',
+        '\\"certificateKey\\":\\"',
+    ],
+)
 def test_certificate_keys_are_masked_where_they_are_named(named: str) -> None:
     assert "ab12" not in Redactor()(named + "ab12" * 16)
     assert "ab12" in Redactor()("sha256:" + "ab12" * 16)
@@ -176,10 +221,10 @@ def test_a_record_that_goes_to_disk_in_pieces_is_one_record(
 ) -> None:
     real = os.write
 
-    def seven(file: int, data: bytes) -> int:
+    def write(file: int, data: bytes) -> int:
         return real(file, data[:7])
 
-    monkeypatch.setattr(os, "write", seven)
+    monkeypatch.setattr(os, "write", write)
     assert len(list(read(_whole("r1")))) == 7
 
 

@@ -166,7 +166,10 @@ async def test_credentials_are_kept_and_merged_for_nobody_else_to_read(
     own = tmp_path / "config"
     own.write_text("apiVersion: v1\nkind: Config\ncurrent-context: theirs\nusers: []\n")
     own.chmod(0o644)
-    kubeconfig.merge_into(own, ours)
+    link = tmp_path / "link"
+    link.symlink_to("config")
+    kubeconfig.merge_into(link, ours)
+    assert link.is_symlink()
     for file in (kept, own):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert "token: secret" in file.read_text()

@@ -77,7 +77,7 @@ def test_a_host_joins_by_one_that_has_joined() -> None:
     }
 
 
-@pytest.mark.parametrize(("user", "owner"), [("ann", "ann:ann"), ("root", "root:root")])
+@pytest.mark.parametrize(("user", "owner"), [("ann", "ann:"), ("root", "root:")])
 def test_a_kubeconfig_belongs_to_the_user_whom_the_host_is_reached_as(
     user: str, owner: str
 ) -> None:

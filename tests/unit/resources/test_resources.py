@@ -15,6 +15,7 @@ from kanae.facts.model import FileFact, HostFacts, ObjectKey, Query, UnitFact
 from kanae.layout import marks
 from kanae.layout.families import DEBIAN, RHEL, UBUNTU, UNKNOWN
 from kanae.layout.family import Family, Need
+from kanae.layout.marks import MANAGED
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Difference, Resource, merge, text_diff
@@ -83,13 +84,26 @@ def test_a_file(facts: HostFacts, expected: str | None) -> None:
 
 
 def test_a_file_tells_what_changes() -> None:
-    found = FILE.difference(of("/etc/x", "old\n"), NONE)
+    found = FILE.difference(of("/etc/x", f"# {MANAGED}\nold\n"), NONE)
     assert found is not None
-    assert found.diff.splitlines()[-2:] == ["-old", "+new"]
+    assert found.diff.splitlines()[-3:] == [f"-# {MANAGED}", "-old", "+new"]
     modes = FILE.difference(of("/etc/x", "new\n"), NONE)
     assert modes == Difference("update", "0644 root:root -> 0600 root:adm")
-    unread = FILE.difference(of("/etc/x", "old\n", text=None), NONE)
-    assert unread == Difference("update")
+    mark = File("/var/lib/kanae/marks/cluster", "new").difference(
+        of("/var/lib/kanae/marks/cluster", "old"), NONE
+    )
+    assert mark is not None
+    assert "-old" in mark.diff
+
+
+@pytest.mark.parametrize("text", ["password = 'hunter22'\n", None])
+def test_what_somebody_else_wrote_is_not_shown(text: str | None) -> None:
+    facts = of("/etc/x", "password = 'hunter22'\n", text=text)
+    whose = "" if text is None else "is not kanae's, "
+    fact = facts.files["/etc/x"]
+    assert fact is not None
+    wanted = Difference("update", f"{whose}{fact.size} -> 4 bytes")
+    assert FILE.difference(facts, NONE) == wanted
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kanae import paths
 from kanae.artifacts.progress import Progress
+from kanae.environment import inherited
 from kanae.errors import ArtifactError, MachineUnfit
 
 
@@ -62,7 +63,7 @@ def need_packages(packages: Sequence[str], progress: Progress) -> None:
             remedy=f"as root: {' '.join(command)}",
         )
     progress.say(f"installing Debian packages: {', '.join(missing)}")
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    env = inherited() | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
         run(command, env=env, what="installing Debian packages")
     except ArtifactError:
@@ -90,7 +91,7 @@ def go_program(wanted: str, progress: Progress) -> str:
 
 def go_env() -> dict[str, str]:
     """The caller's environment with everything that could change what go does pinned."""
-    return os.environ | {
+    return inherited() | {
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
         "GOWORK": "off",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from kanae.artifacts.build.machine import go_env, go_program, need_packages, run
 from kanae.artifacts.catalogue import Build
 from kanae.artifacts.progress import Progress, Task
+from kanae.environment import inherited
 from kanae.errors import ArtifactError, MachineUnfit
 
 # Go's name of a CPU -> the prefix of its GNU tools on Debian.
@@ -164,7 +164,7 @@ def _build_c(
             run(
                 [compiler, "-Os", "-static", "-s", "-Wl,--build-id=none",
                  f'-DVERSION="{recipe.version}"', "-o", str(built[name]), str(file)],
-                env=os.environ | {"LC_ALL": "C"},
+                env=inherited() | {"LC_ALL": "C"},
                 what=f"building {name}",
             )  # fmt: skip
     return built

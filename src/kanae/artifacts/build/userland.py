@@ -8,7 +8,6 @@ of its own, so that neither root nor the machine's package state is needed.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import tarfile
@@ -21,6 +20,7 @@ from kanae.artifacts.entry import LAYER, Entry
 from kanae.artifacts.oci import ZSTD, Layer, Member, add_layer, diff_id, parents
 from kanae.artifacts.progress import Progress
 from kanae.artifacts.store import Store
+from kanae.environment import inherited
 from kanae.errors import ArtifactError, MachineUnfit
 
 PROGRAMS = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "ipset")
@@ -116,7 +116,7 @@ def _fetch(packages: tuple[str, ...], arch: str, work: Path, progress: Progress)
         "Debug::NoLocking": "true",
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    env = inherited() | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     progress.say(f"fetching Debian packages for image layers ({arch}): {', '.join(packages)}")
     run([*apt, "update"], env=env, what="reading Debian package lists")
     install = ["install", "-y", "--download-only", "--no-install-recommends"]

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Protocol
 
 from kanae.drills.children import kill
+from kanae.environment import inherited
 from kanae.errors import HostError, Refused, StepFailed, StepTimedOut
 from kanae.lab import faults, record
 from kanae.lab.lab import Lab
@@ -136,7 +137,11 @@ class BmcPower:
     async def _run(self, host: str, command: PowerCommand) -> None:
         argv = self._argv(host, command)
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            *argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=inherited(),
         )
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):

@@ -78,8 +78,9 @@ def _unrest(
     for stream in (each.stream for each in streams):
         sent = [request for request in due_before if request.stream == stream.id]
         failed = sum(not request.ok for request in sent)
-        # A host that is down in this drill from the beginning serves nobody.
-        down = stream.route != ENDPOINT and failed == len(sent)
+        # A host that is down from the beginning serves nobody.
+        returns = history.header.fault == "return" and stream.route in history.header.targets
+        down = returns or (stream.route != ENDPOINT and failed == len(sent))
         if failed > bounds["max-failed-before"] and not down:
             found.append(f"unhealthy before: {stream.name}: {failed} requests failed")
     # Histories of older runs have no such bound in their header.

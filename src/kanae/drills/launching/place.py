@@ -11,6 +11,7 @@ from typing import Protocol
 
 from kanae.drills.children import kill
 from kanae.drills.launching import parcel
+from kanae.environment import inherited
 from kanae.errors import CheckFailed
 from kanae.layout.families import UNKNOWN
 from kanae.layout.family import Family
@@ -68,6 +69,7 @@ class Here:
             "kanae.drills.probing.probe",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=inherited(),
             start_new_session=True,
         )
         return LocalConversation(process)

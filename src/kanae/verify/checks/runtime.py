@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kanae.facts.model import HostFacts
 from kanae.layout import families
 from kanae.layout import paths as at
-from kanae.render.banner import MANAGED
+from kanae.layout.marks import MANAGED
 from kanae.render.containerd import cgroup_driver
 from kanae.spec.models import Spec
 from kanae.verify.model import Finding, Subject, error, info, warning
