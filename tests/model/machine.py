@@ -234,6 +234,7 @@ class SimHost:
             READ_AT,
             self.base,
             files={path: self._file(path, path in contents) for path in query.files},
+            folders={path: self._names(path) for path in query.folders},
             certificates={path: self._certificate(path) for path in query.certificates},
             units={name: self._unit(name) for name in query.units},
             packages={name: "1" if name in self.packages else None for name in query.packages},
@@ -250,6 +251,13 @@ class SimHost:
             return None
         text = file.text if content and file.kind == "file" else None
         return FileFact(file.kind, file.mode, file.owner, len(file.text), file.sha, "", text)
+
+    def _names(self, path: str) -> tuple[str, ...] | None:
+        inside = [
+            each.removeprefix(f"{path}/") for each in self.files if each.startswith(f"{path}/")
+        ]
+        names = tuple(sorted({each.partition("/")[0] for each in inside}))
+        return names if names or path in self.files else None
 
     def _unit(self, name: str) -> UnitFact:
         unit = self.unit(name)

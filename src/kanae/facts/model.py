@@ -10,6 +10,9 @@ from kanae.errors import HostError
 from kanae.layout import families
 from kanae.layout.family import Family
 
+# Enough to tell whose a folder is.
+FOLDER_NAMES = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -17,8 +20,9 @@ class Query:
 
     files: kind, mode, owner, size and sha256; `contents` in addition the text (small files only,
     never secrets). Hashes of large files are cached on the host by device, inode, size, mtime_ns
-    and ctime_ns. certificates: PEM certificates to read (the first one of each file), or
-    kubeconfigs whose client certificate is read. units: systemd unit names with suffix.
+    and ctime_ns. folders: names of what is in them.
+    certificates: PEM certificates to read (the first one of each file), or kubeconfigs whose
+    client certificate is read. units: systemd unit names with suffix.
     images: ask containerd for the names and digests of pinned images.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes
     and the objects named in `objects`. etcd: ask the etcd member on this host for its members and
@@ -28,6 +32,7 @@ class Query:
 
     files: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
@@ -215,6 +220,7 @@ class ApiFact:
 class HostFacts:
     """All of one host at one time. A path, unit or package that is not there maps to None.
 
+    folders: names of what is in a folder, at most FOLDER_NAMES of them; None where there is none.
     marks: kanae's own records on the host, name -> content.
     """
 
@@ -222,6 +228,9 @@ class HostFacts:
     read_at: datetime
     base: HostBase
     files: Mapping[str, FileFact | None] = field(default_factory=dict[str, FileFact | None])
+    folders: Mapping[str, tuple[str, ...] | None] = field(
+        default_factory=dict[str, tuple[str, ...] | None]
+    )
     certificates: Mapping[str, CertificateFact | None] = field(
         default_factory=dict[str, CertificateFact | None]
     )

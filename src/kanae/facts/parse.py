@@ -9,7 +9,7 @@ from kanae.facts.model import HostFacts, Query
 from kanae.facts.parse_base import head, parse_base
 from kanae.facts.parse_certificates import parse_certificates
 from kanae.facts.parse_cluster import parse_api, parse_etcd, parse_images
-from kanae.facts.parse_files import parse_files
+from kanae.facts.parse_files import parse_files, parse_folders
 from kanae.facts.parse_units import parse_packages, parse_units
 from kanae.facts.script import sysctl_path
 from kanae.layout import paths as at
@@ -44,6 +44,7 @@ def parse(
         read_at=read_at,
         base=parse_base(answer, read, offset, max(trip, 0.0) / 2),
         files={path: files.get(path) for path in (*query.files, *query.contents)},
+        folders=parse_folders(answer, query.folders),
         certificates=parse_certificates(answer, query.certificates),
         units=parse_units(answer, query.units),
         packages=parse_packages(answer, query.packages),

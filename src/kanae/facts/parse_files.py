@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kanae.facts.frame import Answer
@@ -32,6 +33,21 @@ def parse_files(answer: Answer) -> dict[str, FileFact]:
             raise answer.wrong(f"{line!r} says nothing about a file")
     facts = {path: replace(fact, sha256=hashes.get(path, "")) for path, fact in found.items()}
     return facts | _texts(answer, facts, shown)
+
+
+def parse_folders(answer: Answer, asked: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
+    """Names of what is in each folder, as `ls -q` shows them; None for one that is not there."""
+    found: dict[str, list[str]] = {}
+    names: list[str] = []
+    for line in answer.lines("folders"):
+        kind, _, name = line.partition(" ")
+        if kind == "D":
+            names = found.setdefault(name, [])
+        elif kind == "E" and found:
+            names.append(name)
+        else:
+            raise answer.wrong(f"{line!r} says nothing about a folder")
+    return {path: tuple(found[path]) if path in found else None for path in asked}
 
 
 def _stat(match: re.Match[str]) -> tuple[str, FileFact]:

@@ -17,7 +17,7 @@ import shlex
 from collections.abc import Iterable
 
 from kanae.facts import shell
-from kanae.facts.model import ObjectKey, Query
+from kanae.facts.model import FOLDER_NAMES, ObjectKey, Query
 from kanae.layout import families
 from kanae.layout import paths as at
 from kanae.layout.family import PROGRAMS as NEEDED
@@ -121,6 +121,10 @@ def script(query: Query, state: str = at.STATE) -> str:
             paths=_quoted(dict.fromkeys(_path(p) for p in (*query.files, *query.contents))),
         ),
     ]
+    if query.folders:
+        parts.append(
+            shell.FOLDERS.format(folders=_quoted(map(_path, query.folders)), names=FOLDER_NAMES)
+        )
     if query.certificates:
         parts.append(shell.CERTIFICATES.format(paths=_quoted(map(_path, query.certificates))))
     if query.units:

@@ -228,6 +228,17 @@ fi
 fi
 """
 
+FOLDERS = """\
+section folders
+for folder in {folders}; do
+[ -d "$folder" ] || continue
+printf 'D %s\\n' "$folder"
+ls -Aq -- "$folder" 2>/dev/null | head -n {names} | while IFS= read -r name; do
+printf 'E %s\\n' "$name"
+done
+done
+"""
+
 # Of a file that also holds a private key only the first certificate leaves the host; of the key
 # beside it only the public half does. A kubeconfig holds its client certificate in base64.
 CERTIFICATES = """\

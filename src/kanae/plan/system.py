@@ -41,6 +41,8 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted.append(File(marks.path(identity_mark(spec, host)), view.known.identity, 0o600))
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
         wanted.append(File(marks.path(marks.HOSTS), roster(spec, view.known), 0o600))
+        provider = spec.networks.pod_network.provider
+        wanted.append(File(marks.path(marks.POD_NETWORK), f"{provider.value}\n", 0o600))
     if modules:
         wanted += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
     if sysctls:

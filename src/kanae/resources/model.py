@@ -98,6 +98,7 @@ def merge(queries: list[Query]) -> Query:
     return Query(
         files=union("files"),
         contents=union("contents"),
+        folders=union("folders"),
         certificates=union("certificates"),
         units=union("units"),
         packages=union("packages"),

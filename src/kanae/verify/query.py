@@ -6,6 +6,7 @@ from kanae.facts.model import Query
 from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
+from kanae.layout.runtimes import RUNTIMES
 from kanae.spec.models import Role, Spec
 from kanae.verify.model import etcd_role
 
@@ -28,11 +29,16 @@ def check_query(spec: Spec, host: str) -> Query:
     roles = spec.hosts[host].roles
     master = Role.CONTROL_PLANE in roles
     node = master or Role.WORKER in roles
+    folders: tuple[str, ...] = ()
+    if node:
+        folders = tuple(folder for each in RUNTIMES for folder in (each.containers, each.images))
     files = LEFTOVERS if node or Role.ETCD in roles else ()
     if etcd_role(spec) in roles:
         files = (*files, f"{spec.etcd.data_dir}/member")
+        folders = (*folders, str(spec.etcd.data_dir))
     return Query(
         files=files,
+        folders=folders,
         contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG) if node else (),
         units=(*families.FIREWALLS, units.balancer(spec.name)),
         packages=families.RUNTIMES if node else (),

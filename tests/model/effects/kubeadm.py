@@ -54,7 +54,7 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
     yield from start_kubelet(host, docs["KubeletConfiguration"])
     yield from write_manifests(world, host, config)
     if not world.external:
-        host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
+        host.write(at.ETCD_MANIFEST, etcd_manifest(config), 0o600)
         host.folder(MEMBER, 0o700)
         world.members.setdefault(name, True)
         host.sync_pods()
@@ -79,6 +79,14 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         host, action.kubelet_fingerprint, action.fingerprint, control_plane=True, joined=joined
     )
     return Outcome.CHANGED
+
+
+def etcd_manifest(config: Object) -> str:
+    """As far as it is read: the arguments of etcd."""
+    local = config["etcd"]["local"]
+    arguments = [("data-dir", local["dataDir"])]
+    arguments += [(each["name"], each["value"]) for each in local.get("extraArgs", ())]
+    return "".join(f"    - --{name}={value}\n" for name, value in arguments)
 
 
 def _succeed(
@@ -144,7 +152,7 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     if action.control_plane and not world.external:
         world.members[name] = False
         yield
-        host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
+        host.write(at.ETCD_MANIFEST, etcd_manifest(stored(world, 0)), 0o600)
         host.folder(MEMBER, 0o700)
         host.sync_pods()
         yield

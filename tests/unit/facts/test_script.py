@@ -117,6 +117,18 @@ def test_reads_kinds_modes_links_and_texts_under_any_name(tmp_path: Path) -> Non
     assert files[str(tmp_path / "missing")] is None
 
 
+def test_names_in_folders_are_listed_whatever_they_are(tmp_path: Path) -> None:
+    full, empty, gone = (str(tmp_path / name) for name in ("full", "empty", "gone"))
+    for folder in (full, empty):
+        Path(folder).mkdir()
+    for name in ("lost+found", ".hidden", "with space", "D /etc", "line\nbreak"):
+        (Path(full) / name).mkdir(parents=True)
+    found = _facts(Query(folders=(full, empty, gone)), tmp_path).folders
+    assert sorted(found[full] or ()) == [".hidden", "D ", "line?break", "lost+found", "with space"]
+    assert found[empty] == ()
+    assert found[gone] is None
+
+
 def test_packages_of_every_package_manager_that_is_there_are_found(tmp_path: Path) -> None:
     """As on a Fedora that also has Debian's tools. rpm's query answers like this one."""
     rpm = "rpm() { printf 'package bash is not installed\\ninstalled made-up 1-2\\n'; }\n"

@@ -125,6 +125,18 @@ def test_healthy_hosts_have_no_errors_and_no_warnings() -> None:
     assert {f.severity for f in judge(_subject())} <= {Severity.INFO}
 
 
+def test_folders_without_anything_of_anybody_are_no_finding() -> None:
+    subject = _change(_subject(), "m1", folders={"/var/lib/etcd": ("lost+found",)})
+    folder = "/var/lib/containers/storage/overlay-containers"
+    subject = _change(subject, "w1", folders={folder: ("containers.json", "containers.lock")})
+    assert not _found(subject, "etcd-data")
+    assert not _found(subject, "runtime")
+    stacked = _spec(etcd={"topology": "stacked"})
+    subject = _change(_subject(stacked), "m1", folders={"/var/lib/etcd": ("lost+found",)})
+    [finding] = _found(subject, "etcd-data")
+    assert "/var/lib/etcd/data" in finding.remedy
+
+
 LOST = {"w1": ConnectError("w1", "no route")}
 
 BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
@@ -135,6 +147,18 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: replace(s, facts=replace(s.facts, unreachable=LOST)),
     ),
     ("system", Severity.ERROR, "m1", lambda s: _change(s, "m1", systemd=0)),
+    (
+        "etcd-data",
+        Severity.ERROR,
+        "m1",
+        lambda s: _change(s, "m1", folders={"/var/lib/etcd": ("lost+found", "dump.sql")}),
+    ),
+    (
+        "runtime",
+        Severity.ERROR,
+        "w1",
+        lambda s: _change(s, "w1", folders={"/var/lib/docker/containers": ("c1",)}),
+    ),
     ("system", Severity.ERROR, "m1", lambda s: _change(s, "m1", arch="riscv64")),
     ("programs", Severity.ERROR, "w1", lambda s: _change(s, "w1", missing_programs=("losetup",))),
     (

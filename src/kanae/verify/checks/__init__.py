@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     Check("firewall", "no firewall manager closes the cluster's ports", network.firewall),
     Check("peers", "hosts reach control-plane and etcd hosts, and how fast", probes.peers),
     Check("etcd-disk", "99 of 100 synchronous writes end within 10 ms", probes.etcd_disk),
+    Check("etcd-data", "the folder for etcd's data is empty, or this cluster's", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
     Check("artifacts", "binaries and images are there or to be had", cluster.artifacts),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from kanae.layout import marks
+from kanae.plan.etcd import occupied_words, others_in
 from kanae.spec.models import Role
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
 from kanae.verify.model import Finding, Subject, error
@@ -35,6 +36,13 @@ def leftovers(subject: Subject) -> Iterator[Finding]:
                 "make sure that nobody needs that cluster, then `kubeadm reset` there (or its own "
                 "uninstaller) and remove what is left",
             )
+
+
+def etcd_data(subject: Subject) -> Iterator[Finding]:
+    for host, facts in subject.etcd_hosts():
+        if others := others_in(subject.spec, facts):
+            what, remedy = occupied_words(subject.spec, others)
+            yield error("etcd-data", host, f"it {what}", remedy)
 
 
 def _tell(path: str) -> bool:
