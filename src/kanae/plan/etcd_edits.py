@@ -81,5 +81,6 @@ def _uploaded_arguments(api: ApiFact, default: Mapping[str, str]) -> Mapping[str
     """default: where the cluster does not tell."""
     key, field, _ = CONFIG_MAPS[0]
     etcd = cast("Mapping[str, Any]", held(api.objects.get(key), field).get("etcd") or {})
-    listed = cast("list[Mapping[str, str]] | None", (etcd.get("local") or {}).get("extraArgs"))
+    local = cast("Mapping[str, Any]", etcd.get("local") or {})
+    listed = cast("list[Mapping[str, str]] | None", local.get("extraArgs"))
     return default if listed is None else {each["name"]: each["value"] for each in listed}

@@ -13,12 +13,6 @@ from kanae.facts.model import ObjectKey
 from kanae.render.documents import Document
 from kanae.render.duration import go_milliseconds
 
-_QUANTITY: Final = re.compile(r"([+-]?\d{1,18}(?:\.\d{1,9})?)([numkMGTPE]|[KMGTPE]i)?")
-_UNITS: Final = (
-    {None: Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
-    | {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
-    | {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
-)
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "kanae"}
 # On pod templates: a changed ConfigMap then restarts the pods that read it only at start.
 DIGEST_ANNOTATION: Final = "kanae.dev/config-digest"
@@ -113,16 +107,6 @@ def _same_duration(live: object, wanted: object) -> bool:
     if not (isinstance(live, str) and isinstance(wanted, str)):
         return False
     return (have := go_milliseconds(live)) is not None and have == go_milliseconds(wanted)
-
-
-def _same_quantity(live: object, wanted: object) -> bool:
-    """As resource.Quantity of apimachinery compares them; one may be a number, which it also
-    accepts."""
-    pair = [_QUANTITY.fullmatch(str(each)) for each in (live, wanted)]
-    if not isinstance(live, str) or not isinstance(wanted, str | int | float):
-        return False
-    amounts = [Decimal(match[1]) * _UNITS[match[2]] for match in pair if match]
-    return len(amounts) == 2 and amounts[0] == amounts[1]
 
 
 def _same_quantity(live: object, wanted: object) -> bool:
