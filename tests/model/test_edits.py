@@ -545,3 +545,49 @@ def test_what_another_file_changes_at_the_next_boot_is_noted() -> None:
         "server4: /etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0 at boot, where "
         "kanae wants 1",
     )
+
+
+def test_a_reset_takes_the_folder_of_etcd_that_is_in_use(
+    built: Callable[[str], Simulator],
+) -> None:
+    """With a spec that was edited and refused, and again when the reset was cut off."""
+    for name, host in (("vip", "master1"), ("reference", "server1")):
+        sim = built(name)
+        sim.world.edit(edited(name, _set(etcd={"dataDir": "/data/other"})))
+        with pytest.raises(Refused):
+            sim.plan()
+        [step] = [step for step in sim.reset_plan() if step.id == f"{host}/etcd/remove"]
+        assert [change.subject for change in step.changes] == ["/var/lib/etcd/member"]
+        sim.world.resetting = True
+        sim.world.hosts[host].mark(marks.ETCD_DATA, "/var/lib/etcd")
+        sim.world.hosts[host].remove(at.MANIFESTS)
+        assert f"{host}/etcd/remove" in {
+            step.id
+            for step in sim.reset_plan()
+            if [change.subject for change in step.changes] == ["/var/lib/etcd/member"]
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "words"),
+    [
+        ("vip", ("lost+found",), ""),
+        ("vip", ("dump.sql",), "empty it"),
+        ("reference", ("dump.sql",), "empty it"),
+        ("reference", ("lost+found",), ""),
+        ("reference", ("member",), "empty it"),
+    ],
+)
+def test_a_folder_of_somebodys_is_not_taken_for_etcds_data(
+    name: str, inside: tuple[str, ...], words: str
+) -> None:
+    sim = Simulator(World.bare(Desk.of(example(name))))
+    host = sim.world.spec.etcd_hosts[1]
+    for entry in inside:
+        sim.world.hosts[host].folder(f"/var/lib/etcd/{entry}")
+    if not words:
+        sim.plan()
+        return
+    with pytest.raises(Refused, match=f"{host} has files in /var/lib/etcd") as error:
+        sim.plan()
+    assert words in error.value.remedy

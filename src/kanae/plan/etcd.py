@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from kanae.facts.model import Query
+from kanae.facts.model import HostFacts, Query
+from kanae.layout import marks, units
 from kanae.layout import paths as at
-from kanae.layout import units
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
 from kanae.plan.waits import await_api, await_etcd
@@ -16,18 +18,77 @@ from kanae.resources.model import Resource
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
+# The folder that ext2 to ext4 have at their root.
+LOST_FOUND: Final = "lost+found"
+# As kubeadm writes a container's command, and as render/etcd.py writes etcd's file.
+_ARGUMENT = re.compile(r"^ *- --([a-z0-9-]+)=(.*)$", re.MULTILINE)
+_DATA_DIR = re.compile(r"^data-dir: [\"']?(/[^\"'\n]+)", re.MULTILINE)
+
 
 def query(spec: Spec, host: str) -> Query:
-    """What is in the data folder, and what the member says of itself."""
+    """What is in the data folder, where etcd keeps its data, and what the member says of itself."""
+    topologies: tuple[str, ...] = ()
+    if Role.CONTROL_PLANE in spec.hosts[host].roles:
+        topologies = (at.ETCD_MANIFEST, at.ETCD_BALANCER_CONFIG)
     if host not in spec.etcd_hosts:
-        return Query()
+        return Query(files=topologies)
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    folder = (str(spec.etcd.data_dir),)
-    return Query(files=(member_folder(spec),), folders=folder, etcd=external)
+    source = at.ETCD_CONFIG if external else at.ETCD_MANIFEST
+    return Query(
+        files=(*topologies, member_folder(spec), source),
+        contents=(source,),
+        folders=(str(spec.etcd.data_dir),),
+        etcd=external,
+    )
+
+
+def others_in(spec: Spec, facts: HostFacts) -> tuple[str, ...]:
+    """What is in the folder for etcd's data of a host that has no member of this cluster yet.
+
+    lost+found, of a disk of its own, is in nobody's way: kubeadm, which wants its folder empty
+    (DirAvailable of cmd/kubeadm/app/preflight/checks.go), is told to pass over it. What a host of
+    this cluster has there is of an apply that was interrupted.
+    """
+    ours = facts.marks.get(marks.CLUSTER, "").strip() == spec.name
+    if ours and facts.files.get(member_folder(spec)) is not None:
+        return ()
+    passed = {LOST_FOUND, *(("member",) if ours else ())}
+    return tuple(
+        name for name in facts.folders.get(str(spec.etcd.data_dir), ()) if name not in passed
+    )
+
+
+def occupied_words(spec: Spec, others: Sequence[str]) -> tuple[str, str]:
+    """What is wrong, to be said of a host, and the remedy."""
+    shown = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+    return (
+        f"has files in {spec.etcd.data_dir} that are no etcd of this cluster ({shown})",
+        "empty it if nobody needs that, or set etcd.dataDir to a folder of etcd's own",
+    )
 
 
 def member_folder(spec: Spec) -> str:
     return f"{spec.etcd.data_dir}/member"
+
+
+def manifest_arguments(view: View, host: str) -> Iterator[tuple[str, str]]:
+    """Of the stacked member on a host, as its manifest has them; nothing where there is none."""
+    fact = view.host(host).files.get(at.ETCD_MANIFEST)
+    text = fact.text if fact is not None else None
+    for match in _ARGUMENT.finditer(text or ""):
+        yield match[1], match[2]
+
+
+def data_folder(view: View, host: str) -> str:
+    """The one in use: where the member on a host was started with it, else what the spec says."""
+    wanted = str(view.spec.etcd.data_dir)
+    if kept := (view.mark(host, marks.ETCD_DATA) or "").strip():
+        return kept
+    if view.spec.etcd_topology is EtcdTopology.STACKED:
+        return dict(manifest_arguments(view, host)).get("data-dir", wanted)
+    fact = view.host(host).files.get(at.ETCD_CONFIG)
+    match = _DATA_DIR.search(fact.text or "") if fact is not None else None
+    return match[1] if match else wanted
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:

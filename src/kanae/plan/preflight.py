@@ -5,15 +5,11 @@ Source of the names: cmd/kubeadm/app/preflight/checks.go (InitNodeChecks, and ea
 
 from __future__ import annotations
 
-from typing import Final
-
 from kanae.facts.model import HostFacts
 from kanae.layout import paths as at
 from kanae.layout import ports
+from kanae.plan.etcd import LOST_FOUND
 from kanae.spec.models import EtcdTopology, Spec
-
-# The folder that ext2 to ext4 have at their root.
-LOST_FOUND: Final = "lost+found"
 
 
 def left_by_init(spec: Spec) -> tuple[str, ...]:

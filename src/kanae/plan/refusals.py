@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from typing import cast
 
 from kanae.errors import Refused
+from kanae.facts.nodes import readiness
 from kanae.layout import marks, ports
+from kanae.plan import etcd_edits
 from kanae.plan.etcd import member_folder
 from kanae.plan.membership import leaving, require_ours
 from kanae.plan.view import View
 from kanae.render import system
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
-from kanae.spec.models import EtcdTopology, Role
+from kanae.spec.models import EtcdTopology, PodNetworkProvider, Role
 
 
 def refuse(view: View) -> None:
@@ -32,10 +34,13 @@ def refuse(view: View) -> None:
         )
     _leaving(view)
     _distributions(view)
+    etcd_edits.occupied(view)
     if not view.joined_control_planes:
         _unknown(view)
         return
     _changed(view)
+    _pod_network(view)
+    etcd_edits.refuse(view)
     _versions(view)
     _nodes(view)
     _etcd(view)
@@ -80,6 +85,27 @@ def _changed(view: View) -> None:
                 "yet",
                 remedy=f"set roles: [{', '.join(before.roles)}]",
             )
+
+
+def _pod_network(view: View) -> None:
+    """Objects, addresses and interfaces of the old one would stay beside the new one's."""
+    wanted = view.spec.networks.pod_network.provider
+    recorded = {
+        mark.strip()
+        for host in view.joined_control_planes
+        if (mark := view.mark(host, marks.POD_NETWORK)) is not None
+    }
+    if not (others := sorted(recorded - {wanted.value})):
+        return
+    # Where there is none yet, one may come: no node is Ready before.
+    ready = view.api is None or any(readiness(node).ready for node in view.api.nodes.values())
+    if others == [PodNetworkProvider.NONE.value] and not ready:
+        return
+    raise Refused(
+        f"the pod network of a living cluster cannot be changed ({', '.join(others)} -> "
+        f"{wanted.value}): this is not built yet",
+        remedy=f"set networks.podNetwork.provider: {others[0]}",
+    )
 
 
 def _names(roles: set[Role]) -> str:
@@ -238,9 +264,3 @@ def _networks(view: View) -> None:
                 f"({old or 'none'} -> {new or 'none'}): this is not built yet",
                 remedy=f"set {field} to what it was: {old}" if old else f"take {field} away",
             )
-    old_etcd = cast("Mapping[str, object]", live.get("etcd", {}))
-    if ("external" in old_etcd) != (view.spec.etcd_topology is EtcdTopology.EXTERNAL):
-        raise Refused(
-            "changing the etcd topology of a living cluster is not built yet",
-            remedy=f"set etcd.topology: {'external' if 'external' in old_etcd else 'stacked'}",
-        )

@@ -11,7 +11,7 @@ from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, Stop
 from kanae.plan.belongings import left_by
 from kanae.plan.builder import Builder
 from kanae.plan.clients import kubeconfig_owner, kubeconfig_path
-from kanae.plan.etcd import member_folder
+from kanae.plan.etcd import data_folder
 from kanae.plan.membership import cluster_mark, identity_mark, named_after, require_ours, shared
 from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.planner import resources, typical
@@ -34,7 +34,7 @@ def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
     hosts = [host for host in view.reachable if named_after(spec, view.host(host))]
     stops = {host: _stop(builder, host) for host in hosts if not shared(spec, host)}
     masters = [stops[host] for host in hosts if Role.CONTROL_PLANE in spec.hosts[host].roles]
-    etcd = {host: _etcd(spec, builder, host, masters) for host in hosts if host in spec.etcd_hosts}
+    etcd = {host: _etcd(view, builder, host, masters) for host in hosts if host in spec.etcd_hosts}
     # The control-plane hosts go last: by them the others are known as this cluster's.
     hosts.sort(key=lambda host: Role.CONTROL_PLANE in spec.hosts[host].roles)
     removed: list[str] = []
@@ -61,8 +61,8 @@ def _stop(builder: Builder, host: str) -> str:
     )
 
 
-def _etcd(spec: Spec, builder: Builder, host: str, masters: Sequence[str]) -> str:
-    data = member_folder(spec)
+def _etcd(view: View, builder: Builder, host: str, masters: Sequence[str]) -> str:
+    data = f"{data_folder(view, host)}/member"
     return builder.add(
         host,
         "etcd",

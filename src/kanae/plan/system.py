@@ -50,6 +50,8 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         if not view.unanswered:
             # Else nobody has compared the spec with the cluster.
             wanted.append(File(marks.path(marks.FIXED), fixed(spec), 0o600))
+        provider = spec.networks.pod_network.provider
+        wanted.append(File(marks.path(marks.POD_NETWORK), f"{provider.value}\n", 0o600))
     if modules:
         wanted += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
     if sysctls:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Final, cast
 
 from kanae.facts.model import ObjectKey
@@ -14,6 +16,29 @@ from kanae.render.duration import go_milliseconds
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "kanae"}
 # On pod templates: a changed ConfigMap then restarts the pods that read it only at start.
 DIGEST_ANNOTATION: Final = "kanae.dev/config-digest"
+
+# Fields that are no pointers in k8s.io/api and are left out when they are zero (`omitempty`):
+# false, 0 or "" says the same there as nothing. Elsewhere it does not: runAsUser,
+# automountServiceAccountToken, storageClassName.
+_LEFT_OUT: Final = frozenset(
+    {
+        *("hostNetwork", "hostPID", "hostIPC", "paused", "publishNotReadyAddresses"),
+        *("readOnly", "stdin", "stdinOnce", "tty", "unschedulable", "globalDefault"),
+        *("minReadySeconds", "initialDelaySeconds", "hostPort", "nodePort"),
+        *("name", "namespace", "value", "subPath", "subPathExpr", "hostIP", "medium"),
+        *("priorityClassName", "nodeName", "hostname", "subdomain", "effect", "operator"),
+    }
+)
+# Mappings of people's own keys, in which every value means something.
+_FREE: Final = frozenset({"data", "labels", "annotations", "matchLabels", "nodeSelector"})
+_OF_QUANTITIES: Final = frozenset({"requests", "limits", "capacity", "hard", "overhead"})
+_QUANTITIES: Final = frozenset({"sizeLimit", "divisor"})
+_QUANTITY: Final = re.compile(r"([+-]?\d{1,18}(?:\.\d{1,9})?)([numkMGTPE]|[KMGTPE]i)?")
+_UNITS: Final = (
+    {"": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
+    | {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
+    | {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+)
 
 
 def meta(name: str, namespace: str = "", **labels: str) -> Document:
@@ -46,29 +71,49 @@ def key_of(document: Mapping[str, object]) -> ObjectKey:
 def covers(live: object, wanted: object) -> bool:
     """Whether `live` holds everything that `wanted` says; what only `live` has does not matter.
 
-    Lists must agree item by item. Durations may be spelt differently (1m, 60s): Kubernetes
-    rewrites them.
+    Lists must agree item by item. What Kubernetes does not store is no difference: null, an empty
+    list or mapping, and the zero value of a field that its own encoding then leaves out. Durations
+    (1m, 60s) and quantities (1000m, 1) may be spelt differently: it rewrites them.
     """
+    return _covers(live, wanted, "", "")
+
+
+def _covers(live: object, wanted: object, field: str, within: str) -> bool:
+    """field: name of these values; within: name of the mapping that holds them."""
+    if wanted is None:
+        return True
     if isinstance(wanted, Mapping):
         want = cast("Mapping[str, object]", wanted)
         if not isinstance(live, Mapping):
-            # An empty mapping is dropped by Kubernetes' own encoding.
             return not want and live is None
         have = cast("Mapping[str, object]", live)
-        return all(covers(have.get(key), value) for key, value in want.items())
+        return all(_covers(have.get(key), value, key, field) for key, value in want.items())
     if isinstance(wanted, list):
         items = cast("list[object]", wanted)
         if not isinstance(live, list):
             return not items and live is None
         present = cast("list[object]", live)
-        return len(present) == len(items) and all(map(covers, present, items))
-    return live == wanted or _same_duration(live, wanted)
+        return len(present) == len(items) and all(
+            _covers(have, want, field, within) for have, want in zip(present, items, strict=True)
+        )
+    if live is None:
+        return not wanted and field in _LEFT_OUT and within not in _FREE
+    if live == wanted or _same_duration(live, wanted):
+        return True
+    return (within in _OF_QUANTITIES or field in _QUANTITIES) and _same_quantity(live, wanted)
 
 
 def _same_duration(live: object, wanted: object) -> bool:
     if not (isinstance(live, str) and isinstance(wanted, str)):
         return False
     return (have := go_milliseconds(live)) is not None and have == go_milliseconds(wanted)
+
+
+def _same_quantity(live: object, wanted: object) -> bool:
+    """By value, as resource.Quantity of apimachinery reads them; it also takes plain numbers."""
+    found = [_QUANTITY.fullmatch(str(each)) for each in (live, wanted)]
+    amounts = [Decimal(match[1]) * _UNITS[match[2] or ""] for match in found if match]
+    return len(amounts) == 2 and amounts[0] == amounts[1]
 
 
 def _plural(kind: str) -> str:

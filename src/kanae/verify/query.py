@@ -7,6 +7,7 @@ from kanae.facts.model import Facts, Query
 from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
+from kanae.layout.runtimes import RUNTIMES
 from kanae.plan.planner import TYPICAL
 from kanae.plan.system import OVERRULABLE
 from kanae.render import system
@@ -37,9 +38,13 @@ def check_query(spec: Spec, host: str) -> Query:
     roles = spec.hosts[host].roles
     master = Role.CONTROL_PLANE in roles
     node = master or Role.WORKER in roles
+    folders: tuple[str, ...] = ()
+    if node:
+        folders = tuple(folder for each in RUNTIMES for folder in (each.containers, each.images))
+        folders = (at.CNI_CONF, *folders)
     files = LEFTOVERS if node or Role.ETCD in roles else ()
-    folders = (at.CNI_CONF,) if node else ()
     if etcd_role(spec) in roles:
+        files = (*files, f"{spec.etcd.data_dir}/member")
         folders = (*folders, str(spec.etcd.data_dir))
     return Query(
         files=files,

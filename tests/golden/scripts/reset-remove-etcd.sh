@@ -55,5 +55,8 @@ away() {
 }
 systemctl disable -q --now etcd.service 2>/dev/null
 if systemctl is-active -q etcd.service; then tell "etcd.service still runs"; settled; fi
+mkdir -p /var/lib/kanae/marks
+printf '%s
+' /var/lib/etcd >/var/lib/kanae/marks/etcd-data
 away /var/lib/etcd/member
 settled

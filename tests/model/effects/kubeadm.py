@@ -97,6 +97,14 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
     return Outcome.CHANGED
 
 
+def etcd_manifest(config: Object) -> str:
+    """As far as it is read: the arguments of etcd."""
+    local = config["etcd"]["local"]
+    arguments = [("data-dir", local["dataDir"])]
+    arguments += [(each["name"], each["value"]) for each in local.get("extraArgs", ())]
+    return "".join(f"    - --{name}={value}\n" for name, value in arguments)
+
+
 def _succeed(
     host: SimHost,
     kubelet: str,
@@ -118,7 +126,7 @@ def _succeed(
 
 def start_member(world: World, host: SimHost, cluster: Object) -> Iterator[None]:
     """A stacked member of etcd: its manifest, and its data as soon as kubelet runs it."""
-    host.write(f"{at.MANIFESTS}/etcd.yaml", "etcd", 0o600)
+    host.write(at.ETCD_MANIFEST, etcd_manifest(cluster), 0o600)
     host.folder(member(cluster), 0o700)
     host.sync_pods()
     yield

@@ -18,6 +18,11 @@ def stop_node(world: World, step: Step, action: actions.StopNode) -> Effects:
     host = world.hosts[step.host or ""]
     host.mark(marks.RESETTING)
     yield
+    if host.has(at.ETCD_MANIFEST):
+        for line in host.text(at.ETCD_MANIFEST).splitlines():
+            if "--data-dir=" in line:
+                host.mark(marks.ETCD_DATA, line.partition("=")[2])
+    yield
     host.disable(units.KUBELET)
     yield
     host.remove(at.MANIFESTS)
@@ -35,6 +40,7 @@ def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects
         world.violations.append(f"{step.id} while API servers run on {serving}")
     host.disable(units.ETCD)
     yield
+    host.mark(marks.ETCD_DATA, action.data.rpartition("/")[0])
     host.remove(action.data)
     world.members.pop(host.name, None)
     yield

@@ -116,10 +116,10 @@ def test_every_field_of_kubelet_is_owned_or_has_a_type() -> None:
     from kanae.spec.component_fields import KUBELET_FIELDS
     from kanae.spec.rules import kubelet
 
-    typed = [getattr(kubelet, f"_{kind}") for kind in
+    typed: list[frozenset[str]] = [getattr(kubelet, f"_{kind}") for kind in
              ("BOOLEANS", "NUMBERS", "DURATIONS", "TEXTS", "LISTS", "MAPPINGS")]  # fmt: skip
     open_ones = {"preloadedImagesVerificationAllowlist", "imagePullCredentialsVerificationPolicy",
                  "tlsCurvePreferences", "memoryThrottlingFactor", "memoryReservationPolicy",
                  "defaultPodSysctls"}  # fmt: skip
-    assert frozenset.union(*typed) <= KUBELET_FIELDS
-    assert KUBELET_FIELDS - _KUBELET_OWNED.keys() - frozenset.union(*typed) == open_ones
+    assert frozenset[str]().union(*typed) <= KUBELET_FIELDS
+    assert KUBELET_FIELDS - _KUBELET_OWNED.keys() - frozenset[str]().union(*typed) == open_ones

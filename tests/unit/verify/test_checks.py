@@ -51,6 +51,17 @@ def test_healthy_hosts_have_no_errors_and_no_warnings() -> None:
 
 
 VIP = {"loadBalancer": {"virtualAddress": {"address": "10.0.0.100", "routerId": 51}}}
+
+
+def test_folders_without_anything_of_anybody_are_no_finding() -> None:
+    folder = "/var/lib/containers/storage/overlay-containers"
+    for spec in (make_spec(), make_spec(etcd={"topology": "stacked"})):
+        subject = change(make_subject(spec), "m1", folders={"/var/lib/etcd": ("lost+found",)})
+        subject = change(subject, "w1", folders={folder: ("containers.json", "containers.lock")})
+        assert not findings(subject, "etcd-data")
+        assert not findings(subject, "runtime")
+
+
 LOST = {"w1": ConnectError("w1", "no route")}
 
 BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
@@ -61,6 +72,18 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: replace(s, facts=replace(s.facts, unreachable=LOST)),
     ),
     ("system", Severity.ERROR, "m1", lambda s: change(s, "m1", systemd=0)),
+    (
+        "etcd-data",
+        Severity.ERROR,
+        "m1",
+        lambda s: change(s, "m1", folders={"/var/lib/etcd": ("lost+found", "dump.sql")}),
+    ),
+    (
+        "runtime",
+        Severity.ERROR,
+        "w1",
+        lambda s: change(s, "w1", folders={"/var/lib/docker/containers": ("c1",)}),
+    ),
     ("system", Severity.ERROR, "m1", lambda s: change(s, "m1", arch="riscv64")),
     ("programs", Severity.ERROR, "w1", lambda s: change(s, "w1", missing_programs=("losetup",))),
     (

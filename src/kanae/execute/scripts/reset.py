@@ -67,6 +67,8 @@ settled"""
 def remove_etcd(action: RemoveEtcd) -> str:
     return f"""{FUNCTIONS}systemctl disable -q --now {units.ETCD} 2>/dev/null
 if systemctl is-active -q {units.ETCD}; then tell "{units.ETCD} still runs"; settled; fi
+mkdir -p {marks.FOLDER}
+printf '%s\n' {quote(action.data.rpartition("/")[0])} >{marks.path(marks.ETCD_DATA)}
 away {quote(action.data)}
 settled"""
 

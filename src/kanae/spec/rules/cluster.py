@@ -13,7 +13,14 @@ from kanae.spec.text import DOMAIN
 from kanae.spec.versions import KubernetesVersion, unsupported
 
 _DATA_DIR = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}")
-_NOT_FOR_DATA = ("/etc", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/lib/kubelet")  # noqa: S108
+# Of the system or of other programs, with all below them.
+_NOT_FOR_DATA = re.compile(
+    r"/(bin|boot|dev|etc|lib|lib32|lib64|proc|run|sbin|sys|tmp|usr"
+    r"|var/(cache|log|run|spool|tmp)"
+    r"|var/lib/(cni|containerd|containers|docker|dpkg|kanae|kubelet|rpm|systemd|weave))(/.*)?"
+)
+# Others have folders in them.
+_OF_EVERYBODY = re.compile(r"/var/(lib|local|opt)|/home/[^/]+")
 _DOMAIN = re.compile(rf"(\*\.)?{DOMAIN}")
 
 
@@ -25,7 +32,7 @@ def cluster_rules(spec: Spec) -> Iterator[Violation]:
     if not _DATA_DIR.fullmatch(data_dir):
         message = f"expected an absolute path such as /var/lib/etcd, not {quoted(data_dir)}"
         yield Violation(place, message)
-    elif any(data_dir == root or data_dir.startswith(root + "/") for root in _NOT_FOR_DATA):
+    elif _NOT_FOR_DATA.fullmatch(data_dir) or _OF_EVERYBODY.fullmatch(data_dir):
         yield Violation(place, f"expected a directory for lasting data, not {data_dir}")
     for index, name in enumerate(spec.api_server.cert_sans):
         if not _is_address(name) and not (_DOMAIN.fullmatch(name) and len(name) <= 253):

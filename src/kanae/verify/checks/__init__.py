@@ -55,7 +55,7 @@ CHECKS: tuple[Check, ...] = (
     Check("virtual-address", "nobody has the virtual address yet", traffic.virtual_address),
     Check("overlay", "an overlay can be mounted where containers will be", probes.overlay),
     Check("etcd-disk", "99 of 100 synchronous writes end within 10 ms", probes.etcd_disk),
-    Check("etcd-data", "etcd's folder holds nothing yet, or this cluster", cluster.etcd_data),
+    Check("etcd-data", "the folder for etcd's data is empty, or this cluster's", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
     Check("artifacts", "binaries and images are there or to be had", cluster.artifacts),

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from kanae.errors import Refused
+from kanae.plan.etcd import occupied_words, others_in
 from kanae.plan.membership import known, strangers
-from kanae.plan.preflight import LOST_FOUND
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
 from kanae.verify.model import Finding, Subject, error
 
@@ -39,19 +39,10 @@ def leftovers(subject: Subject) -> Iterator[Finding]:
 
 
 def etcd_data(subject: Subject) -> Iterator[Finding]:
-    """etcd would start with the data of another cluster; kubeadm stops at whatever else is there
-    but lost+found, which kanae tells it to pass over."""
-    path = str(subject.spec.etcd.data_dir)
     for host, facts in subject.etcd_hosts():
-        held = set(facts.folders.get(path, ())) - {LOST_FOUND}
-        if held and not subject.ours(host):
-            names = ", ".join(sorted(held)[:5])
-            yield error(
-                "etcd-data",
-                host,
-                f"{path} holds {names}{', ...' if len(held) > 5 else ''}",
-                "move it away, or set another etcd.dataDir",
-            )
+        if others := others_in(subject.spec, facts):
+            what, remedy = occupied_words(subject.spec, others)
+            yield error("etcd-data", host, f"it {what}", remedy)
 
 
 def _tell(path: str) -> bool:

@@ -9,6 +9,7 @@ from kanae.facts.model import HostFacts
 from kanae.layout import families
 from kanae.layout import paths as at
 from kanae.layout.marks import MANAGED
+from kanae.layout.runtimes import RUNTIMES, Runtime
 from kanae.render.containerd import cgroup_driver
 from kanae.spec.models import Spec
 from kanae.verify.model import Finding, Subject, error, info, warning
@@ -63,8 +64,29 @@ def _wish(spec: Spec, host: str) -> str:
     return str(settings.get("cgroupDriver", ""))
 
 
+def _holds(facts: HostFacts, runtime: Runtime) -> str:
+    """In words; "" for nothing."""
+    held: list[str] = []
+    for what, folder in (("containers", runtime.containers), ("images", runtime.images)):
+        names = facts.folders.get(folder) or ()
+        if any(not name.endswith((".json", ".lock")) for name in names):
+            held.append(what)
+    return " and ".join(held)
+
+
 def foreign(subject: Subject) -> Iterator[Finding]:
+    """One that holds something is in use: kanae takes over its socket, unit and configuration."""
     for host, facts in subject.nodes():
+        used = [] if subject.ours(host) else [each for each in RUNTIMES if _holds(facts, each)]
+        for runtime in used:
+            yield error(
+                "runtime",
+                host,
+                f"{runtime.name} holds {_holds(facts, runtime)}; kanae runs its own containerd and "
+                "the host's packet filter here",
+                "move what runs there to another host and remove it with its images, or go on with "
+                "--ignore runtime: a later kanae reset leaves it alone",
+            )
         found = [name for name in families.RUNTIMES if facts.packages.get(name) is not None]
         if found:
             yield warning(
