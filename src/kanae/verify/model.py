@@ -9,7 +9,7 @@ from enum import StrEnum
 from kanae.facts.model import Facts, HostFacts
 from kanae.facts.probe import ProbeFacts
 from kanae.layout import marks
-from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.spec.models import Role, Spec
 
 
 class Severity(StrEnum):
@@ -54,7 +54,7 @@ class Subject:
         return self.hosts(Role.CONTROL_PLANE, Role.WORKER)
 
     def etcd_hosts(self) -> Iterator[tuple[str, HostFacts]]:
-        return self.hosts(etcd_role(self.spec))
+        return self.hosts(self.spec.etcd_role)
 
     def ours(self, host: str) -> bool:
         """Whether the host carries this cluster's mark."""
@@ -62,12 +62,6 @@ class Subject:
 
     def joined(self, host: str) -> bool:
         return self.ours(host) and marks.JOINED in self.facts.hosts[host].marks
-
-
-def etcd_role(spec: Spec) -> Role:
-    """The role whose hosts hold etcd members."""
-    external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    return Role.ETCD if external else Role.CONTROL_PLANE
 
 
 @dataclass(frozen=True, slots=True)

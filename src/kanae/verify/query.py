@@ -7,7 +7,6 @@ from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
 from kanae.spec.models import Role, Spec
-from kanae.verify.model import etcd_role
 
 # Of kubeadm clusters, and of other ways to a cluster that keep their own place.
 LEFTOVERS = (
@@ -29,7 +28,7 @@ def check_query(spec: Spec, host: str) -> Query:
     master = Role.CONTROL_PLANE in roles
     node = master or Role.WORKER in roles
     files = LEFTOVERS if node or Role.ETCD in roles else ()
-    if etcd_role(spec) in roles:
+    if spec.etcd_role in roles:
         files = (*files, f"{spec.etcd.data_dir}/member")
     return Query(
         files=files,
@@ -50,7 +49,7 @@ def probe_query(spec: Spec, host: str) -> ProbeQuery:
         for name in spec.having(Role.CONTROL_PLANE, Role.ETCD)
         if name != host
     }
-    on_etcd = etcd_role(spec) in spec.hosts[host].roles
+    on_etcd = host in spec.etcd_hosts
     return ProbeQuery(peers, str(spec.etcd.data_dir) if on_etcd else None)
 
 

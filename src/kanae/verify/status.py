@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
 
 from kanae.facts.balancer import Backend, BalancerQuery
 from kanae.facts.model import Facts, HostFacts, Query
+from kanae.facts.nodes import kubelet_version, readiness
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.spec.models import Balancer, Role, Spec
-from kanae.verify.model import etcd_role
 
 KUBECONFIGS = tuple(
     f"{at.KUBERNETES}/{name}.conf"
@@ -108,7 +107,7 @@ class Status:
 def status_query(spec: Spec, host: str) -> Query:
     roles = spec.hosts[host].roles
     master = Role.CONTROL_PLANE in roles
-    member = etcd_role(spec) in roles
+    member = spec.etcd_role in roles
     node = master or Role.WORKER in roles
     certificates = (
         *((*CERTIFICATES, *KUBECONFIGS) if master else ()),
@@ -184,28 +183,17 @@ def _nodes(spec: Spec, facts: Facts) -> list[NodeStatus]:
         else:
             problem = "" if name in spec.hosts else "not in the spec"
             node = known[name]
-            info = _map(_map(node.get("status")).get("nodeInfo"))
-            ready, why = _ready(node)
-            kubelet = str(info.get("kubeletVersion", ""))
-            found.append(NodeStatus(name, ready, kubelet, roles, problem or why))
+            state = readiness(node)
+            problem = problem or state.reason
+            found.append(NodeStatus(name, state.ready, kubelet_version(node), roles, problem))
     return found
 
 
-def _ready(node: Mapping[str, object]) -> tuple[bool, str]:
-    conditions = _map(node.get("status")).get("conditions")
-    for condition in cast("list[object]", conditions) if isinstance(conditions, list) else []:
-        fields = _map(condition)
-        if fields.get("type") == "Ready":
-            ready = fields.get("status") == "True"
-            return ready, "" if ready else str(fields.get("reason", ""))
-    return False, "it has never said whether it is ready"
-
-
 def _members(spec: Spec, facts: Facts) -> list[MemberStatus]:
-    answers = {h: facts.hosts[h].etcd for h in spec.having(etcd_role(spec)) if h in facts.hosts}
+    answers = {h: facts.hosts[h].etcd for h in spec.etcd_hosts if h in facts.hosts}
     furthest = max((fact.raft_index for fact in answers.values() if fact is not None), default=0)
     found: list[MemberStatus] = []
-    for host in spec.having(etcd_role(spec)):
+    for host in spec.etcd_hosts:
         fact = answers.get(host)
         if fact is None:
             why = "unreachable" if host in facts.unreachable else "no answer"
@@ -240,7 +228,3 @@ def _certificates(spec: Spec, facts: Facts) -> list[CertificateStatus]:
 
 def _days(not_after: datetime, answered: HostFacts) -> int:
     return (not_after - answered.read_at).days
-
-
-def _map(value: object) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}

@@ -10,7 +10,8 @@ import pytest
 from kanae.render import haproxy, keepalived, nginx
 from kanae.spec.models import Role, Spec
 
-from .cases import V1, V2, example, on, small, spec_of
+from ...model.fixtures import base_of, example
+from .cases import V1, V2, small, spec_of
 
 FIVE_MASTERS = """
 name: five
@@ -142,12 +143,12 @@ def test_priorities_of_virtual_address_fall_in_the_specs_order_and_stay_high() -
 
 def test_virtual_address_sits_on_the_interface_of_the_hosts_address() -> None:
     spec = virtual()
-    text = keepalived.config(spec, "lb2", on(spec, "lb2", V2))
+    text = keepalived.config(spec, "lb2", base_of(spec, "lb2", V2))
     assert "interface eth1\n" in text
     assert "10.0.0.100/32 dev eth1\n" in text
     assert "unicast_peer {\n        10.0.0.8\n    }" in text
     said = virtual(interface="bond0", advertisementInterval=1, routerId=7)
-    text = keepalived.config(said, "lb2", on(said, "lb2", V2))
+    text = keepalived.config(said, "lb2", base_of(said, "lb2", V2))
     assert "interface bond0\n" in text
     assert "advert_int 1\n" in text
     assert "virtual_router_id 7\n" in text

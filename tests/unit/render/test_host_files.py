@@ -14,7 +14,8 @@ from kanae.render.documents import from_yaml
 from kanae.render.duration import go_milliseconds, milliseconds
 from kanae.resources.system import Packages
 
-from .cases import V1, V2, example, small
+from ...model.fixtures import example
+from .cases import V1, V2, small
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
 

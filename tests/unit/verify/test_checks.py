@@ -27,6 +27,8 @@ from kanae.verify.checks import CHECKS
 from kanae.verify.model import Finding, Severity, Subject
 from kanae.verify.run import as_line, errors, judge
 
+from ...model.fixtures import V2
+
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SPEC: dict[str, object] = {
     "name": "demo",
@@ -49,26 +51,14 @@ def _spec(**changes: object) -> Spec:
 
 def _base(name: str, address: str) -> HostBase:
     digit = address.rpartition(".")[2]
-    return HostBase(
+    return replace(
+        V2,
         hostname=name,
         machine_id=f"{int(digit):032x}",
         product_uuid=f"00000000-0000-0000-0000-{int(digit):012d}",
         boot_id="b",
-        os_id="debian",
-        os_version="12",
-        os_name="Debian",
-        arch="amd64",
-        kernel="6.1.0-40-amd64",
-        cpus=4,
-        memory=8 << 30,
-        swap=0,
-        cgroup=2,
-        uptime=100.0,
         clock_offset=0.01,
         clock_error=0.002,
-        hard_nofile=1048576,
-        can_lower_oom=True,
-        systemd=252,
         interfaces=(Interface("eth0", f"02:00:00:00:00:{digit}", (f"{address}/24",)),),
         routes=(Route("default", "10.0.0.1", "eth0"), Route("10.0.0.0/24", "", "eth0")),
         resolvers=("10.0.0.1",),

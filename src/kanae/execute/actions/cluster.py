@@ -9,6 +9,7 @@ from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import etcd, kubectl
+from kanae.facts.nodes import readiness
 from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitKubelet, AwaitNodes, SetNode
 from kanae.transport.protocol import must
 
@@ -138,12 +139,8 @@ async def await_nodes(ctx: StepContext) -> Outcome:
 
 def _nodes(listed: object) -> dict[str, bool]:
     """Node -> whether it is Ready."""
-    found: dict[str, bool] = {}
-    for item in cast("dict[str, list[dict[str, dict[str, object]]]]", listed)["items"]:
-        conditions = cast("list[dict[str, str]]", item["status"].get("conditions", []))
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-        found[str(item["metadata"]["name"])] = ready
-    return found
+    items = cast("dict[str, list[dict[str, dict[str, object]]]]", listed)["items"]
+    return {str(item["metadata"]["name"]): readiness(item).ready for item in items}
 
 
 def _available(deployment: bytes) -> bool:

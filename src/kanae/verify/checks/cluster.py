@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Iterator
 
+from kanae.facts.nodes import kubelet_version
 from kanae.layout import marks
 from kanae.spec.models import Role
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
@@ -51,17 +51,10 @@ def versions(subject: Subject) -> Iterator[Finding]:
         return
     server = _version(api.version)
     for name, node in api.nodes.items():
-        kubelet = _version(_kubelet(node))
+        kubelet = _version(kubelet_version(node))
         if server is not None and kubelet is not None and (why := kubelet_skew(kubelet, server)):
             host = name if name in subject.spec.hosts else None
             yield error("versions", host, why, "bring kubelet to the API server's version")
-
-
-def _kubelet(node: Mapping[str, object]) -> str:
-    here: object = node
-    for name in ("status", "nodeInfo", "kubeletVersion"):
-        here = cast("Mapping[str, object]", here).get(name) if isinstance(here, dict) else None
-    return here if isinstance(here, str) else ""
 
 
 def _version(text: str) -> KubernetesVersion | None:
