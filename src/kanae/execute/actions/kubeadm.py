@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import string
-from io import StringIO
 from typing import cast
 
 from ruamel.yaml import YAML
@@ -26,11 +25,14 @@ from kanae.plan.actions import (
     ReconfigureKubelet,
     UploadConfig,
 )
+from kanae.render.documents import Document, to_yaml
 from kanae.render.kubeadm import PLACEHOLDERS
 from kanae.transport.protocol import must
 
 TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
 TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of joins
+# The group that kubeadm lets bootstrap a node.
+JOINERS = "system:bootstrappers:kubeadm:default-node-token"
 _LETTERS = string.ascii_lowercase + string.digits
 REMEDIES = {
     "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
@@ -51,9 +53,8 @@ def new_token() -> str:
 
 def with_token(config: str, token: str) -> str:
     """The same documents with this bootstrap token in InitConfiguration."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    documents = cast("list[dict[str, object]]", list(yaml.load_all(config)))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType]  # untyped in ruamel.yaml
+    loaded: object = list(YAML(typ="safe", pure=True).load_all(config))  # pyright: ignore[reportUnknownMemberType,reportUnknownArgumentType,reportUnknownVariableType]  # untyped in ruamel.yaml
+    documents = cast("list[Document]", loaded)
     for document in documents:
         if document.get("kind") == "InitConfiguration":
             document["bootstrapTokens"] = [
@@ -61,12 +62,35 @@ def with_token(config: str, token: str) -> str:
                     "token": token,
                     "ttl": TOKEN_TTL,
                     "usages": ["signing", "authentication"],
-                    "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+                    "groups": [JOINERS],
                 }
             ]
-    stream = StringIO()
-    yaml.dump_all(documents, stream)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
-    return stream.getvalue()
+    return to_yaml(documents)
+
+
+def token_secret(token: str, cluster: str) -> str:
+    """The Secret by which the cluster knows a bootstrap token, as YAML. @EXPIRATION@ is filled in
+    on the host."""
+    id_, _, secret = token.partition(".")
+    return to_yaml(
+        [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": f"bootstrap-token-{id_}", "namespace": "kube-system"},
+                "type": "bootstrap.kubernetes.io/token",
+                "stringData": {
+                    "token-id": id_,
+                    "token-secret": secret,
+                    "usage-bootstrap-authentication": "true",
+                    "usage-bootstrap-signing": "true",
+                    "auth-extra-groups": JOINERS,
+                    "description": f"kanae, run of {cluster}",
+                    "expiration": "@EXPIRATION@",
+                },
+            }
+        ]
+    )
 
 
 async def init(ctx: StepContext) -> Outcome:
@@ -97,20 +121,11 @@ async def mint_token(ctx: StepContext) -> Outcome:
 async def _mint(ctx: StepContext, cluster: str) -> None:
     """A token is a Secret in kube-system; its value goes by stdin, never by argv."""
     token = ctx.values.put(TOKEN, new_token())
-    document = (
-        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: bootstrap-token-{token[:6]}\n"
-        "  namespace: kube-system\ntype: bootstrap.kubernetes.io/token\nstringData:\n"
-        f"  token-id: {token[:6]}\n  token-secret: {token[7:]}\n"
-        "  usage-bootstrap-authentication: 'true'\n  usage-bootstrap-signing: 'true'\n"
-        "  auth-extra-groups: system:bootstrappers:kubeadm:default-node-token\n"
-        f"  description: kanae, run of {cluster}\n"
-        '  expiration: "@EXPIRATION@"\n'
-    )
     await must(
         ctx.transport(),
         kubectl.create_token(),
         command="kubectl create secret (bootstrap token)",
-        stdin=document.encode(),
+        stdin=token_secret(token, cluster).encode(),
         timeout=ctx.left(),
     )
 
