@@ -176,7 +176,7 @@ async def hold(
     well = False
     try:
         yield await lease.settle()
-        # A plan that runs takes the cancellation as a wish to stop, and ends normally.
+        # A plan that runs takes the cancellation as a request to stop, and ends normally.
         if lease.lost:
             raise _refusal(spec.name, lease.lost[0])
         well = True

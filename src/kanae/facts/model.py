@@ -129,7 +129,7 @@ class HostBase:
     clock_offset: host minus operator, corrected by half the round trip; clock_error: that half.
     cgroup: 1 (v1 or hybrid) or 2. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
-    oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
+    oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or loadable
     as a module; those of them that are modules and not loaded yet are unloaded_modules too.
     os_id, os_version, os_name, os_like: ID, VERSION_ID, PRETTY_NAME and the words of ID_LIKE in
     /etc/os-release, "" or () where it lacks them.

@@ -54,13 +54,13 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 main() {
-mark=$(date +%s.%N)
-printf 'kanae-facts 1 %s\\n' "$mark"
+began=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$began"
 """
 
 _PEERS = """\
 if command -v bash >/dev/null; then
-printf '#%s tcp\\n' "$mark"
+printf '#%s tcp\\n' "$began"
 for peer in {peers}; do
 timeout 4 bash -c 'for i in 1 2 3 4 5; do
 s=${{EPOCHREALTIME/./}}
@@ -71,7 +71,7 @@ done' "${{peer%:*}}" "${{peer#*:}}" 2>/dev/null &
 done
 wait
 elif command -v ping >/dev/null; then
-printf '#%s ping\\n' "$mark"
+printf '#%s ping\\n' "$began"
 for peer in {peers}; do
 ping -c 5 -i 0.2 -W 2 "${{peer%:*}}" | while read -r line; do echo "${{peer%:*}} $line"; done &
 done
@@ -85,7 +85,7 @@ while [ ! -d "${{where:=/}}" ]; do where=${{where%/*}}; done
 file=$where/.kanae-probe.$$
 trap 'rm -f "$file"' EXIT
 until=$(($(date +%s) + {seconds}))
-printf '#%s writes\\n' "$mark"
+printf '#%s writes\\n' "$began"
 if dd if=/dev/zero of="$file" bs=2300 count={writes} conv=fsync 2>/dev/null; then
 n=0
 while [ $n -lt {writes} ]; do
@@ -97,7 +97,7 @@ fi
 """
 
 _TAIL = """\
-printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+printf '#%s end %s\\n' "$began" "$(date +%s.%N)"
 }
 main </dev/null
 """

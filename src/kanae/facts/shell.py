@@ -16,13 +16,13 @@ nl='
 '
 state={state}
 have() {{ command -v "$1" >/dev/null; }}
-section() {{ printf '#%s %s\\n' "$mark" "$1"; }}
+section() {{ printf '#%s %s\\n' "$began" "$1"; }}
 # words one to the end of a line, cut at line breaks only
 lines() {{ set -f; IFS=$nl; }}
 plain() {{ set +f; IFS=" $nl	"; }}
 main() {{
-mark=$(date +%s.%N)
-printf 'kanae-facts 1 %s\\n' "$mark"
+began=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$began"
 slow={slow} asked=
 [ -z "$slow" ] || tmp=$(mktemp -d -p /run 2>/dev/null || mktemp -d) || slow=
 [ -z "$slow" ] || trap 'rm -rf "$tmp"' EXIT
@@ -171,7 +171,7 @@ listing=$(QUOTING_STYLE=literal stat -c '%f %U:%G %s %d:%i %.9Y %.9Z %N' -- "$@"
 cache=
 [ ! -r "$state/hashes" ] || cache=$(cat "$state/hashes")
 cache=$nl$cache$nl
-now=${{mark%.*}}
+now=${{began%.*}}
 small= large= pending= shown=
 lines
 for line in $listing; do
@@ -278,7 +278,7 @@ section "answer ${{answer##*/}}"
 base64 <"$answer"
 done
 fi
-printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+printf '#%s end %s\\n' "$began" "$(date +%s.%N)"
 }}
 main </dev/null
 """

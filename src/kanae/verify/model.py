@@ -36,7 +36,7 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What checks look at. probes: of hosts that were probed actively, before they join.
-    missing_artifacts: ids of artifacts that are neither there nor to be had."""
+    missing_artifacts: ids of artifacts that are not stored and that no source has."""
 
     spec: Spec
     facts: Facts

@@ -54,6 +54,6 @@ def probe_query(spec: Spec, host: str) -> ProbeQuery:
 
 
 def ssh_port(spec: Spec, host: str) -> int:
-    """The port where a host surely listens: kanae came in by it."""
+    """The port on which a host certainly listens: kanae is connected to it."""
     own = spec.hosts[host].ssh
     return (own.port if own is not None else None) or spec.ssh.port or SSH_PORT

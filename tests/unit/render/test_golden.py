@@ -59,8 +59,8 @@ def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]
     if (patch := api_server.patch(spec)) is not None:
         files[paths.API_SERVER_PATCH] = patch
     if spec.etcd_topology is EtcdTopology.EXTERNAL:
-        files[paths.ETCD_BALANCER_CONFIG] = haproxy.etcd_front(spec, host)
-        files[paths.ETCD_BALANCER_UNIT] = haproxy.etcd_front_unit(base)
+        files[paths.ETCD_BALANCER_CONFIG] = haproxy.etcd_balancer(spec, host)
+        files[paths.ETCD_BALANCER_UNIT] = haproxy.etcd_balancer_unit(base)
     if spec.load_balancer.kind is Balancer.NGINX:
         files[paths.GATE_SCRIPT] = nginx.gate_script(spec, host)
         files[paths.GATE_UNIT] = nginx.gate_unit()
@@ -73,8 +73,8 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     files = {
         paths.balancer_config(spec.name): nginx.config(spec, base)
         if is_nginx
-        else haproxy.front(spec, host, base),
-        unit: nginx.unit(spec, base) if is_nginx else haproxy.front_unit(spec, base),
+        else haproxy.balancer(spec, host, base),
+        unit: nginx.unit(spec, base) if is_nginx else haproxy.balancer_unit(spec, base),
     }
     if spec.load_balancer.virtual_address is not None:
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)

@@ -136,7 +136,7 @@ def test_only_nginx_balancers_get_short_tcp_timeouts() -> None:
 def test_packages_follow_roles_and_their_services_stay_quiet() -> None:
     balancer = Packages(system.needs(example("vip"), "lb1"), families.DEBIAN)
     assert {"haproxy", "keepalived"} <= set(balancer.names)
-    assert balancer.quiet == ("haproxy.service", "keepalived.service")
+    assert balancer.must_not_start == ("haproxy.service", "keepalived.service")
     balancer = Packages(system.needs(example("reference"), "lb"), families.DEBIAN)
     assert balancer.names == ("nginx", "libnginx-mod-stream")
     master = Packages(system.needs(example("reference"), "server1"), families.DEBIAN)

@@ -47,5 +47,5 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd-disk", "99 of 100 synchronous writes end within 10 ms", probes.etcd_disk),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
-    Check("artifacts", "binaries and images are there or to be had", cluster.artifacts),
+    Check("artifacts", "binaries and images are stored or a source has them", cluster.artifacts),
 )

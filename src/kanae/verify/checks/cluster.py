@@ -1,4 +1,4 @@
-"""Other clusters' remains, versions, artifacts."""
+"""Leftovers of other clusters, versions, artifacts."""
 
 from __future__ import annotations
 
@@ -69,6 +69,6 @@ def artifacts(subject: Subject) -> Iterator[Finding]:
         yield error(
             "artifacts",
             None,
-            f"not there and not to be had: {', '.join(subject.missing_artifacts)}",
-            "kanae artifacts fetch tells why; artifacts.source in the spec says from where",
+            f"not stored here, and no source has them: {', '.join(subject.missing_artifacts)}",
+            "kanae artifacts fetch says why; artifacts.source in the spec names the source",
         )
