@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
 from kanae.execute.actions.kubeadm import TOKEN_TTL, new_token, token_secret, with_token
@@ -57,6 +58,17 @@ def test_a_secret_of_digits_stays_text_that_the_api_takes() -> None:
         "description": "kanae, run of demo",
         "expiration": "@EXPIRATION@",
     }
+
+
+def test_secrets_do_not_stay_in_the_cache_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(
+        "kanae.execute.actions.kubeadm.to_yaml", lambda each: given.append(each) or to_yaml(each)
+    )
+    with_token("kind: InitConfiguration\n", "abcdef.0123456789abcdef")
+    token_secret("abcdef.0123456789abcdef", "demo")
+    assert len(given) == 2
+    assert "0123456789abcdef" not in repr(given)
 
 
 def test_tokens_are_as_kubernetes_wants_them_and_never_the_same() -> None:

@@ -59,20 +59,21 @@ def with_token(config: str, token: str) -> str:
         if document.get("kind") == "InitConfiguration":
             document["bootstrapTokens"] = [
                 {
-                    "token": token,
+                    "token": PLACEHOLDERS.token,
                     "ttl": TOKEN_TTL,
                     "usages": ["signing", "authentication"],
                     "groups": [JOINERS],
                 }
             ]
-    return to_yaml(documents)
+    # Put into the finished text: what to_yaml is given stays in its cache.
+    return to_yaml(documents).replace(PLACEHOLDERS.token, token)
 
 
 def token_secret(token: str, cluster: str) -> str:
     """The Secret by which the cluster knows a bootstrap token, as YAML. @EXPIRATION@ is filled in
     on the host."""
     id_, _, secret = token.partition(".")
-    return to_yaml(
+    text = to_yaml(
         [
             {
                 "apiVersion": "v1",
@@ -81,7 +82,7 @@ def token_secret(token: str, cluster: str) -> str:
                 "type": "bootstrap.kubernetes.io/token",
                 "stringData": {
                     "token-id": id_,
-                    "token-secret": secret,
+                    "token-secret": PLACEHOLDERS.token,
                     "usage-bootstrap-authentication": "true",
                     "usage-bootstrap-signing": "true",
                     "auth-extra-groups": JOINERS,
@@ -91,6 +92,7 @@ def token_secret(token: str, cluster: str) -> str:
             }
         ]
     )
+    return text.replace(PLACEHOLDERS.token, secret)
 
 
 async def init(ctx: StepContext) -> Outcome:
