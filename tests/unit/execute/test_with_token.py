@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -62,9 +63,12 @@ def test_a_secret_of_digits_stays_text_that_the_api_takes() -> None:
 
 def test_secrets_do_not_stay_in_the_cache_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
-    monkeypatch.setattr(
-        "kanae.execute.actions.kubeadm.to_yaml", lambda each: given.append(each) or to_yaml(each)
-    )
+
+    def noting(documents: Sequence[Mapping[str, object]]) -> str:
+        given.append(documents)
+        return to_yaml(documents)
+
+    monkeypatch.setattr("kanae.execute.actions.kubeadm.to_yaml", noting)
     with_token("kind: InitConfiguration\n", "abcdef.0123456789abcdef")
     token_secret("abcdef.0123456789abcdef", "demo")
     assert len(given) == 2
