@@ -203,7 +203,7 @@ def main() -> None:
                 if why:
                     break
         except KeyboardInterrupt:
-            why = "interrupted; the same command goes on from here"
+            why = "interrupted; the same command resumes from here"
         found = [past.of(drill) for drill in wanted]
     if arguments.output == "json":
         every = tuple(finite(verdict) for verdicts in found for verdict in verdicts)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from made import MASTERS, NODES, WORKLOAD, Cluster, kubectl, kubectl_json, listening
 
+from kanae.facts.nodes import kubelet_version, readiness
+
 pytestmark = pytest.mark.lab
 
 PODS_READY = 120
@@ -68,7 +70,7 @@ def test_row_3_the_pinned_version_runs_and_kubelet_started_only_when_configured(
     cluster: Cluster,
 ) -> None:
     versions = {
-        node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"]
+        node["metadata"]["name"]: kubelet_version(node)
         for node in kubectl_json(cluster, "get nodes")["items"]
     }
     assert versions == dict.fromkeys(NODES, "v1.37.2")
@@ -220,8 +222,7 @@ def test_row_10_all_nodes_are_ready_and_the_worker_joined_through_the_balancer(
     cluster: Cluster,
 ) -> None:
     for node in kubectl_json(cluster, "get nodes")["items"]:
-        ready = [c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready"]
-        assert ready == ["True"], node["metadata"]["name"]
+        assert readiness(node).ready, node["metadata"]["name"]
     lb = cluster.on("lb", "hostname -I").split()[0]
     kubelet = cluster.on("server4", "cat /etc/kubernetes/kubelet.conf")
     assert f"server: https://{lb}:6440" in kubelet

@@ -84,7 +84,7 @@ def test_row_12_a_master_that_comes_back_serves_nobody_before_it_is_ready(
     assert statuses(run) == set()
 
 
-def test_a_front_that_does_not_fail_over_fails_the_drill_and_apply_repairs_it(
+def test_a_balancer_that_does_not_fail_over_fails_the_drill_and_apply_repairs_it(
     cluster: Cluster, thresholds: Path
 ) -> None:
     config = f"/etc/kanae/balancer-{cluster.name}.cfg"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 
 from kanae.execute import journal
 from kanae.execute.actions import authorities
+
+from .fixtures import Desk, example
+from .simulator import Simulator
+from .world import World
 
 _make = authorities.make_authority
 
@@ -34,3 +39,16 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(authorities, "make_authority", make_authority)
     monkeypatch.setattr(journal.os, "fdatasync", _no_wait)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@cache
+def _built(name: str) -> World:
+    sim = Simulator(World.bare(Desk.of(example(name))))
+    sim.converge()
+    return sim.world
+
+
+@pytest.fixture
+def built() -> Callable[[str], Simulator]:
+    """A cluster of an example, built once and copied for each test."""
+    return lambda name: Simulator(_built(name).copy())

@@ -15,7 +15,7 @@ from kanae.artifacts import catalogue
 from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.facts.model import Facts, HostBase, HostFacts, Interface
 from kanae.plan.model import Plan, Step
-from kanae.plan.planner import plan
+from kanae.plan.planner import TYPICAL, plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
 from kanae.spec.models import PodNetworkProvider, Spec
@@ -26,26 +26,14 @@ EXAMPLES: Final = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*
 READ_AT: Final = datetime.now(UTC)
 
 # A plain machine of today.
-V2: Final = HostBase(
+V2: Final = replace(
+    TYPICAL,
     hostname="host",
     machine_id="0" * 32,
-    product_uuid="",
-    boot_id="",
-    os_id="debian",
-    os_version="12",
     os_name="Debian GNU/Linux 12 (bookworm)",
-    arch="amd64",
     kernel="6.1.0",
     cpus=4,
     memory=8 * 2**30,
-    swap=0,
-    cgroup=2,
-    uptime=1.0,
-    clock_offset=0.0,
-    clock_error=0.0,
-    hard_nofile=1048576,
-    can_lower_oom=True,
-    systemd=252,
     kernel_features=frozenset({"br_netfilter", "overlay", "vxlan"}),
 )
 # A host within a host on a machine of yesterday: hybrid cgroups, few rights.

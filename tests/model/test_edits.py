@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -21,19 +20,6 @@ from kanae.spec.models import Role, Spec
 from .fixtures import V2, Desk, bare, document_of, example
 from .simulator import Moments, Simulator
 from .world import World
-
-
-@cache
-def _built(name: str) -> World:
-    sim = Simulator(World.bare(Desk.of(example(name))))
-    sim.converge()
-    return sim.world
-
-
-@pytest.fixture
-def built() -> Callable[[str], Simulator]:
-    """A cluster of an example, built once and copied for each test."""
-    return lambda name: Simulator(_built(name).copy())
 
 
 def edited(name: str, change: Callable[[dict[str, Any]], None]) -> Spec:
@@ -231,18 +217,20 @@ def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(
         document["endpoint"] = {**document.get("endpoint", {}), "address": address}
 
     sim = built("vip")
-    fronts = sim.world.spec.having(Role.LOAD_BALANCER)
+    balancers = sim.world.spec.having(Role.LOAD_BALANCER)
     others = units.keepalived("other")
-    for host in fronts:
+    for host in balancers:
         here = sim.world.hosts[host]
         here.write(f"{at.UNITS}/{others}", "of another cluster")
         here.enable(others)
         here.start(others)
     sim.world.edit(edited("vip", change))
-    assert changes(sim) == {f"{host}/balancer/converge": _gone("keepalived-vip") for host in fronts}
+    assert changes(sim) == {
+        f"{host}/balancer/converge": _gone("keepalived-vip") for host in balancers
+    }
     sim.converge()
     assert sim.world.violations == []
-    assert all(sim.world.hosts[host].active(others) for host in fronts)
+    assert all(sim.world.hosts[host].active(others) for host in balancers)
 
 
 def test_a_host_that_is_no_balancer_any_more_gives_up_the_address_and_after_it_the_balancer(

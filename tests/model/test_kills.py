@@ -31,6 +31,7 @@ def snapshots(sim: Simulator, kind: str) -> list[World]:
     result = sim.apply(Moments(seen=seen))
     assert result is not None
     assert result.ok
+    assert len(taken) > len(sim.world.spec.hosts)
     return taken
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
@@ -22,18 +21,6 @@ from .fixtures import EXAMPLES, Desk, document_of, example
 from .settled import unsettled
 from .simulator import Moments, Simulator
 from .world import World
-
-
-@cache
-def _built(name: str) -> World:
-    sim = Simulator(World.bare(Desk.of(example(name))))
-    sim.converge()
-    return sim.world
-
-
-@pytest.fixture
-def built() -> Callable[[str], Simulator]:
-    return lambda name: Simulator(_built(name).copy())
 
 
 def other_cluster(document: dict[str, Any]) -> World:
@@ -238,10 +225,17 @@ def test_killed_at_any_record_the_identity_is_one_and_no_host_is_taken_for_a_str
 ) -> None:
     sim = Simulator(World.bare(Desk.of(example(name))))
     taken: list[World] = []
-    sim.apply(
+    result = sim.apply(
         Moments(seen=lambda what: taken.append(sim.world.copy()) if what == "record" else None)
     )
+    assert result is not None
+    assert result.ok
+    assert len(taken) > 7
     for world in taken[::7]:
         again = Simulator(world)
         again.converge()
         assert unsettled(world) == []
+        spec = world.spec
+        remembered = known(spec, facts(again)).identity
+        kept = {each.marks[identity_mark(spec, host)] for host, each in facts(again).hosts.items()}
+        assert kept == {remembered}

@@ -158,9 +158,9 @@ class World:
         return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]
 
     def endpoint_answers(self) -> bool:
-        fronts = self.spec.having(Role.LOAD_BALANCER)
+        balancers = self.spec.having(Role.LOAD_BALANCER)
         unit = units.balancer(self.spec.name)
-        balanced = not fronts or any(self.hosts[host].active(unit) for host in fronts)
+        balanced = not balancers or any(self.hosts[host].active(unit) for host in balancers)
         return balanced and bool(self.ready_hosts())
 
     def node_ready(self, name: str) -> bool:

@@ -29,7 +29,10 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_that_are_shown_exist(page: Path) -> None:
-    for verb in re.findall(r"(?:^    |`)kanae ([a-z][a-z-]*)", page.read_text(), re.MULTILINE):
-        assert verb in VERBS, f"{page.name}: kanae {verb}"
+def test_commands_that_are_shown_exist() -> None:
+    shown = {
+        verb
+        for page in PAGES
+        for verb in re.findall(r"(?:^    |`)kanae ([a-z][a-z-]*)", page.read_text(), re.MULTILINE)
+    }
+    assert {"init", "plan", "apply", "status", "reset"} <= shown <= set(VERBS)

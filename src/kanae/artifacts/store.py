@@ -222,7 +222,7 @@ class Store:
     def sweep(self) -> None:
         """Remove work folders that killed processes left, when nobody else is at work.
 
-        Interrupted downloads stay: the next one of the same file goes on with them.
+        Interrupted downloads stay: the next one of the same file resumes them.
         """
         with locks.tried(self.root / "locks" / "store") as alone:
             for left in self.partial.iterdir() if alone else ():

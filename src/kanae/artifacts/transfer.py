@@ -113,7 +113,7 @@ class Http:
     ) -> Path:
         """Fetch a blob into the store; returns its path there.
 
-        What an interrupted run left is gone on with. ArtifactMismatch when the bytes are not
+        What an interrupted run left is resumed. ArtifactMismatch when the bytes are not
         those of `digest`; the file is then removed.
         """
         part = store.partial / f"download-{digest.removeprefix('sha256:')}"
@@ -138,7 +138,7 @@ class Http:
     def download(
         self, url: str, part: Path, task: Task, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Fetch a file into `part`, going on where an earlier attempt (or run) stopped."""
+        """Fetch a file into `part`, resuming where an earlier attempt (or run) stopped."""
         import httpx2
 
         where = self.location(url)

@@ -47,9 +47,11 @@ def say(line: str) -> None:
     help="Probe from this host, not from here.",
 )
 @click.option("--repeat", "times", type=click.IntRange(1, 1000), default=1, help="How many runs.")
-@click.option("--steady", type=_SECONDS, help="Measured peace before the fault [default: 15].")
+@click.option(
+    "--steady", type=_SECONDS, help="Measured steady state before the fault [default: 15]."
+)
 @click.option("--hold", type=_SECONDS, help="How long the fault lasts, instead of the drill's own.")
-@click.option("--after", type=_SECONDS, help="Measured peace at the end [default: 15].")
+@click.option("--after", type=_SECONDS, help="Measured steady state at the end [default: 15].")
 @click.option("--period", type=click.FloatRange(0.01, 10), default=0.1, help="Seconds per request.")
 @click.option("--kept", type=click.IntRange(1, 64), default=4, help="Kept connections a stream.")
 @click.option("--direct/--no-direct", default=True, help="Also ask each API server directly.")

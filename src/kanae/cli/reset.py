@@ -23,9 +23,7 @@ from kanae.transport.fleet import FleetError
 @click.option(
     "--keep-artifacts", is_flag=True, help="Leave binaries, container runtime and images in place."
 )
-@click.option(
-    "--skip-unreachable", is_flag=True, help="Go on without hosts that cannot be reached."
-)
+@click.option("--skip-unreachable", is_flag=True, help="Leave hosts that cannot be reached out.")
 @click.option(
     "--identity",
     default="",

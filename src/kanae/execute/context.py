@@ -1,4 +1,4 @@
-"""What the one who carries out a step is given, and what he has to give back."""
+"""What a handler gets to execute a step with, and what it returns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Hosts(Protocol):
         ...
 
 
-def _quiet(message: str, fraction: float | None = None) -> None:
+def _unwatched(message: str, fraction: float | None = None) -> None:
     """Progress that nobody watches."""
 
 
@@ -51,7 +51,7 @@ class StepContext:
     hosts: Hosts
     values: Values
     deadline: float
-    progress: Callable[..., None] = field(default=_quiet)
+    progress: Callable[..., None] = field(default=_unwatched)
 
     def action(self, kind: type[D]) -> D:
         """The step's action, of the type that the handler is for."""

@@ -216,7 +216,7 @@ async def hold(
     well = False
     try:
         yield await lease.settle()
-        # A plan that runs takes the cancellation as a wish to stop, and ends normally.
+        # A plan that runs takes the cancellation as a request to stop, and ends normally.
         lease.still()
         well = True
     except asyncio.CancelledError:

@@ -77,7 +77,7 @@ class RunResult:
         failure = RunFailed(
             "\n".join(paragraphs),
             remedy=("put right what is named above and " if wrong else "")
-            + "run the same command again: it goes on where this run ended",
+            + "run the same command again: it resumes where this run ended",
         )
         failure.log = self.log
         if not wrong and self.interrupted:

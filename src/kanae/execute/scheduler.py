@@ -120,7 +120,7 @@ class _Run:
                 self._begin_if_ready(step.id)
             await self._until_done()
         finally:
-            # Also when the journal cannot be written: nothing goes on behind its back.
+            # Also when the journal cannot be written: no step runs on unrecorded.
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -42,11 +42,11 @@ LC_ALL=C
 export PATH LC_ALL
 have() {{ command -v "$1" >/dev/null; }}
 main() {{
-mark=$(date +%s.%N)
-printf 'kanae-facts 1 %s\\n' "$mark"
+began=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$began"
 socket={socket}
 if [ -n "$socket" ] && [ -S "$socket" ]; then
-printf '#%s haproxy\\n' "$mark"
+printf '#%s haproxy\\n' "$began"
 if have socat; then echo 'show stat' | timeout 3 socat - "UNIX-CONNECT:$socket"
 elif have nc; then echo 'show stat' | timeout 3 nc -U "$socket"
 elif have perl; then
@@ -54,7 +54,7 @@ timeout 3 perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => shift) 
 print $s "show stat\\n"; print while <$s>' "$socket"
 fi 2>/dev/null
 fi
-printf '#%s readyz\\n' "$mark"
+printf '#%s readyz\\n' "$began"
 for server in {servers}; do
 if have curl; then
 echo "$server $(curl -sk -m 3 -o /dev/null -w '%{{http_code}}' "https://$server:{port}/readyz")"
@@ -66,7 +66,7 @@ echo "$server ${{answer%% *}}"
 fi &
 done
 wait
-printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+printf '#%s end %s\\n' "$began" "$(date +%s.%N)"
 }}
 main </dev/null
 """

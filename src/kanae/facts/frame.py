@@ -1,4 +1,6 @@
-"""The framing of a host's answer: sections of lines under a mark that no content can forge."""
+"""The framing of a host's answer: sections of lines, each behind a delimiter line that no content
+can forge, since it holds the time at which the host began.
+"""
 
 from __future__ import annotations
 
@@ -51,16 +53,16 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 main() {{
-mark=$(date +%s.%N)
-printf 'kanae-facts 1 %s\\n' "$mark"
-{body}printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+began=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$began"
+{body}printf '#%s end %s\\n' "$began" "$(date +%s.%N)"
 }}
 main </dev/null
 """
 
 
 def framed(body: str) -> str:
-    """A script whose answer `split` can cut: body prints sections under "$mark"."""
+    """A script whose answer `split` can cut: body prints sections under "$began"."""
     return _FRAME.format(body=body)
 
 
@@ -71,15 +73,15 @@ def split(host: str, output: bytes) -> Answer:
     if start is None:
         raise wrong(host, "it does not begin as it should")
     clock = lines[start].removeprefix(_OPENING)
-    mark = f"#{clock} "
+    delimiter = f"#{clock} "
     sections: dict[str, tuple[str, ...]] = {}
     name, begun = "", start + 1
     for number, line in enumerate(lines[start + 1 :], start + 1):
-        if not line.startswith(mark):
+        if not line.startswith(delimiter):
             continue
         if name:
             sections[name] = tuple(lines[begun:number])
-        name, begun = line.removeprefix(mark), number + 1
+        name, begun = line.removeprefix(delimiter), number + 1
         if name.startswith("end "):
             ended = _clock(host, name.removeprefix("end "))
             return Answer(host, _clock(host, clock), ended, sections)

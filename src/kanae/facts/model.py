@@ -145,7 +145,7 @@ class HostBase:
     cgroup: 1 (v1 or hybrid) or 2. controllers: its controllers that are on, such as memory; empty
     where they cannot be told. disks: path -> (free, total) for /, /var/lib, the etcd data dir.
     hard_nofile: the hard limit on open files for a new process. can_lower_oom: whether
-    oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or to be had
+    oom_score_adj can be lowered (CAP_SYS_RESOURCE). kernel_features: loaded, built in, or loadable
     as a module; those of them that are modules and not loaded yet are unloaded_modules too.
     forbidden_modules: not loaded, and never to be: a line `install NAME /bin/false` of modprobe.d
     forbids it or what it needs, or the kernel takes no more modules.

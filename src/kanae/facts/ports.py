@@ -106,7 +106,7 @@ until grep -qx ready "$held" || [ $tries -ge 50 ] || ! kill -0 $pid 2>/dev/null;
 sleep 0.1
 tries=$((tries + 1))
 done
-printf '#%s held\\n' "$mark"
+printf '#%s held\\n' "$began"
 cat "$held"
 echo "pid $pid"
 }}
@@ -119,7 +119,7 @@ rm -f "$held"
 """
 _TRY = """\
 if command -v bash >/dev/null; then
-printf '#%s tried\\n' "$mark"
+printf '#%s tried\\n' "$began"
 attempt() {{
 said=$(timeout {patience} bash -c "$1" "$3" "$4" 2>&1)
 status=$?

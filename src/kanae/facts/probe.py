@@ -61,7 +61,7 @@ def percentile(values: tuple[float, ...], share: float) -> float:
 
 _PEERS = """\
 if command -v bash >/dev/null; then
-printf '#%s tcp\\n' "$mark"
+printf '#%s tcp\\n' "$began"
 for peer in {peers}; do
 timeout 4 bash -c 'for i in 1 2 3 4 5; do
 s=${{EPOCHREALTIME/./}}
@@ -72,7 +72,7 @@ done' "${{peer%:*}}" "${{peer#*:}}" 2>/dev/null &
 done
 wait
 elif command -v ping >/dev/null; then
-printf '#%s ping\\n' "$mark"
+printf '#%s ping\\n' "$began"
 for peer in {peers}; do
 ping -c 5 -i 0.2 -W 2 "${{peer%:*}}" | while read -r line; do echo "${{peer%:*}} $line"; done &
 done
@@ -86,7 +86,7 @@ while [ ! -d "${{where:=/}}" ]; do where=${{where%/*}}; done
 file=$where/.kanae-probe.$$
 trap 'rm -f "$file"' EXIT
 until=$(($(date +%s) + {seconds}))
-printf '#%s writes\\n' "$mark"
+printf '#%s writes\\n' "$began"
 if dd if=/dev/zero of="$file" bs=2300 count={writes} conv=fsync 2>/dev/null; then
 n=0
 while [ $n -lt {writes} ]; do
@@ -104,7 +104,7 @@ where={overlay}
 while [ ! -d "${{where:=/}}" ]; do where=${{where%/*}}; done
 if command -v unshare >/dev/null && over=$(mktemp -d "$where/.kanae-overlay.XXXXXX"); then
 mkdir "$over/lower" "$over/upper" "$over/work" "$over/merged"
-printf '#%s overlay\\n' "$mark"
+printf '#%s overlay\\n' "$began"
 unshare -m -- sh -c 'cd "$0" && mount -t overlay overlay \\
 -o lowerdir=lower,upperdir=upper,workdir=work merged && : >merged/file && umount merged' "$over" \\
 2>&1 && echo works
@@ -114,7 +114,7 @@ fi
 
 # Whoever has an address of this network answers to ARP, also when a firewall drops all else.
 _VACANT = """\
-printf '#%s vacant\\n' "$mark"
+printf '#%s vacant\\n' "$began"
 ping -c 2 -i 0.3 -W 1 {vacant} 2>/dev/null | grep -q 'bytes from' && echo ping
 ip -o neigh show to {vacant} 2>/dev/null
 """

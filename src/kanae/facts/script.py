@@ -4,10 +4,10 @@ It needs only coreutils, util-linux, iproute2 and systemd; everything else is us
 found. Forks cost most of its time, so each program is called once for all names. What it prints
 is read by `kanae.facts.parse`:
 
-    kanae-facts 1 MARK        MARK is the host's clock in nanoseconds, so that nothing that a
-    #MARK section             program prints can pass for the start of a section
+    kanae-facts 1 BEGAN       BEGAN is the host's clock in nanoseconds, so that nothing that a
+    #BEGAN section            program prints can pass for the delimiter of a section
     ...
-    #MARK end CLOCK
+    #BEGAN end CLOCK
 """
 
 from __future__ import annotations

@@ -16,15 +16,15 @@ nl='
 '
 state={state}
 have() {{ command -v "$1" >/dev/null; }}
-section() {{ printf '#%s %s\\n' "$mark" "$1"; }}
+section() {{ printf '#%s %s\\n' "$began" "$1"; }}
 # words one to the end of a line, cut at line breaks only
 lines() {{ set -f; IFS=$nl; }}
 plain() {{ set +f; IFS=" $nl	"; }}
 main() {{
 proxies=$HTTP_PROXY$HTTPS_PROXY$ALL_PROXY$http_proxy$https_proxy$all_proxy
 {direct}
-mark=$(date +%s.%N)
-printf 'kanae-facts 1 %s\\n' "$mark"
+began=$(date +%s.%N)
+printf 'kanae-facts 1 %s\\n' "$began"
 slow={slow} asked=
 [ -z "$slow" ] || tmp=$(mktemp -d -p /run 2>/dev/null || mktemp -d) || slow=
 [ -z "$slow" ] || trap 'rm -rf "$tmp"' EXIT
@@ -181,7 +181,7 @@ listing=$(QUOTING_STYLE=literal stat -c '%f %U:%G %s %d:%i %.9Y %.9Z %N' -- "$@"
 cache=
 [ ! -r "$state/hashes" ] || cache=$(cat "$state/hashes")
 cache=$nl$cache$nl
-now=${{mark%.*}}
+now=${{began%.*}}
 small= large= pending= shown=
 lines
 for line in $listing; do
@@ -297,7 +297,7 @@ section "answer ${{answer##*/}}"
 base64 <"$answer"
 done
 fi
-printf '#%s end %s\\n' "$mark" "$(date +%s.%N)"
+printf '#%s end %s\\n' "$began" "$(date +%s.%N)"
 }}
 main </dev/null
 """

@@ -1,7 +1,7 @@
 """The one flow of everything that changes a cluster.
 
 Survey, plan, check, get what is missing, ask; then, with the lease, survey and plan again where an
-earlier run has gone on until now, carry out, and do what comes after. What differs between apply,
+earlier run went on until now, execute, and do what comes after. What differs between apply,
 reset and others is their `Procedure`.
 """
 
@@ -43,7 +43,7 @@ class Procedure(Protocol):
 
     @property
     def skips_unreachable(self) -> bool:
-        """Whether it goes on without hosts that cannot be reached."""
+        """Whether hosts that cannot be reached are left out, instead of ending it."""
         ...
 
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:

@@ -20,8 +20,8 @@ async def recover_drills(
 ) -> int:
     """For how many runs something was put back. say: told of each, and of what cannot be had.
 
-    Raises Refused while one of them still goes on, and KanaeError kinds for what cannot be put back
-    now; may be repeated.
+    Raises Refused while one of them is still running, and KanaeError kinds for what cannot be put
+    back now; may be repeated.
     """
     left = recovery_record.unsettled(spec.name)
     for folder in left:

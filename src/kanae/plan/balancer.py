@@ -70,11 +70,11 @@ def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
     name = units.balancer(spec.name)
     config = File(
         at.balancer_config(spec.name),
-        nginx.config(spec, base) if is_nginx else haproxy.front(spec, host, base),
+        nginx.config(spec, base) if is_nginx else haproxy.balancer(spec, host, base),
     )
     unit = File(
         f"{at.UNITS}/{name}",
-        nginx.unit(spec, base) if is_nginx else haproxy.front_unit(spec, base),
+        nginx.unit(spec, base) if is_nginx else haproxy.balancer_unit(spec, base),
     )
     return (config, unit, Unit(name, restart_on=(unit.key,), reload_on=(config.key,)))
 

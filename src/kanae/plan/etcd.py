@@ -111,8 +111,8 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
             Unit(units.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
         ]
     if Role.CONTROL_PLANE in roles:
-        config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_front(spec, host))
-        unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_front_unit(base))
+        config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_balancer(spec, host))
+        unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_balancer_unit(base))
         wanted += [
             config,
             unit,

@@ -111,12 +111,12 @@ def _compare(
     live: list[Mapping[str, str]] = [
         taint for taint in spec.get("taints", ()) if not taint["key"].startswith(TRANSIENT)
     ]
-    wish = cast("list[Mapping[str, str]]", taints(view.spec, host))
+    wanted_taints = cast("list[Mapping[str, str]]", taints(view.spec, host))
     text = ""
-    if _set(live) != _set(wish):
+    if _set(live) != _set(wanted_taints):
         kept = [taint for taint in spec.get("taints", ()) if taint["key"].startswith(TRANSIENT)]
-        text = json.dumps([*kept, *wish], sort_keys=True)
-        was, will = (", ".join(sorted(_set(each))) or "none" for each in (live, wish))
+        text = json.dumps([*kept, *wanted_taints], sort_keys=True)
+        was, will = (", ".join(sorted(_set(each))) or "none" for each in (live, wanted_taints))
         changes.append(Change(Verb.UPDATE, "taints", host, f"{was} -> {will}"))
     if not changes:
         return None

@@ -13,7 +13,7 @@ from kanae.spec.models import EtcdTopology, Spec
 
 
 def left_by_init(spec: Spec) -> tuple[str, ...]:
-    """Going on with an interrupted init must not stumble over what it left; all other checks stay.
+    """Preflight checks that fail over what an interrupted init left: ignored when it is resumed.
 
     kubeadm looks at etcd's ports and folder only where it runs etcd itself.
     """

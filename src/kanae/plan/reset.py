@@ -107,7 +107,7 @@ def _remove(
     gone = [each for each in gone if each.difference(facts, frozenset())]
     units += [each.unit for each in gone if isinstance(each, NoUnit)]
     files += [each.path for each in gone]
-    # Marks say whose the host is: they go last, so that a reset that was interrupted goes on.
+    # Marks say whose the host is: they go last, so that an interrupted reset is resumed.
     files = [path for path in files if not path.startswith(f"{marks.FOLDER}/")]
     if not keep_artifacts:
         files += [each.path for each in ours if isinstance(each, Binary)]

@@ -1,4 +1,5 @@
-"""haproxy: the front before the API servers, and the node-local one before external etcd.
+"""haproxy: the balancer in front of the API servers, and the node-local one in front of external
+etcd.
 
 Values and their measured effect: docs/configuration.md. Directives: haproxy 2.6's
 configuration.txt (nothing newer is used: Debian 12 and the RHEL 9 family have 2.4 to 2.6).
@@ -35,7 +36,7 @@ _SPARE_FILES: Final = 200
 _MOST_CONNECTIONS: Final = 20000
 
 
-def front(spec: Spec, host: str, base: HostBase) -> str:
+def balancer(spec: Spec, host: str, base: HostBase) -> str:
     """The balancer's configuration for one cluster.
 
     The port is bound on every address: the virtual address may then come and go without a
@@ -103,8 +104,8 @@ fastinter {milliseconds(check.fast_interval)}ms fall {check.fall} rise {check.ri
 """
 
 
-def front_unit(spec: Spec, base: HostBase) -> str:
-    """The front's own unit; the distribution's haproxy.service is left alone."""
+def balancer_unit(spec: Spec, base: HostBase) -> str:
+    """The balancer's own unit; the distribution's haproxy.service is left alone."""
     return _unit(
         f"API balancer of the cluster {spec.name}",
         paths.balancer_config(spec.name),
@@ -133,7 +134,7 @@ def preferred_members(spec: Spec) -> dict[str, tuple[str, ...]]:
     return order
 
 
-def etcd_front(spec: Spec, host: str) -> str:
+def etcd_balancer(spec: Spec, host: str) -> str:
     """The balancer through which the API server of this host reaches external etcd.
 
     gRPC's own balancing holds on to a dead member for 10 s; this one leaves it within 1 s. Only
@@ -193,8 +194,8 @@ backend etcd
 """
 
 
-def etcd_front_unit(base: HostBase) -> str:
-    """Of its own, so that it does not collide with a front on the same host."""
+def etcd_balancer_unit(base: HostBase) -> str:
+    """Of its own, so that it does not collide with an API balancer on the same host."""
     return _unit(
         "balancer to the members of etcd for this host's API server",
         paths.ETCD_BALANCER_CONFIG,

@@ -1,4 +1,5 @@
-"""nginx (stream) as the front before the API servers, and the gate that it needs on the masters.
+"""nginx (stream) as the balancer in front of the API servers, and the gate that it needs on
+the masters.
 
 nginx judges a server only by the connections it makes. What it lacks is made good by the gate
 (an API server that answers but is not ready is closed to the balancers) and by TCP settings of the

@@ -61,7 +61,7 @@ def needs(spec: Spec, host: str) -> tuple[Need, ...]:
         # kube-proxy and portmap: conntrack, iptables, nftables; kubectl port-forward: socat;
         # kubeadm's preflight also looks for ethtool.
         wanted += [Need.CONNTRACK, Need.ETHTOOL, Need.IPTABLES, Need.NFTABLES, Need.SOCAT]
-    front = Role.LOAD_BALANCER in roles
+    balancer = Role.LOAD_BALANCER in roles
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
     master = Role.CONTROL_PLANE in roles
     if master and is_nginx and spec.having(Role.LOAD_BALANCER):
@@ -69,11 +69,11 @@ def needs(spec: Spec, host: str) -> tuple[Need, ...]:
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
     if Role.ETCD in roles and Need.NFTABLES not in wanted:
         wanted.append(Need.NFTABLES)
-    if (front and not is_nginx) or (master and external):
+    if (balancer and not is_nginx) or (master and external):
         wanted.append(Need.HAPROXY)
-    if front and is_nginx:
+    if balancer and is_nginx:
         wanted += [Need.NGINX, Need.NGINX_STREAM]
-    if front and spec.load_balancer.virtual_address is not None:
+    if balancer and spec.load_balancer.virtual_address is not None:
         # procps: pgrep, by which keepalived watches the balancer.
         wanted += [Need.KEEPALIVED, Need.PROCPS]
     return tuple(wanted)

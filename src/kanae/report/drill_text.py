@@ -171,7 +171,7 @@ def counts_text(each: Series) -> str:
     """How its runs ended, what became of acknowledged writes, and how busy the machine was."""
     load = "" if each.load is None else f"; load average up to {each.load:.1f}"
     return (
-        f"{drill_name(each)} ({each.balancer} front): {each.runs} runs, {each.passed} passed,"
+        f"{drill_name(each)} (behind {each.balancer}): {each.runs} runs, {each.passed} passed,"
         f" {each.failed} failed, {each.void} void;"
         f" {each.acknowledged} acknowledged writes, {each.lost} lost{load}"
     )

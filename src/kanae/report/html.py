@@ -104,7 +104,7 @@ def _run(history: History, verdict: Verdict) -> str:
     when = datetime.fromtimestamp(header.zero, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     about = [f"on {', '.join(header.targets)}"] if header.targets else []
     about += [LEADER_LOST] if verdict.took_leader else []
-    about += [f"{header.balancer} front", *(f"{k} {v}" for k, v in header.versions.items()), when]
+    about += [f"behind {header.balancer}", *(f"{k} {v}" for k, v in header.versions.items()), when]
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in said(verdict))
     return "\n".join(
         [

@@ -103,8 +103,8 @@ class SwapOff(Resource):
 class Packages(Resource):
     """Packages of the host's distribution for these needs.
 
-    Units of the vendor that installing a package would start are masked before, and only where
-    kanae installs it: a balancer that was there before belongs to somebody.
+    Vendor units that must not start are masked before a package is installed, and only where
+    kanae installs it: a balancer that was there before serves somebody.
     """
 
     needs: tuple[Need, ...]
@@ -116,7 +116,8 @@ class Packages(Resource):
         return tuple(name for need in self.needs if (name := self.family.package(need)))
 
     @property
-    def quiet(self) -> tuple[str, ...]:
+    def must_not_start(self) -> tuple[str, ...]:
+        """Units of the vendor that installing these packages would start."""
         supplies = (self.family.supplies.get(need) for need in self.needs)
         return tuple(unit for supply in supplies if supply for unit in supply.starts)
 
@@ -143,7 +144,7 @@ class Packages(Resource):
         lines = [
             f"[ -e /usr/lib/systemd/system/{unit} ] || [ -e /lib/systemd/system/{unit} ] || "
             f"{{ systemctl mask -q {unit}; echo {unit} >>{at.MASKED}; }}"
-            for unit in self.quiet
+            for unit in self.must_not_start
         ]
         # The host's lists of packages may be good enough: reading them anew is only the second try.
         install = f"{manager.install} {quote(*self.names)} >/dev/null"

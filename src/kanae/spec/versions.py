@@ -43,7 +43,7 @@ class KubernetesVersion:
 
 
 # Oldest and newest minor of major version 1 that kanae installs. The oldest is the oldest whose
-# kubeadm, kubelet and images were to be had when this was written, all with kubeadm's v1beta4
+# kubeadm, kubelet and images were available when this was written, all with kubeadm's v1beta4
 # (since 1.31) and kube-proxy's nftables mode as a stable feature (since 1.33, KEP-3866).
 OLDEST_MINOR = 34
 NEWEST_MINOR = 37

@@ -9,7 +9,7 @@ from enum import StrEnum
 from kanae.facts.model import Facts, HostFacts
 from kanae.facts.probe import ProbeFacts
 from kanae.layout import marks
-from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.spec.models import Role, Spec
 from kanae.verify.traffic import Tried
 
 
@@ -37,8 +37,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What checks look at. probes: of hosts that were probed actively, before they join.
-    missing_artifacts: ids of artifacts that are neither there nor to be had. tried: what hosts need
-    of each other, from or to those that are bare."""
+    missing_artifacts: ids of artifacts that are not stored and that no source has. tried: what
+    hosts need of each other, from or to those that are bare."""
 
     spec: Spec
     facts: Facts
@@ -57,7 +57,7 @@ class Subject:
         return self.hosts(Role.CONTROL_PLANE, Role.WORKER)
 
     def etcd_hosts(self) -> Iterator[tuple[str, HostFacts]]:
-        return self.hosts(etcd_role(self.spec))
+        return self.hosts(self.spec.etcd_role)
 
     def ours(self, host: str) -> bool:
         """Whether the host carries this cluster's mark."""
@@ -75,12 +75,6 @@ def touched(spec: Spec, facts: HostFacts) -> bool:
     """Whether the host carries this cluster's mark, also where it may carry others'."""
     own = facts.marks.get(marks.CLUSTER, "").strip() == spec.name
     return own or marks.MEMBER + spec.name in facts.marks
-
-
-def etcd_role(spec: Spec) -> Role:
-    """The role whose hosts hold etcd members."""
-    external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    return Role.ETCD if external else Role.CONTROL_PLANE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from kanae.render import system
 from kanae.spec.models import Role, Spec
 from kanae.transport.target import dialled
 from kanae.verify.checks.dns import resolv_conf
-from kanae.verify.model import etcd_role, touched
+from kanae.verify.model import touched
 
 # Of kubeadm clusters, and of other ways to a cluster that keep their own place.
 LEFTOVERS = (
@@ -43,7 +43,7 @@ def check_query(spec: Spec, host: str) -> Query:
         folders = tuple(folder for each in RUNTIMES for folder in (each.containers, each.images))
         folders = (at.CNI_CONF, *folders)
     files = LEFTOVERS if node or Role.ETCD in roles else ()
-    if etcd_role(spec) in roles:
+    if spec.etcd_role in roles:
         files = (*files, f"{spec.etcd.data_dir}/member")
         folders = (*folders, str(spec.etcd.data_dir))
     return Query(

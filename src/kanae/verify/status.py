@@ -13,7 +13,6 @@ from kanae.facts.workloads import Serving, serving, workloads
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.spec.models import Balancer, Role, Spec
-from kanae.verify.model import etcd_role
 
 KUBECONFIGS = tuple(
     f"{at.KUBERNETES}/{name}.conf"
@@ -145,7 +144,7 @@ class Status:
 def status_query(spec: Spec, host: str) -> Query:
     roles = spec.hosts[host].roles
     master = Role.CONTROL_PLANE in roles
-    member = etcd_role(spec) in roles
+    member = spec.etcd_role in roles
     node = master or Role.WORKER in roles
     certificates = (
         *((*CERTIFICATES, *KUBECONFIGS) if master else ()),
@@ -227,10 +226,9 @@ def _nodes(spec: Spec, facts: Facts) -> list[NodeStatus]:
         else:
             problem = "" if name in spec.hosts else "not in the spec"
             node = known[name]
-            told = readiness(node)
-            found.append(
-                NodeStatus(name, told.ready, kubelet_version(node), roles, problem or told.reason)
-            )
+            state = readiness(node)
+            problem = problem or state.reason
+            found.append(NodeStatus(name, state.ready, kubelet_version(node), roles, problem))
     return found
 
 
@@ -246,10 +244,10 @@ def _workload(api: ApiFact | None, key: ObjectKey) -> WorkloadStatus:
 
 
 def _members(spec: Spec, facts: Facts) -> list[MemberStatus]:
-    answers = {h: facts.hosts[h].etcd for h in spec.having(etcd_role(spec)) if h in facts.hosts}
+    answers = {h: facts.hosts[h].etcd for h in spec.etcd_hosts if h in facts.hosts}
     furthest = max((fact.raft_index for fact in answers.values() if fact is not None), default=0)
     found: list[MemberStatus] = []
-    for host in spec.having(etcd_role(spec)):
+    for host in spec.etcd_hosts:
         fact = answers.get(host)
         if fact is None:
             why = "unreachable" if host in facts.unreachable else "no answer"

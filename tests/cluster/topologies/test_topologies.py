@@ -13,6 +13,8 @@ import pytest
 from drilled import assert_nothing_broken, assert_proven, drill
 from made import WORKLOAD, Cluster
 
+from kanae.facts.nodes import readiness
+
 pytestmark = pytest.mark.lab
 
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
@@ -39,7 +41,7 @@ def ready_nodes(cluster: Cluster, master: str) -> set[str]:
     return {
         node["metadata"]["name"]
         for node in get(cluster, master, "nodes")["items"]
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+        if readiness(node).ready
     }
 
 

@@ -71,7 +71,7 @@ def _apply(world: World, host: SimHost, step: Step, resource: Resource) -> Itera
 
 def _install(host: SimHost, wanted: Packages) -> Iterator[None]:
     """A service that comes with its package would start; where it was before it is left alone."""
-    for unit in wanted.quiet:
+    for unit in wanted.must_not_start:
         if unit.removesuffix(".service") not in host.packages:
             host.files[f"{at.UNITS}/{unit}"] = SimFile("link", "/dev/null")
             yield

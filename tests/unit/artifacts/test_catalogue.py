@@ -90,13 +90,16 @@ def test_no_placeholder_is_left_and_every_item_can_be_had(item: Item) -> None:
 
 
 def test_what_is_built_has_pins_in_the_package() -> None:
-    for item in ITEMS:
-        if item.build is not None and item.build.gomod:
-            folder = files("kanae.artifacts") / "gomod" / item.build.gomod
-            text = (folder / "go.mod").read_text()
-            assert f" {item.build.version}\n" in text
-            assert (folder / "go.sum").is_file()
-            assert go_directive(item.build).startswith("1.")
+    builds = [item.build for item in ITEMS if item.build is not None and item.build.gomod]
+    assert {build.gomod for build in builds} == {
+        folder.name for folder in (files("kanae.artifacts") / "gomod").iterdir()
+    }
+    for build in builds:
+        folder = files("kanae.artifacts") / "gomod" / build.gomod
+        text = (folder / "go.mod").read_text()
+        assert f" {build.version}\n" in text
+        assert (folder / "go.sum").is_file()
+        assert go_directive(build).startswith("1.")
 
 
 def test_programs_of_images_and_binaries_are_built_by_their_component() -> None:

@@ -52,7 +52,7 @@ def test_a_file_arrives_and_progress_counts_all_of_it(
     assert task.done == task.whole == len(BODY)
 
 
-def test_a_truncated_body_is_gone_on_with_where_it_stopped(
+def test_a_truncated_body_is_resumed_where_it_stopped(
     http: Http, served: Site, store: Store
 ) -> None:
     served.fault("/f", cut=100_000)
@@ -116,6 +116,7 @@ def test_an_overloaded_server_is_asked_again(http: Http, served: Site, store: St
     served.fault("/f", status=503)
     served.fault("/f", status=429)
     fetch(http, served, store)
+    assert len(served.asked("/f")) == 3
 
 
 def test_a_server_that_stays_down_is_an_error_after_four_attempts(
@@ -174,11 +175,15 @@ def test_a_part_of_another_file_is_thrown_away_and_fetched_anew(
 ) -> None:
     part(store).write_bytes(b"x" * 1234)
     fetch(http, served, store)
+    resumed, anew = served.asked("/f")
+    assert resumed.headers["range"] == "bytes=1234-"
+    assert "range" not in anew.headers
 
 
 def test_a_part_longer_than_the_file_is_thrown_away(http: Http, served: Site, store: Store) -> None:
     part(store).write_bytes(BODY + b"more")
     fetch(http, served, store)
+    assert served.asked("/f")[0].headers["range"] == f"bytes={len(BODY) + 4}-"
 
 
 def part(store: Store) -> Path:

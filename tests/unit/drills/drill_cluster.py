@@ -27,8 +27,8 @@ from kanae.transport.protocol import Completed, Upload
 MEMBERS = ("m1", "m2", "m3")
 
 
-def spec_of(api: int, ssh: int, front: str) -> Spec:
-    """Three masters on 127.0.0.x; front: whose address is the endpoint. Not by way of the loader,
+def spec_of(api: int, ssh: int, endpoint: str) -> Spec:
+    """Three masters on 127.0.0.x. endpoint: its address. Not by way of the loader,
     which rightly refuses loopback addresses.
     """
     hosts = {
@@ -39,7 +39,7 @@ def spec_of(api: int, ssh: int, front: str) -> Spec:
         name="simulated",
         kubernetes="v1.37.2",
         ssh=Ssh(port=ssh),
-        endpoint=Endpoint(address=IPv4Address(front), port=api),
+        endpoint=Endpoint(address=IPv4Address(endpoint), port=api),
         hosts=hosts,
     )
 
@@ -149,8 +149,8 @@ class Cluster:
         for server in self.servers.values():
             await server.stop()
 
-    def spec(self, front: str = "127.0.0.11") -> Spec:
-        return spec_of(self.api_port, self.ssh_port, front)
+    def spec(self, endpoint: str = "127.0.0.11") -> Spec:
+        return spec_of(self.api_port, self.ssh_port, endpoint)
 
     def transport(self, host: str) -> SimulatedHost:
         return SimulatedHost(host, self)

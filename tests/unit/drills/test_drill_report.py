@@ -90,8 +90,8 @@ def test_runs_in_which_etcds_leader_was_lost_are_told_apart() -> None:
     run = good(limits={"new.any.gap": 0.4})
     both = [(each, check(each)) for each in (run, taking_leader(run))]
     text = comparison_text([verdict for _, verdict in both])
-    assert "power-cut (haproxy front): 1 runs" in text
-    assert "power-cut, etcd's leader lost (haproxy front): 1 runs" in text
+    assert "power-cut (behind haproxy): 1 runs" in text
+    assert "power-cut, etcd's leader lost (behind haproxy): 1 runs" in text
     rows = [line for line in text.splitlines() if "<=" in line]
     assert ["etcd's leader lost" in row for row in rows] == [False, True]
     html = page(both)

@@ -152,7 +152,7 @@ def test_a_drill_judges_what_its_users_feel(drill: str) -> None:
         assert bool(felt) == (not DRILLS[drill].outage)
 
 
-def test_a_front_that_sends_every_third_connection_to_a_dead_server_fails_the_drill() -> None:
+def test_a_balancer_that_sends_every_third_connection_to_a_dead_server_fails_the_drill() -> None:
     run = every_nth_fails(run_of("power-cut", "haproxy"), NEW_READ.id, 3, UNDO - FAULT)
     verdict = check(run)
     assert verdict.result is Result.FAILED

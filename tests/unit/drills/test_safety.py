@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from kanae.drills.cluster.etcd import etcd_hosts
 from kanae.drills.scenarios import safety
 from kanae.drills.scenarios.catalogue import DRILLS, find
 from kanae.errors import ConnectError, Refused, UsageError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, Interface
+from kanae.plan.planner import TYPICAL
 from kanae.spec.load import loads
 from kanae.spec.models import Spec
 
@@ -33,17 +34,12 @@ def spec_of(*, vip: bool = True, external: bool = False, masters: int = 3) -> Sp
 
 
 def base(address: str) -> HostBase:
-    return HostBase(
-        hostname="h", machine_id="", product_uuid="", boot_id="", os_id="debian",
-        os_version="12", os_name="", arch="amd64", kernel="6", cpus=2, memory=1, swap=0, cgroup=2,
-        uptime=1, clock_offset=0, clock_error=0, hard_nofile=1, can_lower_oom=True, systemd=252,
-        interfaces=(Interface("eth0", "", (f"{address}/24",)),),
-    )  # fmt: skip
+    return replace(TYPICAL, interfaces=(Interface("eth0", "", (f"{address}/24",)),))
 
 
 def facts_of(spec: Spec, *, leader: str = "", dead: tuple[str, ...] = ()) -> Facts:
     """A whole cluster, but for `dead` hosts. The first balancer holds a virtual address."""
-    members = etcd_hosts(spec)
+    members = spec.etcd_hosts
     leader = leader or members[0]
     listed = tuple(EtcdMember(host, host, (), (), False) for host in members)
     nodes = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
-from kanae.execute.actions.kubeadm import TOKEN_TTL, new_token, with_token
+from kanae.execute.actions.kubeadm import TOKEN_TTL, new_token, token_secret, with_token
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
 
@@ -42,6 +44,35 @@ def test_only_init_configuration_changes_and_only_by_the_token() -> None:
 def test_a_token_of_digits_stays_a_text() -> None:
     text = with_token("kind: InitConfiguration\n", "123456.1234567890123456")
     assert loaded(text)[0]["bootstrapTokens"][0]["token"] == "123456.1234567890123456"
+
+
+def test_a_secret_of_digits_stays_text_that_the_api_takes() -> None:
+    """stringData holds strings only: a number would be refused."""
+    [secret] = loaded(token_secret("123456.1234567890123456", "demo"))
+    assert secret["metadata"]["name"] == "bootstrap-token-123456"
+    assert secret["stringData"] == {
+        "token-id": "123456",
+        "token-secret": "1234567890123456",
+        "usage-bootstrap-authentication": "true",
+        "usage-bootstrap-signing": "true",
+        "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+        "description": "kanae, run of demo",
+        "expiration": "@EXPIRATION@",
+    }
+
+
+def test_secrets_do_not_stay_in_the_cache_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def noting(documents: Sequence[Mapping[str, object]]) -> str:
+        given.append(documents)
+        return to_yaml(documents)
+
+    monkeypatch.setattr("kanae.execute.actions.kubeadm.to_yaml", noting)
+    with_token("kind: InitConfiguration\n", "abcdef.0123456789abcdef")
+    token_secret("abcdef.0123456789abcdef", "demo")
+    assert len(given) == 2
+    assert "0123456789abcdef" not in repr(given)
 
 
 def test_tokens_are_as_kubernetes_wants_them_and_never_the_same() -> None:

@@ -240,6 +240,7 @@ def test_any_text_in_place_of_a_section_never_ends_in_a_traceback(
 ) -> None:
     body = "\n".join(lines).encode("utf-8", "surrogatepass")
     pattern = rb"(#[0-9.]+ " + re.escape(section) + rb"\n)(?:(?!#[0-9.]+ ).*\n)*"
-    output = re.sub(pattern, lambda match: match[1] + body + b"\n", RECORDED)
+    output, replaced = re.subn(pattern, lambda match: match[1] + body + b"\n", RECORDED)
+    assert replaced == 1
     with contextlib.suppress(FactsError):
         _parse(output)

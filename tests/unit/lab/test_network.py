@@ -79,5 +79,5 @@ def test_oneway_partition_keeps_one_of_the_two_rules() -> None:
 
 
 def test_operator_is_spared_when_asked() -> None:
-    for rule in partition_rules(["vb-1"], oneway=None, operator=True).splitlines():
-        assert '!= { "vb-1", "uplink" } drop' in rule
+    rules = partition_rules(["vb-1"], oneway=None, operator=True).splitlines()
+    assert ['!= { "vb-1", "uplink" } drop' in rule for rule in rules] == [True, True]

@@ -12,12 +12,14 @@ from typing import Any, Self
 from kanae.artifacts.progress import Progress, Silent
 from kanae.errors import ConnectError
 from kanae.execute.events import Event
-from kanae.facts.model import Facts, HostBase, HostFacts
+from kanae.facts.model import Facts, HostFacts
 from kanae.operations.project import Project
 from kanae.plan.actions import StopNode
 from kanae.plan.model import Plan, Step
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
+
+from ...model.fixtures import V2
 
 SPEC = """
 name: demo
@@ -26,28 +28,6 @@ hosts:
   m1: {address: 192.0.2.1, roles: [control-plane, worker]}
   w1: {address: 192.0.2.2, roles: [worker]}
 """
-BASE = HostBase(
-    hostname="host",
-    machine_id="0" * 32,
-    product_uuid="",
-    boot_id="",
-    os_id="debian",
-    os_version="12",
-    os_name="Debian GNU/Linux 12 (bookworm)",
-    arch="amd64",
-    kernel="6.1.0",
-    cpus=4,
-    memory=8 * 2**30,
-    swap=0,
-    cgroup=2,
-    uptime=1.0,
-    clock_offset=0.0,
-    clock_error=0.0,
-    hard_nofile=1048576,
-    can_lower_oom=True,
-    systemd=252,
-    kernel_features=frozenset({"br_netfilter", "overlay", "vxlan"}),
-)
 
 
 def project(folder: Path) -> Project:
@@ -59,7 +39,7 @@ def project(folder: Path) -> Project:
 def facts(*hosts: str, marks: Mapping[str, str] | None = None) -> Facts:
     """The named ones of m1 and w1 have answered, the others cannot be reached."""
     answered = {
-        host: HostFacts(host, datetime.now(UTC), BASE, marks=dict(marks or {})) for host in hosts
+        host: HostFacts(host, datetime.now(UTC), V2, marks=dict(marks or {})) for host in hosts
     }
     lost = {host: ConnectError(host, "gone") for host in ("m1", "w1") if host not in hosts}
     return Facts(answered, unreachable=lost)

@@ -24,4 +24,5 @@ def test_nothing_is_put_on_a_host_before_it_is_marked_as_the_clusters(name: str)
         }
         assert marks.path(cluster_mark(spec, host)) in written
         others = [step.id for step in plan if step.host == host and step.id != first.id]
+        assert others
         assert [step for step in others if first.id not in ancestors(plan.by_id(), step)] == []

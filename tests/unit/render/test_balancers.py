@@ -10,7 +10,8 @@ import pytest
 from kanae.render import haproxy, keepalived, nginx
 from kanae.spec.models import Role, Spec
 
-from .cases import V1, V2, example, on, small, spec_of
+from ...model.fixtures import base_of, example
+from .cases import V1, V2, small, spec_of
 
 FIVE_MASTERS = """
 name: five
@@ -42,16 +43,16 @@ def virtual(**fields: object) -> Spec:
     )
 
 
-def test_every_master_is_behind_the_front() -> None:
+def test_every_master_is_behind_the_balancer() -> None:
     spec = example("reference")
-    assert servers(haproxy.front(spec, "lb", V2)) == ["server1", "server2", "server3"]
+    assert servers(haproxy.balancer(spec, "lb", V2)) == ["server1", "server2", "server3"]
     for name in spec.having(Role.CONTROL_PLANE):
         assert f"server {spec.hosts[name].address}:6443 " in nginx.config(spec, V2)
 
 
 def test_health_checks_are_as_the_spec_says() -> None:
     check = {"interval": "1s", "fastInterval": "100ms", "fall": 4, "rise": 5}
-    text = haproxy.front(small(loadBalancer={"check": check}), "lb", V2)
+    text = haproxy.balancer(small(loadBalancer={"check": check}), "lb", V2)
     assert "inter 1000ms fastinter 100ms fall 4 rise 5" in text
     assert "timeout check" not in text, "its handshake would have timeout connect only"
 
@@ -63,26 +64,26 @@ def test_connect_timeout_is_the_specs_or_the_one_measured_best_by_kind(
     timeout: str | None, in_haproxy: str, in_nginx: str
 ) -> None:
     spec = small(loadBalancer={"connectTimeout": timeout})
-    assert f"timeout connect {in_haproxy}\n" in haproxy.front(spec, "lb", V2)
+    assert f"timeout connect {in_haproxy}\n" in haproxy.balancer(spec, "lb", V2)
     assert f"proxy_connect_timeout {in_nginx};" in nginx.config(spec, V2)
 
 
 def test_no_more_connections_than_open_files_allow() -> None:
     for limit in (1024, 20000, 1048576):
-        text = haproxy.front(small(), "lb", replace(V1, hard_nofile=limit))
+        text = haproxy.balancer(small(), "lb", replace(V1, hard_nofile=limit))
         [most] = re.findall(r"maxconn (\d+)", text)
         assert 2 * int(most) < limit
-        unit = haproxy.front_unit(small(), replace(V1, hard_nofile=limit))
+        unit = haproxy.balancer_unit(small(), replace(V1, hard_nofile=limit))
         [files] = re.findall(r"LimitNOFILE=(\d+)", unit)
         assert int(files) <= limit
 
 
 def test_two_clusters_on_one_balancer_share_nothing_but_the_host() -> None:
     spec_a, spec_b = example("two-clusters-a"), example("two-clusters-b")
-    a, b = haproxy.front(spec_a, "lb", V2), haproxy.front(spec_b, "lb", V2)
+    a, b = haproxy.balancer(spec_a, "lb", V2), haproxy.balancer(spec_b, "lb", V2)
     for pattern in (r"bind (\S+)", r"stats socket (\S+)"):
         assert re.findall(pattern, a) != re.findall(pattern, b)
-    unit_a, unit_b = haproxy.front_unit(spec_a, V2), haproxy.front_unit(spec_b, V2)
+    unit_a, unit_b = haproxy.balancer_unit(spec_a, V2), haproxy.balancer_unit(spec_b, V2)
     assert re.findall(r"-f (\S+)", unit_a) != re.findall(r"-f (\S+)", unit_b)
     assert re.findall(r"-p (\S+)", unit_a) != re.findall(r"-p (\S+)", unit_b)
 
@@ -97,10 +98,9 @@ def test_every_api_server_prefers_another_etcd_member(name: str) -> None:
 
 
 def test_a_master_with_a_member_of_its_own_prefers_it() -> None:
-    assert all(
-        members[0] == host
-        for host, members in haproxy.preferred_members(example("reference")).items()
-    )
+    order = haproxy.preferred_members(example("reference"))
+    masters = ("server1", "server2", "server3")
+    assert {host: members[0] for host, members in order.items()} == {m: m for m in masters}
 
 
 def test_masters_spread_over_members_that_others_use_least() -> None:
@@ -112,7 +112,7 @@ def test_masters_spread_over_members_that_others_use_least() -> None:
 def test_only_the_preferred_member_is_no_backup() -> None:
     lines = [
         line
-        for line in haproxy.etcd_front(example("dedicated-etcd"), "master3").splitlines()
+        for line in haproxy.etcd_balancer(example("dedicated-etcd"), "master3").splitlines()
         if line.startswith("    server ")
     ]
     assert [line.endswith(" backup") for line in lines] == [False, True, True]
@@ -142,12 +142,12 @@ def test_priorities_of_virtual_address_fall_in_the_specs_order_and_stay_high() -
 
 def test_virtual_address_sits_on_the_interface_of_the_hosts_address() -> None:
     spec = virtual()
-    text = keepalived.config(spec, "lb2", on(spec, "lb2", V2))
+    text = keepalived.config(spec, "lb2", base_of(spec, "lb2", V2))
     assert "interface eth1\n" in text
     assert "10.0.0.100/32 dev eth1\n" in text
     assert "unicast_peer {\n        10.0.0.8\n    }" in text
     said = virtual(interface="bond0", advertisementInterval=1, routerId=7)
-    text = keepalived.config(said, "lb2", on(said, "lb2", V2))
+    text = keepalived.config(said, "lb2", base_of(said, "lb2", V2))
     assert "interface bond0\n" in text
     assert "advert_int 1\n" in text
     assert "virtual_router_id 7\n" in text

@@ -28,8 +28,9 @@ from kanae.render.documents import to_yaml
 from kanae.render.kubelet_config import kubelet_patch
 from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
 
+from ...model.fixtures import EXAMPLES, ROOT, base_of, example
 from ..golden import agree
-from .cases import EXAMPLES, ROOT, V1, V2, example, on
+from .cases import V1, V2
 
 GOLDEN: Final = ROOT / "tests" / "golden" / "render"
 PAUSE: Final = "registry.k8s.io/pause:3.10.2"
@@ -58,8 +59,8 @@ def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]
     if (patch := api_server.patch(spec)) is not None:
         files[paths.API_SERVER_PATCH] = patch
     if spec.etcd_topology is EtcdTopology.EXTERNAL:
-        files[paths.ETCD_BALANCER_CONFIG] = haproxy.etcd_front(spec, host)
-        files[paths.ETCD_BALANCER_UNIT] = haproxy.etcd_front_unit(base)
+        files[paths.ETCD_BALANCER_CONFIG] = haproxy.etcd_balancer(spec, host)
+        files[paths.ETCD_BALANCER_UNIT] = haproxy.etcd_balancer_unit(base)
     if spec.load_balancer.kind is Balancer.NGINX:
         files[paths.GATE_SCRIPT] = nginx.gate_script(spec, host)
         files[paths.GATE_UNIT] = nginx.gate_unit()
@@ -72,8 +73,8 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     files = {
         paths.balancer_config(spec.name): nginx.config(spec, base)
         if is_nginx
-        else haproxy.front(spec, host, base),
-        unit: nginx.unit(spec, base) if is_nginx else haproxy.front_unit(spec, base),
+        else haproxy.balancer(spec, host, base),
+        unit: nginx.unit(spec, base) if is_nginx else haproxy.balancer_unit(spec, base),
     }
     if spec.load_balancer.virtual_address is not None:
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
@@ -115,7 +116,7 @@ def as_one(files: dict[str, str]) -> str:
 def test_hosts_of_an_example_get_the_recorded_files(name: str, kind: str) -> None:
     spec = example(name)
     for host in spec.hosts:
-        files = host_files(spec, host, on(spec, host, BASES[kind]))
+        files = host_files(spec, host, base_of(spec, host, BASES[kind]))
         agree(GOLDEN / name / kind / f"{host}.txt", as_one(files))
 
 
@@ -134,7 +135,7 @@ def test_pod_networks_of_an_example_are_the_recorded_objects(name: str) -> None:
 def test_every_text_is_marked_and_ends_with_a_newline(name: str, kind: str) -> None:
     spec = example(name)
     for host in spec.hosts:
-        for path, text in host_files(spec, host, on(spec, host, BASES[kind])).items():
+        for path, text in host_files(spec, host, base_of(spec, host, BASES[kind])).items():
             assert "Managed by kanae; changes are repaired by `kanae apply`." in text, path
             assert text.endswith("\n"), path
             assert not text.endswith("\n\n"), path

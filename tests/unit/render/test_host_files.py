@@ -14,7 +14,8 @@ from kanae.render.documents import from_yaml
 from kanae.render.duration import go_milliseconds, milliseconds
 from kanae.resources.system import Packages
 
-from .cases import V1, V2, example, small
+from ...model.fixtures import example
+from .cases import V1, V2, small
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
 
@@ -135,7 +136,7 @@ def test_only_nginx_balancers_get_short_tcp_timeouts() -> None:
 def test_packages_follow_roles_and_their_services_stay_quiet() -> None:
     balancer = Packages(system.needs(example("vip"), "lb1"), families.DEBIAN)
     assert {"haproxy", "keepalived"} <= set(balancer.names)
-    assert balancer.quiet == ("haproxy.service", "keepalived.service")
+    assert balancer.must_not_start == ("haproxy.service", "keepalived.service")
     balancer = Packages(system.needs(example("reference"), "lb"), families.DEBIAN)
     assert balancer.names == ("nginx", "libnginx-mod-stream")
     master = Packages(system.needs(example("reference"), "server1"), families.DEBIAN)

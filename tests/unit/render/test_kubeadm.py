@@ -11,7 +11,8 @@ from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
 from kanae.render.objects import covers
 from kanae.spec.models import Spec
 
-from .cases import EXAMPLES, V1, V2, example, small
+from ...model.fixtures import EXAMPLES, example
+from .cases import V1, V2, small
 
 
 def documents_by_kind(spec: Spec, host: str) -> dict[str, Any]:

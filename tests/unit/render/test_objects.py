@@ -10,7 +10,8 @@ from kanae.render import flannel, weave
 from kanae.render.documents import Document
 from kanae.render.objects import covers, digest, key_of
 
-from .cases import V1, V2, example, small
+from ...model.fixtures import example
+from .cases import V1, V2, small
 
 IMAGE = "ghcr.io/flannel-io/flannel:v0.28.10"
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from kanae.errors import HostError
 from kanae.execute.scripts.programs import ETCDCTL
 from kanae.layout import ports
-from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
 _LOCAL = f"--endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
@@ -25,12 +25,6 @@ class Status:
     leader: str
     revision: int
     errors: tuple[str, ...]
-
-
-def etcd_hosts(spec: Spec) -> tuple[str, ...]:
-    """Hosts with an etcd member."""
-    external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    return spec.having(Role.ETCD if external else Role.CONTROL_PLANE)
 
 
 def _entries(text: bytes) -> list[dict[str, Any]]:
@@ -82,7 +76,7 @@ class Etcd:
 
     def __init__(self, spec: Spec, transport: Callable[[str], Transport]) -> None:
         self._transport = transport
-        self._hosts = etcd_hosts(spec)
+        self._hosts = spec.etcd_hosts
         self._names = {str(spec.hosts[host].address): host for host in self._hosts}
 
     async def _ask(self, command: str, away: frozenset[str]) -> bytes:

@@ -30,13 +30,13 @@ _SECONDS = 5.0
 def routes(spec: Spec) -> tuple[Route, ...]:
     """The endpoint, then every API server by its host's name."""
     name = spec.endpoint_host
-    front = Route(ENDPOINT, str(spec.endpoint_address), spec.endpoint.port, name)
+    endpoint = Route(ENDPOINT, str(spec.endpoint_address), spec.endpoint.port, name)
     masters = spec.having(Role.CONTROL_PLANE)
     direct = [
         Route(host, str(spec.hosts[host].address), ports.API_SERVER, str(spec.hosts[host].address))
         for host in masters
     ]
-    return (front, *direct)
+    return (endpoint, *direct)
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ def _judge(
     proofs: Mapping[str, float | None],
     leader_changes: int,
 ) -> tuple[Judgement, ...]:
-    front = [figures for figures in streams if figures.stream.route == ENDPOINT]
+    through_endpoint = [figures for figures in streams if figures.stream.route == ENDPOINT]
     found: list[Judgement] = []
     for metric, limit in sorted(limits.items()):
         group, _, name = metric.partition(".")
@@ -219,7 +219,7 @@ def _judge(
             found.append(Judgement(metric, (heals if group == "heal" else proofs).get(name), limit))
         else:
             kind, _, figure = name.partition(".")
-            found.append(_worst(metric, limit, _matching(front, group, kind), figure))
+            found.append(_worst(metric, limit, _matching(through_endpoint, group, kind), figure))
     return tuple(found)
 
 

@@ -54,7 +54,7 @@ class Prober:
         self._kept_context = tls_context(config.credentials, HTTP_2)
         self._recorder = recorder
         self._routes = {route.name: route for route in config.routes}
-        self._front = self._routes.get(ENDPOINT, config.routes[0])
+        self._endpoint = self._routes.get(ENDPOINT, config.routes[0])
         self._watchers: list[Watcher] = []
         self._lanes: list[NewLane | KeptLane] = []
         self._running: set[asyncio.Task[None]] = set()
@@ -74,10 +74,10 @@ class Prober:
     async def set_up(self) -> None:
         """Make the namespace and the object to read. Raises RequestFailed."""
         config = self._config
-        await self._insist(objects.create_namespace(self._front, config.namespace), {201, 409})
-        target = objects.create(self._front, config.namespace, objects.TARGET)
+        await self._insist(objects.create_namespace(self._endpoint, config.namespace), {201, 409})
+        target = objects.create(self._endpoint, config.namespace, objects.TARGET)
         await self._insist(target, {201, 409})
-        page = await self._insist(objects.list_page(self._front, config.namespace), {200})
+        page = await self._insist(objects.list_page(self._endpoint, config.namespace), {200})
         revision = objects.revision_of(page)
         for stream in config.streams:
             if stream.kind == "watch":
@@ -94,7 +94,7 @@ class Prober:
         while True:
             try:
                 response = await exchange(
-                    self._front, self._context, request, deadline=self._config.deadline
+                    self._endpoint, self._context, request, deadline=self._config.deadline
                 )
                 if response.status in wanted:
                     return response
@@ -125,7 +125,7 @@ class Prober:
     async def _settle(self) -> None:
         """The last write, what the watches have yet to see of it, the read-backs, the clean-up."""
         begun = self.now()
-        fence = objects.create(self._front, self._config.namespace, objects.FENCE)
+        fence = objects.create(self._endpoint, self._config.namespace, objects.FENCE)
         try:
             # 409: an earlier try was answered with an error but has been kept.
             await self._insist(fence, {201, 409}, SETTLE)
@@ -147,7 +147,7 @@ class Prober:
             self._recorder.add(back)
         self._recorder.flush()
         try:
-            deletion = objects.delete_namespace(self._front, self._config.namespace)
+            deletion = objects.delete_namespace(self._endpoint, self._config.namespace)
             await self._insist(deletion, {200, 202, 404, 409}, 10.0)
         except RequestFailed as failure:
             text = f"namespace {self._config.namespace} was not deleted: {failure.detail}"

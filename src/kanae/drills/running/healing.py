@@ -7,12 +7,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from kanae.drills.cluster import reach
-from kanae.drills.cluster.etcd import Etcd, etcd_hosts
+from kanae.drills.cluster.etcd import Etcd
 from kanae.drills.cluster.kube import Kube
 from kanae.drills.cluster.reach import Answer
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.probing.client import RequestFailed
-from kanae.drills.scenarios.safety import is_ready
+from kanae.facts.nodes import readiness
 from kanae.spec.models import Role
 
 _POLL = 0.5
@@ -51,7 +51,7 @@ class Healing:
         """
         nodes, beats = await self._kube.nodes(), await self._kube.heartbeats()
         wanted = [host for host in self._hosts if host in self._tools.spec.nodes]
-        found = [f"node {h} is not ready" for h in wanted if not is_ready(nodes.get(h) or {})]
+        found = [f"node {h} is not ready" for h in wanted if not readiness(nodes.get(h)).ready]
         found += [
             f"the kubelet of {host} has not spoken yet"
             for host in wanted
@@ -79,9 +79,9 @@ class Healing:
             if answer not in (Answer.MUTE, Answer.GREETS):
                 found.append(f"the balancer on {host} {answer}")
         nodes = await self._kube.nodes()
-        found += [f"node {h} is not ready" for h in spec.nodes if not is_ready(nodes.get(h) or {})]
+        found += [f"node {h} is not ready" for h in spec.nodes if not readiness(nodes.get(h)).ready]
         statuses = await self._etcd.statuses()
-        for host in etcd_hosts(spec):
+        for host in spec.etcd_hosts:
             status = statuses.get(host)
             if status is None:
                 found.append(f"the etcd member on {host} does not answer")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
-from kanae.drills.cluster.etcd import etcd_hosts
 from kanae.drills.scenarios.scenario import SINGLE_POINT, Scenario, Target
 from kanae.errors import Refused
 from kanae.facts.model import EtcdFact, Facts
+from kanae.facts.nodes import readiness
 from kanae.spec.models import Role, Spec
 
 
@@ -20,15 +19,6 @@ def leader(facts: Facts) -> str | None:
     return None
 
 
-def is_ready(node: Mapping[str, object]) -> bool:
-    """Whether a Node object says that it is ready."""
-    status = cast("Mapping[str, Any]", node.get("status") or {})
-    return any(
-        condition.get("type") == "Ready" and condition.get("status") == "True"
-        for condition in status.get("conditions") or ()
-    )
-
-
 def problems(spec: Spec, facts: Facts) -> tuple[str, ...]:
     """What is not whole: unreachable hosts, API servers, etcd members, nodes. Empty when well."""
     found = [f"{host} cannot be reached: {why.what}" for host, why in facts.unreachable.items()]
@@ -37,15 +27,15 @@ def problems(spec: Spec, facts: Facts) -> tuple[str, ...]:
         each = facts.hosts.get(host)
         if each is not None and (each.api is None or not each.api.ready):
             found.append(f"the API server on {host} is not ready")
-    for host in etcd_hosts(spec):
+    for host in spec.etcd_hosts:
         each = facts.hosts.get(host)
         if each is not None:
-            found += _member_problems(host, each.etcd, len(etcd_hosts(spec)))
+            found += _member_problems(host, each.etcd, len(spec.etcd_hosts))
     for host in spec.nodes:
         node = None if api is None else api.nodes.get(host)
         if node is None:
             found.append(f"{host} is no node of the cluster")
-        elif not is_ready(node):
+        elif not readiness(node).ready:
             found.append(f"node {host} is not ready")
     return tuple(found)
 
@@ -99,10 +89,10 @@ def _allowed(target: Target, spec: Spec) -> tuple[str, ...]:
         case Target.CONTROL_PLANE:
             return spec.having(Role.CONTROL_PLANE)
         case Target.ETCD | Target.ETCD_LEADER:
-            return etcd_hosts(spec)
+            return spec.etcd_hosts
         case Target.ETCD_ONLY:
             masters = spec.having(Role.CONTROL_PLANE)
-            return tuple(host for host in etcd_hosts(spec) if host not in masters)
+            return tuple(host for host in spec.etcd_hosts if host not in masters)
         case Target.BALANCER:
             return spec.having(Role.LOAD_BALANCER)
         case Target.WORKER:
@@ -150,7 +140,7 @@ def refusals(
     if scenario.kind == "none" or scenario.outage:
         return tuple(found)
     lost = set(hosts)
-    members = etcd_hosts(spec)
+    members = spec.etcd_hosts
     left = len(set(members) - lost)
     touches_etcd = scenario.kind != "kill" or scenario.process == "etcd"
     if touches_etcd and lost & set(members) and left < len(members) // 2 + 1:

@@ -9,6 +9,7 @@ from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import etcd, kubectl
+from kanae.facts.nodes import readiness
 from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitKubelet, AwaitNodes, SetNode
 from kanae.transport.protocol import must
 
@@ -39,7 +40,35 @@ async def set_node(ctx: StepContext) -> Outcome:
 
 
 async def await_etcd(ctx: StepContext) -> Outcome:
-    script = etcd.health(ctx.action(AwaitEtcd))
+    return await _until_succeeds(
+        ctx,
+        etcd.health(ctx.action(AwaitEtcd)),
+        "etcd's members to be healthy",
+        "`journalctl -u etcd` on the hosts whose member does not answer",
+    )
+
+
+async def await_api(ctx: StepContext) -> Outcome:
+    action = ctx.action(AwaitApi)
+    return await _until_succeeds(
+        ctx,
+        kubectl.ready(action),
+        f"https://{action.address}:{action.port}/readyz",
+        "`crictl ps -a` and `journalctl -u kubelet` on the host",
+    )
+
+
+async def await_kubelet(ctx: StepContext) -> Outcome:
+    return await _until_succeeds(
+        ctx,
+        kubectl.kubelet_healthy(ctx.action(AwaitKubelet)),
+        "kubelet to be healthy",
+        "`journalctl -u kubelet -u containerd` on the host says what it refuses",
+    )
+
+
+async def _until_succeeds(ctx: StepContext, script: str, awaited: str, remedy: str) -> Outcome:
+    """Run a script of one look until it ends with status 0; what it prints is what was seen."""
     transport = ctx.transport()
 
     async def look() -> Seen:
@@ -47,54 +76,7 @@ async def await_etcd(ctx: StepContext) -> Outcome:
         return Seen(done.status == 0, " ".join(done.stdout.decode(errors="replace").split())[-300:])
 
     await poll(
-        Condition(
-            transport.host,
-            "etcd's members to be healthy",
-            look,
-            remedy="`journalctl -u etcd` on the hosts whose member does not answer",
-        ),
-        timeout=ctx.left(),
-        progress=ctx.progress,
-    )
-    return Outcome.OK
-
-
-async def await_api(ctx: StepContext) -> Outcome:
-    action = ctx.action(AwaitApi)
-    transport = ctx.transport()
-
-    async def look() -> Seen:
-        done = await transport.run(kubectl.ready(action), timeout=15)
-        return Seen(done.status == 0, done.stdout.decode(errors="replace").strip()[-300:])
-
-    await poll(
-        Condition(
-            transport.host,
-            f"https://{action.address}:{action.port}/readyz",
-            look,
-            remedy="`crictl ps -a` and `journalctl -u kubelet` on the host",
-        ),
-        timeout=ctx.left(),
-        progress=ctx.progress,
-    )
-    return Outcome.OK
-
-
-async def await_kubelet(ctx: StepContext) -> Outcome:
-    script = kubectl.kubelet_healthy(ctx.action(AwaitKubelet))
-    transport = ctx.transport()
-
-    async def look() -> Seen:
-        done = await transport.run(script, timeout=15)
-        return Seen(done.status == 0, done.stdout.decode(errors="replace").strip()[-300:])
-
-    await poll(
-        Condition(
-            transport.host,
-            "kubelet to be healthy",
-            look,
-            remedy="`journalctl -u kubelet -u containerd` on the host says what it refuses",
-        ),
+        Condition(transport.host, awaited, look, remedy=remedy),
         timeout=ctx.left(),
         progress=ctx.progress,
     )
@@ -138,12 +120,8 @@ async def await_nodes(ctx: StepContext) -> Outcome:
 
 def _nodes(listed: object) -> dict[str, bool]:
     """Node -> whether it is Ready."""
-    found: dict[str, bool] = {}
-    for item in cast("dict[str, list[dict[str, dict[str, object]]]]", listed)["items"]:
-        conditions = cast("list[dict[str, str]]", item["status"].get("conditions", []))
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-        found[str(item["metadata"]["name"])] = ready
-    return found
+    items = cast("dict[str, list[dict[str, dict[str, object]]]]", listed)["items"]
+    return {str(item["metadata"]["name"]): readiness(item).ready for item in items}
 
 
 def _available(deployment: bytes) -> bool:

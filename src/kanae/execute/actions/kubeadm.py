@@ -23,13 +23,15 @@ from kanae.plan.actions import (
     ReconfigureKubelet,
     UploadConfig,
 )
-from kanae.render.documents import to_yaml
+from kanae.render.documents import Document, to_yaml
 from kanae.render.kubeadm import PLACEHOLDERS
-from kanae.render.yaml import plain_yaml, read_documents
+from kanae.render.yaml import read_documents
 from kanae.transport.protocol import must
 
 TOKEN = "bootstrap-token"  # noqa: S105  # the name of a value
 TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of joins
+# The group that kubeadm lets bootstrap a node.
+JOINERS = "system:bootstrappers:kubeadm:default-node-token"
 _LETTERS = string.ascii_lowercase + string.digits
 # Words of kubeadm's output -> what to do. The first that fits: those that say most come first.
 REMEDIES = {
@@ -63,18 +65,45 @@ def new_token() -> str:
 
 def with_token(config: str, token: str) -> str:
     """The same documents with this bootstrap token in InitConfiguration."""
-    documents = cast("list[dict[str, object]]", read_documents(config))
+    documents = cast("list[Document]", read_documents(config))
     for document in documents:
         if document.get("kind") == "InitConfiguration":
             document["bootstrapTokens"] = [
                 {
-                    "token": token,
+                    "token": PLACEHOLDERS.token,
                     "ttl": TOKEN_TTL,
                     "usages": ["signing", "authentication"],
-                    "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+                    "groups": [JOINERS],
                 }
             ]
-    return to_yaml(documents)
+    # Put into the finished text: what to_yaml is given stays in its cache.
+    return to_yaml(documents).replace(PLACEHOLDERS.token, token)
+
+
+def token_secret(token: str, cluster: str) -> str:
+    """The Secret by which the cluster knows a bootstrap token, as YAML. @EXPIRATION@ is filled in
+    on the host."""
+    id_, _, secret = token.partition(".")
+    text = to_yaml(
+        [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": f"bootstrap-token-{id_}", "namespace": "kube-system"},
+                "type": "bootstrap.kubernetes.io/token",
+                "stringData": {
+                    "token-id": id_,
+                    "token-secret": PLACEHOLDERS.token,
+                    "usage-bootstrap-authentication": "true",
+                    "usage-bootstrap-signing": "true",
+                    "auth-extra-groups": JOINERS,
+                    "description": f"kanae, run of {cluster}",
+                    "expiration": "@EXPIRATION@",
+                },
+            }
+        ]
+    )
+    return text.replace(PLACEHOLDERS.token, secret)
 
 
 async def init(ctx: StepContext) -> Outcome:
@@ -105,28 +134,11 @@ async def mint_token(ctx: StepContext) -> Outcome:
 async def _mint(ctx: StepContext, cluster: str) -> None:
     """A token is a Secret in kube-system; its value goes by stdin, never by argv."""
     token = ctx.values.put(TOKEN, new_token())
-    document = plain_yaml(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": f"bootstrap-token-{token[:6]}", "namespace": "kube-system"},
-            "type": "bootstrap.kubernetes.io/token",
-            "stringData": {
-                "token-id": token[:6],
-                "token-secret": token[7:],
-                "usage-bootstrap-authentication": "true",
-                "usage-bootstrap-signing": "true",
-                "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
-                "description": f"kanae, run of {cluster}",
-                "expiration": "@EXPIRATION@",
-            },
-        }
-    )
     await must(
         ctx.transport(),
         kubectl.create_token(),
         command="kubectl create secret (bootstrap token)",
-        stdin=document.encode(),
+        stdin=token_secret(token, cluster).encode(),
         timeout=ctx.left(),
     )
 

@@ -94,7 +94,7 @@ def _etcd_role(spec: Spec) -> Iterator[Violation]:
 
 def _etcd_count(spec: Spec) -> Iterator[Violation]:
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    members = spec.having(Role.ETCD if external else Role.CONTROL_PLANE)
+    members = spec.etcd_hosts
     count = len(members)
     if count and count % 2 == 0:
         role = "etcd" if external else "control-plane (etcd is stacked on them)"

@@ -58,5 +58,5 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd-data", "the folder for etcd's data is empty, or this cluster's", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
-    Check("artifacts", "binaries and images are there or to be had", cluster.artifacts),
+    Check("artifacts", "binaries and images are stored or a source has them", cluster.artifacts),
 )

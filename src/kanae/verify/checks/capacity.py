@@ -86,4 +86,4 @@ def swap(subject: Subject) -> Iterator[Finding]:
             case SwapPolicy.OFF:
                 yield info("swap", host, f"{evidence}; it will be turned off")
             case SwapPolicy.TOLERATE:
-                yield info("swap", host, f"{evidence}; kubelet is told to live with it")
+                yield info("swap", host, f"{evidence}; kubelet is configured to run with it")

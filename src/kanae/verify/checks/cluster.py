@@ -1,11 +1,11 @@
-"""Other clusters' remains, versions, artifacts."""
+"""Leftovers of other clusters, versions, artifacts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Iterator
 
 from kanae.errors import Refused
+from kanae.facts.nodes import kubelet_version
 from kanae.plan.etcd import occupied_words, others_in
 from kanae.plan.membership import known, strangers
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, unsupported
@@ -59,17 +59,10 @@ def versions(subject: Subject) -> Iterator[Finding]:
         return
     server = _version(api.version)
     for name, node in api.nodes.items():
-        kubelet = _version(_kubelet(node))
+        kubelet = _version(kubelet_version(node))
         if server is not None and kubelet is not None and (why := kubelet_skew(kubelet, server)):
             host = name if name in subject.spec.hosts else None
             yield error("versions", host, why, "bring kubelet to the API server's version")
-
-
-def _kubelet(node: Mapping[str, object]) -> str:
-    here: object = node
-    for name in ("status", "nodeInfo", "kubeletVersion"):
-        here = cast("Mapping[str, object]", here).get(name) if isinstance(here, dict) else None
-    return here if isinstance(here, str) else ""
 
 
 def _version(text: str) -> KubernetesVersion | None:
@@ -84,6 +77,6 @@ def artifacts(subject: Subject) -> Iterator[Finding]:
         yield error(
             "artifacts",
             None,
-            f"not there and not to be had: {', '.join(subject.missing_artifacts)}",
-            "kanae artifacts fetch tells why; artifacts.source in the spec says from where",
+            f"not stored here, and no source has them: {', '.join(subject.missing_artifacts)}",
+            "kanae artifacts fetch says why; artifacts.source in the spec names the source",
         )

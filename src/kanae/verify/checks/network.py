@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 from kanae.facts.model import HostFacts, Listener
 from kanae.layout import families, ports, units
 from kanae.spec.models import EtcdTopology, Role, Spec
-from kanae.verify.model import Finding, Subject, error, etcd_role, warning
+from kanae.verify.model import Finding, Subject, error, warning
 
 # Links that pod networks make on a node, by how their names begin.
 POD_LINKS = (
@@ -80,7 +80,7 @@ def _wanted(spec: Spec, host: str) -> dict[int, str]:
         wanted |= ports.OF_CONTROL_PLANE
         if spec.etcd_topology is EtcdTopology.EXTERNAL:
             wanted[ports.ETCD_BALANCER] = "the balancer before etcd"
-    if etcd_role(spec) in roles:
+    if spec.etcd_role in roles:
         wanted |= ports.OF_ETCD
     if Role.LOAD_BALANCER in roles:
         wanted[spec.endpoint.port] = "the balancer"

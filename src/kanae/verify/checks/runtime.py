@@ -32,13 +32,13 @@ def driver(subject: Subject) -> Iterator[Finding]:
                 f"both must use {cgroup_driver(facts.base)}: remove both files, or run kanae apply "
                 "with --ignore cgroup-driver to have them rewritten",
             )
-        wish = _wish(subject.spec, host)
+        wanted = _driver_of_spec(subject.spec, host)
         ours = cgroup_driver(facts.base)
-        if wish and wish != ours:
+        if wanted and wanted != ours:
             yield error(
                 "cgroup-driver",
                 host,
-                f"the spec sets kubelet's cgroupDriver to {wish}; containerd gets {ours} here "
+                f"the spec sets kubelet's cgroupDriver to {wanted}; containerd gets {ours} here "
                 f"(cgroup v{facts.base.cgroup})",
                 "leave cgroupDriver out of the spec",
             )
@@ -59,7 +59,7 @@ def _kubelet(facts: HostFacts) -> str:
     return match[1] if match else ""
 
 
-def _wish(spec: Spec, host: str) -> str:
+def _driver_of_spec(spec: Spec, host: str) -> str:
     settings = {**spec.kubelet, **spec.hosts[host].kubelet}
     return str(settings.get("cgroupDriver", ""))
 
