@@ -1,4 +1,4 @@
-set -e; exec 9>/run/kanae/kubeadm.lock; flock -w 60 9 || exit 75
+set -e; mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
 touch /var/lib/kanae/marks/clearing
 systemctl stop kubelet.service || [ $? = 5 ]
 kubeadm reset -f --skip-phases=preflight,remove-etcd-member --cert-dir /run/kanae/no-certificates --cri-socket unix:///run/containerd/containerd.sock >/dev/null 2>&1 9>&- || true

@@ -3,7 +3,7 @@ umask 077
 mkdir -p /run/kanae /var/lib/kanae/log /var/lib/kanae/marks
 config=/run/kanae/kubeadm-join.yaml log=/var/lib/kanae/log/kubeadm-join.log mark=/var/lib/kanae/marks/joined
 read -r now _ </proc/uptime; end=$((${now%.*} + 585))
-exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
+mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
 if [ -e "$mark" ]; then cat >/dev/null; echo already-done; exit 0; fi
 cat >"$config"
 
@@ -19,7 +19,8 @@ rm -f "$config"
 [ "$status" -eq 0 ] || exit "$status"
 set -e
 : >"$mark.new"
-{ echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee && sha256sum /var/lib/kubelet/config.yaml && { [ ! -e /var/lib/kubelet/kubeadm-flags.env ] || sha256sum /var/lib/kubelet/kubeadm-flags.env; }; } >/var/lib/kanae/marks/kubelet.new && mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
+{ echo eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee; sha256sum /var/lib/kubelet/config.yaml; [ ! -e /var/lib/kubelet/kubeadm-flags.env ] || sha256sum /var/lib/kubelet/kubeadm-flags.env; } >/var/lib/kanae/marks/kubelet.new
+mv -f /var/lib/kanae/marks/kubelet.new /var/lib/kanae/marks/kubelet
 echo worker >"$mark.new"
 mv -f "$mark.new" "$mark"' sh "$config" "$log" "$mark" "$limit" </dev/null >/dev/null 2>&1 || status=$?
-[ "$status" -eq 0 ] || { tail -n 25 "$log" >&2; exit "$status"; }
+[ "$status" -eq 0 ] || { tail -n 25 "$log" >&2; if grep -qE 'deadline exceeded|timed out|not healthy' "$log"; then journalctl -q --no-pager -o cat -n 500 -u containerd.service -u kubelet.service 2>/dev/null | sed -nE 's/^E[0-9]{4} [^]]*\] *//p; s/^.*level=(error|fatal) msg=//p' | sort -u | tail -n 5 | cut -c 1-400 >&2; fi; exit "$status"; }

@@ -2,7 +2,7 @@ unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy
 set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
 cat >"$config"; trap 'rm -f "$config"' EXIT
 read -r now _ </proc/uptime; end=$((${now%.*} + 585))
-exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
+mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
 manifest=/etc/kubernetes/manifests/kube-apiserver.yaml
 before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$(crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1)
 kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {
