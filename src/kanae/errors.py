@@ -23,7 +23,8 @@
     ├── RunFailed                  22   an apply ended with failed steps (each is named); the
     │                                   code of their kind when all are of one kind
     ├── LabError                   30   the lab cannot do what was asked
-    └── DrillFailed                40   a drill gave a verdict other than passed
+    ├── DrillFailed                40   a drill gave a verdict other than passed
+    └── Unexpected                 70   kanae itself has failed; a log holds the particulars
 
 130 is Ctrl-C. A dry run with `--exit-code` ends with 2 when there are changes, as `diff` users
 know it.
@@ -35,20 +36,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kanae.shown import shown
+
 
 class KanaeError(Exception):
     """Base of all errors shown to a user.
 
-    message: one paragraph, says what happened and where.
+    message: one paragraph, says what happened and where; fit to be shown, whatever a host said.
     remedy: what to do next, or "" when there is nothing to say beyond the message.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        super().__init__(shown(message))
+        self.message = shown(message)
+        self.remedy = shown(remedy)
 
     def __str__(self) -> str:
         return f"{self.message}\n  remedy: {self.remedy}" if self.remedy else self.message
@@ -112,8 +115,8 @@ class HostError(KanaeError):
     """
 
     def __init__(self, host: str, message: str, *, remedy: str = "", where: str = "") -> None:
-        self.cause = message
-        self.what = f"{where}: {message}" if where else message
+        self.cause = shown(message)
+        self.what = f"{shown(where)}: {self.cause}" if where else self.cause
         super().__init__(f"{host}: {self.what}", remedy=remedy)
         self.host = host
 
@@ -167,7 +170,7 @@ class StepFailed(HostError):
     def __init__(
         self, host: str, command: str, status: int, stderr: str, *, step: str = "", remedy: str = ""
     ) -> None:
-        end = "\n".join(stderr.rstrip().splitlines()[-20:])
+        end = shown("\n".join(stderr.rstrip().splitlines()[-20:]))
         where = f"step {step}: " if step else ""
         detail = "".join(f"\n    {line}" for line in end.splitlines())
         super().__init__(
@@ -242,3 +245,7 @@ class LabError(KanaeError):
 
 class DrillFailed(KanaeError):
     exit_code = 40
+
+
+class Unexpected(KanaeError):
+    exit_code = 70

@@ -12,6 +12,7 @@ SOURCE = Path(kanae.__file__).parent
 
 # Left to right. A module may import from its own package and from packages further left.
 ORDER = (
+    "shown",
     "errors",
     "environment",
     "paths",

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.nodes import ScalarNode
 
+from kanae import paths
 from kanae.artifacts.digests import checked
 from kanae.artifacts.model import LocalArchive
 from kanae.artifacts.progress import SilentTask
@@ -58,7 +59,7 @@ def local(source: str, digest: str | None, base: Path, store: Store) -> Path:
             return store.path(digest)
         with closing(Http()) as http, SilentTask() as task:
             return http.download_verified(source, digest, store, task)
-    path = (base / Path(source).expanduser()).resolve()
+    path = (base / paths.expanded(source)).resolve()
     try:
         found = hash_file(path)
     except OSError as error:

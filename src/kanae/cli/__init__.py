@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -68,7 +69,7 @@ def command() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: runs a verb and turns every KanaeError into its text and exit code."""
+    """Entry point: runs a verb and turns every error into its text and exit code."""
     try:
         # What a verb raises as Exit comes back as its code.
         code = command.main(
@@ -85,10 +86,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except KanaeError as error:
-        click.secho("error: ", fg="red", nl=False, err=True)
-        click.echo(str(error), err=True)
-        sys.exit(error.exit_code)
+        _end(error)
     except BrokenPipeError:
         # The reader of a pipe (head, grep -q) is gone: what it wanted has been written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:  # the net below all others
+        from kanae.cli.unexpected import explained
+
+        _end(explained(error))
+
+
+def _end(error: KanaeError) -> NoReturn:
+    click.secho("error: ", fg="red", nl=False, err=True)
+    click.echo(str(error), err=True)
+    sys.exit(error.exit_code)

@@ -14,7 +14,7 @@ from kanae.artifacts.console import progress
 from kanae.artifacts.store import Store
 from kanae.cli.artifacts import megabytes, mirror_urls, releases_of, selection, table
 from kanae.cli.output import emit, output_option
-from kanae.errors import ArtifactMismatch
+from kanae.errors import ArtifactMismatch, UsageError
 from kanae.spec.models import ArtifactSource
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -52,6 +52,8 @@ def create(
       kanae bundle create kanae.tar --kubernetes v1.36.3 --source build
       kanae bundle create kanae.tar --arch amd64 --arch arm64 --source upstream
     """
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"{file}: there is no such folder", remedy="make it, or write elsewhere")
     releases = releases_of(versions)
     store = Store()
     with progress() as telling:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from kanae import paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Holder:
 
 
 def me(run: str) -> Holder:
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    who = f"{paths.user()}@{socket.gethostname()}"
     pid = os.getpid()
     return Holder(run, who, _boot(), pid, _start_of(pid) or 0, int(time.time()))
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kanae.errors import FactsError
+from kanae.shown import shown
 
 _OPENING = "kanae-facts 1 "
-# Text of a host's own making may hold any bytes; they survive a round trip through str.
+# Text of a host's own making may hold any bytes; which ones is told by `shown`.
 ENCODING = ("utf-8", "surrogateescape")
 
 
@@ -68,7 +69,7 @@ def framed(body: str) -> str:
 
 def split(host: str, output: bytes) -> Answer:
     """Cut an answer into sections. What a login shell prints before it is ignored."""
-    lines = output.decode(*ENCODING).split("\n")
+    lines = shown(output.decode(*ENCODING)).split("\n")
     start = next((i for i, line in enumerate(lines) if line.startswith(_OPENING)), None)
     if start is None:
         raise wrong(host, "it does not begin as it should")

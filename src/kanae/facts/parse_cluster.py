@@ -10,6 +10,7 @@ from typing import cast
 from kanae.facts.frame import Answer
 from kanae.facts.http import Response, responses
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, ObjectKey
+from kanae.shown import shown
 
 Json = Mapping[str, object]
 # containerd's CRI plugin tells kubelet of images with this label, and kubelet's image garbage
@@ -164,7 +165,7 @@ def _maps(value: object) -> list[Json]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return shown(value) if isinstance(value, str) else ""
 
 
 def _number(value: object) -> int:

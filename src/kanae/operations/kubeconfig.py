@@ -62,7 +62,7 @@ def _kept(spec: Spec) -> Path:
 def own_file() -> Path:
     """kubectl's own rule: the first path of $KUBECONFIG that is not empty."""
     named = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
-    return Path(named[0]) if named else Path.home() / ".kube/config"
+    return Path(named[0]) if named else paths.home() / ".kube/config"
 
 
 def merge_into(file: Path, ours: Document) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kanae import paths
 from kanae.artifacts import catalogue, named
 from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact, LocalArchive
@@ -59,7 +60,7 @@ class Project:
     def bundle(self) -> Path | None:
         """The file with the release's artifacts, where the spec names one."""
         bundle = self.spec.artifacts.bundle
-        return None if bundle is None else self.folder / Path(bundle).expanduser()
+        return None if bundle is None else self.folder / paths.expanded(bundle)
 
     def queries(self) -> Mapping[str, Query]:
         """All that has to be asked of each host to plan for it."""

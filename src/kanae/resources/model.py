@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from kanae.facts.model import HostFacts, Query
+from kanae.shown import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,11 @@ def text_diff(old: str, new: str, name: str) -> str:
     """A unified diff as `diff -u` prints it, at most 200 lines."""
     lines = list(
         difflib.unified_diff(
-            old.splitlines(), new.splitlines(), f"{name} (is)", f"{name} (wanted)", lineterm=""
+            shown(old).splitlines(),
+            shown(new).splitlines(),
+            f"{name} (is)",
+            f"{name} (wanted)",
+            lineterm="",
         )
     )
     if len(lines) > 200:

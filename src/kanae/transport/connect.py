@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # As ssh_config(5) has it for ProxyJump: `[user@]host[:port]` or a URI.
 _JUMP = re.compile(
-    r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^]]+)\]|(?P<name>[^:@\[\]]+))(?::(?P<port>\d{1,5}))?"
+    r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<v6>[^]]+)\]|(?P<name>[^:@\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
 )
 
 
@@ -73,7 +73,7 @@ def way(reach: Reach) -> tuple[Target, ...]:
 def _reach(jump: str, behind: Reach) -> Reach:
     """How one jump host is reached: by ssh_config only, as `ssh -J` does it."""
     found = _JUMP.fullmatch(jump.strip())
-    if found is None:
+    if found is None or not 0 < int(found["port"] or 22) < 65536:
         raise ConnectError(
             f"jump host {jump}",
             "this is no jump host",

@@ -60,7 +60,7 @@ def reach_of(spec: Spec, host: str) -> Reach:
 
 
 def _path(value: str | None) -> Path | None:
-    return None if value is None else Path(value).expanduser()
+    return None if value is None else paths.expanded(value)
 
 
 def _config(cluster: str, ssh: Ssh) -> Path | None:
@@ -71,7 +71,7 @@ def _config(cluster: str, ssh: Ssh) -> Path | None:
     for candidate in (
         paths.lab_dir(cluster) / "ssh_config",
         paths.guest_config(cluster),
-        Path.home() / ".ssh" / "config",
+        paths.home() / ".ssh" / "config",
     ):
         if os.access(candidate, os.R_OK):
             return candidate
@@ -103,6 +103,6 @@ def _host_lines(config: Path, depth: int) -> Iterator[list[str]]:
         elif word.lower() == "include":
             for name in rest.split():
                 # Those that do not begin with / or ~ are in ~/.ssh, see ssh_config(5).
-                found = Path.home() / ".ssh" / Path(name.strip('"')).expanduser()
+                found = paths.home() / ".ssh" / paths.expanded(name.strip('"'))
                 for path in sorted(Path("/").glob(str(found).lstrip("/"))):
                     yield from _host_lines(path, depth + 1)

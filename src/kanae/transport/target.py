@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from kanae import paths
 from kanae.errors import AuthenticationFailed
 from kanae.spec.models import Spec
 from kanae.transport.settings import Reach, reach_of
@@ -61,9 +62,11 @@ class Target:
     keys: tuple[str, ...]
 
     @property
-    def known(self) -> list[str] | bytes:
-        """Never None, which would turn checking off; an empty file knows no host."""
-        return [str(file) for file in self.known_hosts if file.is_file()] or b"\n"
+    def known(self) -> bytes:
+        """All that is in known_hosts, which need not be UTF-8 in comments. Never None, which would
+        turn checking off; an empty file knows no host."""
+        told = [file.read_bytes() for file in self.known_hosts if file.is_file()]
+        return b"\n".join([*told, b""]).decode(errors="replace").encode() or b"\n"
 
     @property
     def where(self) -> str:
@@ -137,9 +140,9 @@ def resolve(reach: Reach) -> Target:
         known_hosts=(
             (reach.known_hosts,)
             if reach.known_hosts is not None
-            else tuple(Path(name).expanduser() for name in files or ())
+            else tuple(paths.expanded(name) for name in files or ())
         )
-        or (Path.home() / ".ssh" / "known_hosts",),
+        or (paths.home() / ".ssh" / "known_hosts",),
         options=options,
         jump=tunnel,
         keys=tuple(keys or _identities(options)),
@@ -196,4 +199,4 @@ def _unusable(error: Exception) -> str:
 def _identities(options: asyncssh.SSHClientConnectionOptions) -> list[str]:
     """IdentityFile lines of ssh_config."""
     named = cast("list[str] | None", options.config.get("IdentityFile"))
-    return [str(Path(name).expanduser()) for name in named or ()]
+    return [str(paths.expanded(name)) for name in named or ()]
