@@ -468,8 +468,8 @@ def _stacked(document: dict[str, Any]) -> None:
     [
         (_set(kubernetes="v1.36.3"), "changing the version"),
         (_without_server4, "server4 (worker at 10.77.1.13) belongs to the cluster"),
-        (_set(networks={"pods": "10.200.0.0/16"}), "the pod or service network"),
-        (_set(networks={"services": "10.201.0.0/16"}), "the pod or service network"),
+        (_set(networks={"pods": "10.200.0.0/16"}), "the pod network"),
+        (_set(networks={"services": "10.201.0.0/16"}), "the service network"),
         (_set(endpoint={"port": 6441}), "the endpoint of a living cluster"),
         (_host("server2", address="10.77.1.99"), "the address of server2 cannot be changed"),
         (_another_member, "changing the members of an external etcd"),

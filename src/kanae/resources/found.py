@@ -51,7 +51,7 @@ for path in {quote(*self.files)}; do
 if [ -f "$path" ]; then cp -a --parents -- "$path" {at.FOUND_FILES}; fi
 done
 {{ for folder in {quote(*self.folders)}; do
-for path in "$folder"/* "$folder"/.[!.]*; do
+for path in "$folder/"* "$folder/".[!.]*; do
 if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\\n' "$path"; fi
 done; done
 for unit in {quote(*self.units)}; do
