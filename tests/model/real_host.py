@@ -26,12 +26,14 @@ PROGRAMS: Final = Path(__file__).with_name("programs")
 # Of this machine: each does to a folder what it does to a host.
 TOOLS: Final = (
     *("awk", "cat", "chmod", "cp", "cut", "date", "echo", "env", "flock", "grep", "head", "ln"),
-    *("ls", "mkdir", "mv", "printf", "rm", "rmdir", "sed", "setsid", "sh", "sha256sum", "sort"),
-    *("tail", "timeout", "touch", "tr"),
+    *("ls", "mkdir", "mv", "printf", "readlink", "rm", "rmdir", "sed", "setsid", "sh"),
+    *("sha256sum", "sort", "stat", "tail", "timeout", "touch", "tr", "wc"),
 )
 _ABSOLUTE: Final = re.compile(r"(?<![\w/.:$}-])/(?=[a-z]+/)")
-_OF_THE_KERNEL: Final = re.compile(r"/(dev/null|proc/mounts)\b")
+_OF_THE_KERNEL: Final = re.compile(r"/(dev/null|proc/(?:mounts|uptime|self/mountinfo))\b")
 _NO_PATHS: Final = {"/readyz"}
+# Programs in quotes, in which a slash begins a regular expression.
+_AWK: Final = re.compile(r"\bawk [^']*'[^']*'")
 # Packages that start a service, see programs/apt-get.
 SERVICES: Final = ("haproxy", "nginx", "keepalived")
 # Locks and logs are nobody's state; packages are told of by their names.
@@ -184,7 +186,7 @@ class RealHost:
         """The script with its paths below the folder. It must name no other."""
         kept = _OF_THE_KERNEL.sub(lambda found: f"\0{found[1]}", script)
         text = _ABSOLUTE.sub(f"{self.folder}/", kept).replace("\0", "/")
-        for path in re.findall(r"(?<![\w/.:$}-])/[\w.][\w./-]*", text):
+        for path in re.findall(r"(?<![\w/.:$}*\]-])/[\w.][\w./-]*", _AWK.sub("awk", text)):
             known = path.startswith(f"{self.folder}/") or _OF_THE_KERNEL.fullmatch(path)
             assert known or path in _NO_PATHS, f"{path} in: {script}"
         return text

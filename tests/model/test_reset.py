@@ -34,9 +34,6 @@ FOREIGN = {
     "/var/lib/cni/networks/podman/10.88.0.2": "podman's",
     "/etc/kubernetes/audit-policy.yaml": "somebody's",
 }
-# Packages stay, and so does what keeps their services from starting; where hosts are shared also
-# the record of it.
-STAYS = {at.MASKED}
 SERVICES = ("other.service", "kanae-balancer-other.service")
 
 
@@ -74,7 +71,7 @@ def left(world: World) -> Iterator[str]:
     """What is still there of the cluster, and what is gone of other people's."""
     for name, host in world.hosts.items():
         files = {path for path, file in host.files.items() if file.kind == "file"}
-        yield from (f"{name}: {path}" for path in sorted(files - FOREIGN.keys() - STAYS))
+        yield from (f"{name}: {path}" for path in sorted(files - FOREIGN.keys()))
         yield from (f"{name}: {path} is gone" for path in sorted(FOREIGN.keys() - files))
         yield from (f"{name}: {path} changed" for path, text in FOREIGN.items()
                     if path in files and host.text(path) != text)  # fmt: skip
