@@ -148,6 +148,70 @@ class ClearNode(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class DrainNode(Action):
+    """Cordon a node and evict its pods, PodDisruptionBudgets respected, on a control-plane host.
+
+    Pods of DaemonSets and static ones stay. A node that is not Ready is only cordoned: its pods
+    cannot tell that they have ended. Fails at the step's deadline with what blocks.
+    """
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseVolumes(Action):
+    """Taint a node that is certainly off, so that its volumes detach at once and its pods are
+    deleted (node.kubernetes.io/out-of-service, "Non-graceful node shutdown" of Kubernetes' docs).
+    """
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteNode(Action):
+    """The Node object goes, and with it what Kubernetes keeps of the node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLeader(Action):
+    """Where this member leads etcd, another one does from now on. peer: URL of the member.
+
+    Asked on a host with a member that stays, as RemoveMember and AddMember are.
+    """
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMember(Action):
+    """The member with this peer URL leaves etcd; nothing where there is none.
+
+    keep: how many voters must be healthy after it, or nothing is removed.
+    """
+
+    peer: str
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddMember(Action):
+    """etcd gets a learner with this peer URL, which has not started yet; nothing where it is listed
+    already. Waits until etcd takes one: it refuses while a member is unhealthy.
+    """
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteMember(Action):
+    """The learner with this peer URL becomes a voter, as soon as it is in sync."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReconfigureControlPlane(Action):
     """Write the static pod manifests again from this configuration, then wait for /readyz.
 
