@@ -14,8 +14,9 @@ from ruamel.yaml import YAML
 from kanae.artifacts import catalogue
 from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.facts.model import Facts, HostBase, HostFacts, Interface
+from kanae.plan.hosts import TYPICAL
 from kanae.plan.model import Plan, Step
-from kanae.plan.planner import TYPICAL, plan
+from kanae.plan.planner import plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
 from kanae.spec.models import PodNetworkProvider, Spec

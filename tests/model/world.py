@@ -11,8 +11,8 @@ from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
 from kanae.layout import marks, units
 from kanae.layout import paths as at
+from kanae.plan.hosts import queries, resources
 from kanae.plan.pki import AUTHORITIES
-from kanae.plan.planner import queries, resources
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("check", "Look for what must be put right before hosts can become a cluster."),
     "plan": ("plan", "Show what apply would change."),
     "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
+    "replace": ("replace", "Replace a host that is lost by another of the same name."),
     "status": ("status", "Show how the cluster is, also when its API is down."),
     "reset": ("reset", "Take the cluster off its hosts."),
     "logs": ("logs", "List the runs of a cluster, or show what one did."),

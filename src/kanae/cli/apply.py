@@ -21,6 +21,13 @@ from kanae.report.plan_text import plan_text
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plan.")
 @ignore_option
+@click.option(
+    "--remove",
+    "removes",
+    multiple=True,
+    metavar="HOST",
+    help="A host that has left the spec and is to leave the cluster; may be repeated.",
+)
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
 @output_option
 def command(
@@ -28,23 +35,27 @@ def command(
     yes: bool,
     verbose: bool,
     ignored: tuple[str, ...],
+    removes: tuple[str, ...],
     break_lease: bool,
     output: str,
 ) -> None:
     """Build the cluster of SPEC, or put right what differs from it.
 
-    Shows the plan and asks first. May be interrupted at any time and run again.
+    Shows the plan and asks first. May be interrupted at any time and run again. Hosts that the
+    spec no longer names are drained, taken out of the cluster and wiped: their names are asked for,
+    or said by --remove.
 
     \b
     Examples:
       kanae apply cluster.yaml
       kanae apply cluster.yaml --yes
       kanae apply cluster.yaml --ignore memory
+      kanae apply cluster.yaml --yes --remove worker3
       kanae apply cluster.yaml --yes -o json | jq '.changed, .seconds'
     """
     project = Project.open(spec)
     name = project.spec.name
-    console = Terminal(f"Apply this to {name}?", yes, verbose)
+    console = Terminal(f"Apply this to {name}?", yes, verbose, removes)
     changing = change(project, Apply(ignored), console, break_lease=break_lease)
     done = carried_out(changing, output)
     match done.ending:

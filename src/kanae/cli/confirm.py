@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
+
+from kanae.errors import UsageError
 
 
 def confirmed(question: str) -> bool:
@@ -12,6 +15,21 @@ def confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; say --yes")
     return click.confirm(question, err=True)
+
+
+def named(hosts: Sequence[str]) -> bool:
+    """Have each host's name typed before it is removed; whether all were. Raises UsageError where
+    nobody can answer: --yes does not say which hosts are meant."""
+    if not sys.stdin.isatty():
+        words = " ".join(f"--remove {host}" for host in hosts)
+        raise UsageError(
+            f"{', '.join(hosts)} would be removed from the cluster, which --yes alone does not do",
+            remedy=f"say {words}",
+        )
+    for host in hosts:
+        if click.prompt(f"type {host} to remove it from the cluster", err=True) != host:
+            return False
+    return True
 
 
 def ask_password() -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 
 from kanae.artifacts.progress import Progress
-from kanae.cli.confirm import ask_password, confirmed
+from kanae.cli.confirm import ask_password, confirmed, named
 from kanae.execute.events import Event
 from kanae.plan.model import Plan
 from kanae.report.plan_text import plan_text
@@ -20,11 +20,15 @@ from kanae.report.plan_text import plan_text
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A `kanae.operations.console.Console`. question: asked below the plan, unless `yes`."""
+    """A `kanae.operations.console.Console`. question: asked below the plan, unless `yes`.
+
+    removes: hosts whose removal has been said in words; for others the name is asked for.
+    """
 
     question: str
     yes: bool
     verbose: bool
+    removes: tuple[str, ...] = ()
 
     def password(self) -> str | None:
         return ask_password()
@@ -33,7 +37,10 @@ class Terminal:
         if again:
             click.echo("an earlier run went on until now; what is left:", err=True)
         click.echo(plan_text(plan, verbose=self.verbose), err=True)
-        return self.yes or (again and plan.empty) or confirmed(self.question)
+        removed = [host for host in plan.removes if host not in self.removes]
+        if removed and not named(removed):
+            return False
+        return self.yes or (again and plan.empty) or bool(removed) or confirmed(self.question)
 
     def waiting(self, what: str) -> None:
         click.echo(what, err=True)

@@ -151,9 +151,11 @@ async def _once(
 
 
 async def _survey(project: Project, procedure: Procedure, fleet: Fleet) -> Facts:
+    """Hosts that are leaving the cluster need not answer."""
     facts = await survey(project, fleet)
-    if facts.unreachable and not procedure.skips_unreachable:
-        raise FleetError(facts.unreachable)
+    lost = {host: why for host, why in facts.unreachable.items() if host in project.spec.hosts}
+    if lost and not procedure.skips_unreachable:
+        raise FleetError(lost)
     return facts
 
 

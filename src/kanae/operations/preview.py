@@ -27,7 +27,8 @@ async def preview(project: Project, password: Callable[[], str | None]) -> Previ
     """
     async with Fleet(project.spec, password=password, tolerant=True) as fleet:
         facts = await survey(project, fleet)
-    lost = FleetError(facts.unreachable) if facts.unreachable else None
+    away = {host: why for host, why in facts.unreachable.items() if host in project.spec.hosts}
+    lost = FleetError(away) if away else None
     try:
         return Preview(project.plan(facts, cached(project, arches(facts))), lost)
     except Refused as refused:

@@ -14,7 +14,8 @@ from kanae.artifacts.model import Artifact, LocalArchive
 from kanae.artifacts.store import Store
 from kanae.errors import ArtifactError
 from kanae.facts.model import Facts, Query
-from kanae.plan import planner
+from kanae.plan import hosts, planner
+from kanae.plan.membership import former, known, without
 from kanae.plan.model import Plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
@@ -51,6 +52,18 @@ class Project:
         site = Site(spec, release, {}, tuple(archives), tuple(manifests))
         return cls(spec, file, text, site, store)
 
+    def former(self, facts: Facts) -> Project:
+        """With the hosts that are leaving the cluster still in the spec. Raises Refused when hosts
+        are of different clusters."""
+        return self._of(former(self.spec, known(self.spec, facts)))
+
+    def without(self, host: str) -> Project:
+        """Of the cluster while one of its hosts is away."""
+        return self._of(without(self.spec, host))
+
+    def _of(self, spec: Spec) -> Project:
+        return replace(self, spec=spec, site=replace(self.site, spec=spec))
+
     @property
     def folder(self) -> Path:
         """Relative paths in the spec are meant from here."""
@@ -64,7 +77,7 @@ class Project:
 
     def queries(self) -> Mapping[str, Query]:
         """All that has to be asked of each host to plan for it."""
-        return planner.queries(self.site)
+        return hosts.queries(self.site)
 
     def view(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> View:
         """What plans are made of. artifacts: those in the cache."""

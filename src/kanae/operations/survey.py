@@ -15,9 +15,18 @@ TIMEOUT = 120.0
 
 
 async def survey(project: Project, fleet: Fleet) -> Facts:
-    """What planning needs to know of every host that is connected."""
+    """What planning needs to know of every host that is connected, and of those that are leaving
+    the cluster, as it remembers them: they are connected where they answer."""
     queries = project.queries()
-    return await ask(fleet, {host: queries[host] for host in fleet})
+    facts = await ask(fleet, {host: queries[host] for host in fleet if host in queries})
+    former = project.former(facts)
+    gone = [host for host in former.spec.hosts if host not in project.spec.hosts]
+    if not gone:
+        return facts
+    await fleet.admit(former.spec, gone)
+    queries = former.queries()
+    more = await ask(fleet, {host: queries[host] for host in gone if host in fleet})
+    return Facts({**facts.hosts, **more.hosts}, {**facts.unreachable, **more.unreachable})
 
 
 async def ask(fleet: Fleet, queries: Mapping[str, Query]) -> Facts:

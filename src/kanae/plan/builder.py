@@ -23,6 +23,7 @@ class Builder:
         self._cluster = cluster
         self._steps: list[Step] = []
         self._notes: list[str] = []
+        self._removes: list[str] = []
 
     def add(
         self,
@@ -52,8 +53,12 @@ class Builder:
     def note(self, text: str) -> None:
         self._notes.append(text)
 
+    def remove(self, host: str) -> None:
+        """Say that a host is taken out of the cluster."""
+        self._removes.append(host)
+
     def plan(self) -> Plan:
-        return Plan(self._cluster, tuple(self._steps), tuple(self._notes))
+        return Plan(self._cluster, tuple(self._steps), tuple(self._notes), tuple(self._removes))
 
 
 class HostBuilder:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kanae.facts.model import HostFacts, Query
-from kanae.layout import marks, units
+from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
@@ -38,7 +38,7 @@ def query(spec: Spec, host: str) -> Query:
         files=(*topologies, member_folder(spec), source),
         contents=(source,),
         folders=(str(spec.etcd.data_dir),),
-        etcd=external,
+        etcd=True,
     )
 
 
@@ -91,34 +91,70 @@ def data_folder(view: View, host: str) -> str:
     return match[1] if match else wanted
 
 
-def resources(view: View, host: str) -> tuple[Resource, ...]:
-    spec, base = view.spec, view.base(host)
-    if spec.etcd_topology is not EtcdTopology.EXTERNAL:
+def peer_url(spec: Spec, host: str) -> str:
+    return f"https://{spec.hosts[host].address}:{ports.ETCD_PEER}"
+
+
+def coming(view: View) -> tuple[str, ...]:
+    """Hosts whose member joins an external etcd that is there, in this order: not listed yet, or
+    never started, or not a voter yet."""
+    spec = view.spec
+    if spec.etcd_topology is not EtcdTopology.EXTERNAL or not view.members:
         return ()
-    wanted: list[Resource] = []
-    roles = spec.hosts[host].roles
-    if Role.ETCD in roles:
-        config = File(at.ETCD_CONFIG, etcd.config(spec, host), 0o600)
-        unit = File(at.ETCD_UNIT, etcd.unit(spec, base))
-        # A member that has data knows the others by that.
+    found = {host: view.members.get(peer_url(spec, host)) for host in spec.etcd_hosts}
+    return tuple(
+        host for host, member in found.items()
+        if member is None or not member.name or member.learner
+    )  # fmt: skip
+
+
+def resources(view: View, host: str) -> tuple[Resource, ...]:
+    if view.spec.etcd_topology is not EtcdTopology.EXTERNAL:
+        return ()
+    roles = view.spec.hosts[host].roles
+    return (
+        *(member_resources(view, host) if Role.ETCD in roles else ()),
+        *(_balancer(view, host) if Role.CONTROL_PLANE in roles else ()),
+    )
+
+
+def member_resources(view: View, host: str) -> tuple[Resource, ...]:
+    spec = view.spec
+    config = File(at.ETCD_CONFIG, etcd.config(spec, host), 0o600)
+    unit = File(at.ETCD_UNIT, etcd.unit(spec, view.base(host)))
+    # A member that has data knows the others by that.
+    bootstrap = File(at.ETCD_BOOTSTRAP, _bootstrap(view, host), 0o600, until=member_folder(spec))
+    return (
+        bootstrap,
+        Directory(str(spec.etcd.data_dir), 0o700),
+        config,
+        unit,
+        Unit(units.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
+    )
+
+
+def _bootstrap(view: View, host: str) -> str:
+    """Of a member that joins: it must name all members that there are at that moment, by their
+    peer URLs (ValidateClusterAndAssignIDs of server/etcdserver/api/membership/cluster.go)."""
+    spec = view.spec
+    later = coming(view)
+    if host not in later:
         members = {name: str(spec.hosts[name].address) for name in spec.etcd_hosts}
-        bootstrap = etcd.bootstrap(spec, members, "new")
-        wanted.append(File(at.ETCD_BOOTSTRAP, bootstrap, 0o600, until=member_folder(spec)))
-        wanted += [
-            Directory(str(spec.etcd.data_dir), 0o700),
-            config,
-            unit,
-            Unit(units.ETCD, restart_on=(config.key, unit.key, f"binary:{at.BIN}/etcd")),
-        ]
-    if Role.CONTROL_PLANE in roles:
-        config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_balancer(spec, host))
-        unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_balancer_unit(base))
-        wanted += [
-            config,
-            unit,
-            Unit(units.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
-        ]
-    return tuple(wanted)
+        return etcd.bootstrap(spec, members, "new")
+    before = later[: later.index(host) + 1]
+    there = [name for name in spec.etcd_hosts if name not in later or name in before]
+    members = {name: str(spec.hosts[name].address) for name in there}
+    return etcd.bootstrap(spec, members, "existing")
+
+
+def _balancer(view: View, host: str) -> tuple[Resource, ...]:
+    config = File(at.ETCD_BALANCER_CONFIG, haproxy.etcd_balancer(view.spec, host))
+    unit = File(at.ETCD_BALANCER_UNIT, haproxy.etcd_balancer_unit(view.base(host)))
+    return (
+        config,
+        unit,
+        Unit(units.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
+    )
 
 
 def plan(draft: Draft) -> None:
@@ -127,26 +163,30 @@ def plan(draft: Draft) -> None:
     again.
     """
     view = draft.view
-    members = [host for host in view.spec.etcd_hosts if host in draft.hosts]
+    later = coming(view)
+    members = [host for host in view.spec.etcd_hosts if host in draft.hosts and host not in later]
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
+        wanted = resources(view, host)
+        if host in later:
+            wanted = wanted[len(member_resources(view, host)) :]
         return draft.hosts[host].converge(
             "etcd",
             "etcd",
-            resources(view, host),
+            wanted,
             needs=[draft.at.certificates.get(host), *needs],
         )
 
     def gate(host: str, step: str) -> str:
         if _member(view, host):
-            step = await_etcd(draft, host, "etcd", "member-healthy", step)
+            step = await_etcd(draft, host, "etcd", "member-healthy", step, without=later)
             draft.hosts[host].last = step
         if view.api_ready(host):
             step = await_api(draft, host, "etcd", "api-ready", step)
         return step
 
     def started(steps: Sequence[str]) -> str:
-        return await_etcd(draft, members[0], "etcd", "started", *steps)
+        return await_etcd(draft, members[0], "etcd", "started", *steps, without=later)
 
     touched = draft.rolling.roll(
         draft.hosts,
@@ -156,7 +196,7 @@ def plan(draft: Draft) -> None:
         started=started if any(_member(view, host) for host in members) else None,
     )
     if touched and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
-        draft.at.quorum = await_etcd(draft, members[0], "etcd", "quorum", *touched)
+        draft.at.quorum = await_etcd(draft, members[0], "etcd", "quorum", *touched, without=later)
 
 
 def _member(view: View, host: str) -> bool:

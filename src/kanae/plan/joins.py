@@ -48,7 +48,13 @@ def plan(draft: Draft) -> None:
             MintToken(view.spec.name),
             timeout=60.0,
         )
-    common = [draft.at.init, token, *draft.at.reconfigured, *draft.at.balancers]
+    common = [
+        draft.at.init,
+        token,
+        *draft.at.reconfigured,
+        *draft.at.balancers,
+        *draft.at.left,
+    ]
 
     def join(host: str, needs: Sequence[str | None]) -> str:
         clear = _clear(draft, host) if _half_joined(view, host) else None

@@ -13,14 +13,16 @@ is replaced.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address
 from typing import Any, cast
 
 from kanae.errors import Refused
 from kanae.facts.model import Facts, HostFacts
 from kanae.layout import marks
 from kanae.layout import paths as at
+from kanae.spec.host import Host, Ssh
 from kanae.spec.models import Role, Spec
 
 _IDENTITY_DIGITS = 32
@@ -143,10 +145,31 @@ def leaving(spec: Spec, known: Known) -> tuple[KnownHost, ...]:
     return tuple(host for name, host in known.hosts.items() if name not in spec.hosts)
 
 
-def roster(spec: Spec, known: Known) -> str:
-    """The list of hosts as it is kept: those of the spec, and those that are leaving."""
+def former(spec: Spec, known: Known) -> Spec:
+    """The spec with the hosts that are leaving still in it, as the cluster remembers them. It need
+    not keep the rules for specs: two etcd members are what is there while the third one goes.
+    """
+    gone = {
+        host.name: Host(
+            address=IPv4Address(host.address),
+            roles=[Role(role) for role in host.roles],
+            ssh=Ssh.model_validate(host.ssh),
+        )
+        for host in leaving(spec, known)
+    }
+    return spec.model_copy(update={"hosts": {**spec.hosts, **gone}}) if gone else spec
+
+
+def without(spec: Spec, host: str) -> Spec:
+    """The spec of the cluster while one of its hosts is away to be replaced. See `former`."""
+    hosts = {name: each for name, each in spec.hosts.items() if name != host}
+    return spec.model_copy(update={"hosts": hosts})
+
+
+def roster(spec: Spec, leaving: Iterable[KnownHost] = ()) -> str:
+    """The list of hosts as it is kept: those of the spec, and those that are still leaving."""
     hosts = {name: _of(spec, name) for name in spec.hosts}
-    hosts |= {host.name: host for host in leaving(spec, known)}
+    hosts |= {host.name: host for host in leaving}
     return json.dumps([asdict(hosts[name]) for name in sorted(hosts)], indent=1) + "\n"
 
 
@@ -168,6 +191,17 @@ def _listed(text: str) -> Iterator[KnownHost]:
             case {"name": str(name), "address": str(address), "roles": [*roles], "ssh": {**ssh}}:
                 settings = cast("dict[str, object]", ssh)
                 named = {role.value for role in Role} & set(map(str, cast("list[object]", roles)))
-                yield KnownHost(name, address, tuple(sorted(named)), settings)
+                if named and _fit(address, settings):
+                    yield KnownHost(name, address, tuple(sorted(named)), settings)
             case _:
                 continue
+
+
+def _fit(address: str, ssh: Mapping[str, object]) -> bool:
+    """Whether a host can be reached by what is recorded of it."""
+    try:
+        IPv4Address(address)
+        Ssh.model_validate(ssh)
+    except ValueError:
+        return False
+    return True

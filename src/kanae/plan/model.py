@@ -64,11 +64,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in an order in which each comes after all that it needs."""
+    """Steps in an order in which each comes after all that it needs. removes: hosts that are taken
+    out of the cluster."""
 
     cluster: str
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    removes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

@@ -12,10 +12,10 @@ from typing import cast
 
 from kanae.errors import Refused
 from kanae.facts.nodes import readiness
-from kanae.layout import marks, ports
-from kanae.plan import etcd_edits
-from kanae.plan.etcd import member_folder
-from kanae.plan.membership import leaving, require_ours
+from kanae.layout import marks
+from kanae.plan import departures, etcd_edits
+from kanae.plan.etcd import coming, member_folder, peer_url
+from kanae.plan.membership import require_ours
 from kanae.plan.view import View
 from kanae.render import system
 from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
@@ -48,14 +48,30 @@ def refuse(view: View) -> None:
 
 
 def _leaving(view: View) -> None:
-    gone = leaving(view.spec, view.known)
-    if gone:
-        one = len(gone) == 1
+    """What the others do for a host that leaves must be possible."""
+    if not view.leaving:
+        return
+    names = ", ".join(map(str, view.leaving))
+    if view.unanswered:
         raise Refused(
-            f"{', '.join(map(str, gone))} belong{'s' if one else ''} to the cluster and "
-            f"{'is' if one else 'are'} not in the spec: removing a host is not built yet",
-            remedy=f"put {'it' if one else 'them'} back into the spec",
+            f"{names} cannot leave the cluster while no API server answers",
+            remedy="kanae status tells what is down; put it right, or put the hosts back into the "
+            "spec, then apply again",
         )
+    spec = view.former.spec
+    alive = {
+        host for host in spec.etcd_hosts
+        if (facts := view.facts.hosts.get(host)) is not None
+        and facts.etcd is not None and not facts.etcd.errors
+    }  # fmt: skip
+    for name, votes in departures.votes_after(view).items():
+        alive.discard(name)
+        if len(alive) <= votes // 2:
+            raise Refused(
+                f"without {name} etcd would have {len(alive)} healthy of {votes} members, and no "
+                "quorum",
+                remedy="bring its other members up first",
+            )
 
 
 def _changed(view: View) -> None:
@@ -167,54 +183,41 @@ def _nodes(view: View) -> None:
     api = view.api
     if api is None:
         return
-    surplus = sorted(set(api.nodes) - set(view.spec.nodes))
+    surplus = sorted(set(api.nodes) - set(view.former.spec.nodes))
     if surplus:
         raise Refused(
             f"the cluster has nodes that the spec lacks ({', '.join(surplus)}): "
-            "removing a host is not built yet",
-            remedy="put them back into the spec, or drain and delete them by hand with kubectl",
+            "kanae has not made them, so it does not remove them",
+            remedy="put them into the spec, or drain and delete them by hand with kubectl",
         )
 
 
 def _etcd(view: View) -> None:
-    external = view.spec.etcd_topology is EtcdTopology.EXTERNAL
-    wanted = {
-        f"https://{view.spec.hosts[host].address}:{ports.ETCD_PEER}"
-        for host in view.spec.etcd_hosts
-    }
-    for host in view.spec.etcd_hosts:
-        fact = view.host(host).etcd if host in view.reachable else None
-        if fact is None:
-            continue
-        have = {url for member in fact.members for url in member.peer_urls}
-        if have - wanted:
-            raise Refused(
-                f"etcd has members that the spec lacks ({', '.join(sorted(have - wanted))}): "
-                "removing an etcd member is not built yet",
-                remedy="put the host back into the spec",
-            )
-        if external and wanted - have:
-            raise Refused(
-                "the spec has etcd hosts that are no members "
-                f"({', '.join(sorted(wanted - have))}): "
-                "changing the members of an external etcd is not built yet",
-                remedy="take the etcd role off the new hosts",
-            )
-    if external:
+    spec = view.former.spec
+    wanted = {peer_url(spec, host) for host in spec.etcd_hosts}
+    if unknown := sorted(set(view.members) - wanted):
+        raise Refused(
+            f"etcd has members that the spec lacks ({', '.join(unknown)}): kanae has not made "
+            "them, so it does not remove them",
+            remedy="put the host into the spec, or remove the member by hand with etcdctl",
+        )
+    if spec.etcd_topology is not EtcdTopology.EXTERNAL:
+        return
+    if not view.members:
         _new_members(view)
-        empty = [
-            host
-            for host in view.spec.etcd_hosts
-            if host in view.reachable
-            and view.host(host).files.get(member_folder(view.spec)) is None
-        ]
-        if empty:
-            raise Refused(
-                f"{', '.join(empty)} lost the data of its etcd member, and starting it empty "
-                "under the same identity could make etcd forget what it acknowledged",
-                remedy="replacing a lost member is not built yet: `etcdctl member remove`, then "
-                "`member add`, on another member",
-            )
+    empty = [
+        host
+        for host in view.spec.etcd_hosts
+        if host in view.reachable
+        and host not in coming(view)
+        and view.host(host).files.get(member_folder(view.spec)) is None
+    ]
+    if empty:
+        raise Refused(
+            f"{', '.join(empty)} lost the data of its etcd member, and starting it empty "
+            "under the same identity could make etcd forget what it acknowledged",
+            remedy=f"kanae replace {empty[0]}, which takes the member out of etcd and adds it anew",
+        )
 
 
 # Fields of ClusterConfiguration that stay: their names for people, and where the spec has them.
@@ -245,9 +248,8 @@ def _new_members(view: View) -> None:
     ]
     if new:
         raise Refused(
-            f"the spec has etcd hosts that are no members ({', '.join(new)}): changing the members "
-            "of an external etcd is not built yet",
-            remedy="take the etcd role off the new hosts",
+            f"{', '.join(new)} cannot become a member of etcd while none of its members answers",
+            remedy="bring etcd up first, or take the etcd role off the new hosts",
         )
 
 

@@ -12,9 +12,9 @@ from kanae.plan.belongings import left_by
 from kanae.plan.builder import Builder
 from kanae.plan.clients import kubeconfig_owner, kubeconfig_path
 from kanae.plan.etcd import data_folder
+from kanae.plan.hosts import resources, typical
 from kanae.plan.membership import cluster_mark, identity_mark, named_after, require_ours, shared
 from kanae.plan.model import Change, Plan, Verb
-from kanae.plan.planner import resources, typical
 from kanae.plan.view import View
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, File
@@ -32,36 +32,39 @@ def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
     spec, builder = view.spec, Builder(view.spec.name)
     require_ours(spec, view.facts, view.known.identity or identity)
     hosts = [host for host in view.reachable if named_after(spec, view.host(host))]
-    stops = {host: _stop(builder, host) for host in hosts if not shared(spec, host)}
+    stops = {host: stop_node(builder, host) for host in hosts if not shared(spec, host)}
     masters = [stops[host] for host in hosts if Role.CONTROL_PLANE in spec.hosts[host].roles]
-    etcd = {host: _etcd(view, builder, host, masters) for host in hosts if host in spec.etcd_hosts}
+    etcd = {
+        host: remove_etcd(view, builder, host, masters) for host in hosts if host in spec.etcd_hosts
+    }
     # The control-plane hosts go last: by them the others are known as this cluster's.
     hosts.sort(key=lambda host: Role.CONTROL_PLANE in spec.hosts[host].roles)
     removed: list[str] = []
     for host in hosts:
         needs = [stops.get(host), etcd.get(host)]
         if Role.CLIENT in spec.hosts[host].roles:
-            needs.append(_client(spec, builder, host))
+            needs.append(forget_cluster(spec, builder, host))
         if Role.CONTROL_PLANE in spec.hosts[host].roles:
             needs += removed
-        step = _remove(view, builder, host, needs, keep_artifacts=keep_artifacts)
+        step = take_off(view, builder, host, needs, keep_artifacts=keep_artifacts)
         if Role.CONTROL_PLANE not in spec.hosts[host].roles:
             removed.append(step)
     return builder.plan()
 
 
-def _stop(builder: Builder, host: str) -> str:
+def stop_node(builder: Builder, host: str, needs: Sequence[str | None] = ()) -> str:
     return builder.add(
         host,
         "stop",
         "node",
         "stop kubelet and all pods",
         StopNode(),
+        needs=needs,
         changes=[Change(Verb.DELETE, "pods", "all of this node")],
     )
 
 
-def _etcd(view: View, builder: Builder, host: str, masters: Sequence[str]) -> str:
+def remove_etcd(view: View, builder: Builder, host: str, needs: Sequence[str | None]) -> str:
     data = f"{data_folder(view, host)}/member"
     return builder.add(
         host,
@@ -69,12 +72,12 @@ def _etcd(view: View, builder: Builder, host: str, masters: Sequence[str]) -> st
         "remove",
         "stop etcd and remove its data",
         RemoveEtcd(data),
-        needs=masters,
+        needs=needs,
         changes=[Change(Verb.DELETE, "etcd data", data)],
     )
 
 
-def _client(spec: Spec, builder: Builder, host: str) -> str:
+def forget_cluster(spec: Spec, builder: Builder, host: str) -> str:
     path = kubeconfig_path(spec, host)
     return builder.add(
         host,
@@ -86,7 +89,7 @@ def _client(spec: Spec, builder: Builder, host: str) -> str:
     )
 
 
-def _remove(
+def take_off(
     view: View,
     builder: Builder,
     host: str,
@@ -94,6 +97,7 @@ def _remove(
     *,
     keep_artifacts: bool,
 ) -> str:
+    """Everything of the cluster that is on one host."""
     spec = view.spec
     facts = view.host(host)
     # By paths and units only, which depend on no facts: it works on a host of any distribution.

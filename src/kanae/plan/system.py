@@ -46,7 +46,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     if view.known.identity:
         wanted.append(File(marks.path(identity_mark(spec, host)), view.known.identity, 0o600))
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
-        wanted.append(File(marks.path(marks.HOSTS), roster(spec, view.known), 0o600))
+        wanted.append(File(marks.path(marks.HOSTS), roster(spec, view.leaving), 0o600))
         if not view.unanswered:
             # Else nobody has compared the spec with the cluster.
             wanted.append(File(marks.path(marks.FIXED), fixed(spec), 0o600))

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kanae.artifacts.catalogue import Release
 from kanae.artifacts.model import Artifact, LocalArchive
-from kanae.facts.model import ApiFact, Facts, HostBase, HostFacts
+from kanae.facts.model import ApiFact, EtcdMember, Facts, HostBase, HostFacts
 from kanae.layout import marks
-from kanae.plan.membership import Known, known
+from kanae.plan.membership import (
+    Known,
+    KnownHost,
+    former,
+    known,
+    leaving,
+    named_after,
+    strangers,
+)
 from kanae.spec.models import Role, Spec
 
 
@@ -42,6 +50,31 @@ class View:
     def known(self) -> Known:
         """What the cluster remembers of itself."""
         return known(self.spec, self.facts)
+
+    @cached_property
+    def leaving(self) -> tuple[KnownHost, ...]:
+        """Hosts of the cluster that the spec does not name any more."""
+        return leaving(self.spec, self.known)
+
+    @cached_property
+    def former(self) -> View:
+        """The same with the hosts that are leaving still in the spec."""
+        return View(replace(self.site, spec=former(self.spec, self.known)), self.facts)
+
+    def still_ours(self, host: str) -> bool:
+        """Whether a host that is leaving answers, and is this cluster's."""
+        facts, spec = self.facts.hosts.get(host), self.former.spec
+        if facts is None or not named_after(spec, facts):
+            return False
+        return host not in strangers(spec, self.facts, self.known.identity)
+
+    @cached_property
+    def members(self) -> Mapping[str, EtcdMember]:
+        """etcd's members by peer URL, as the one says that knows most; empty where none answers."""
+        told = [facts.etcd for facts in self.facts.hosts.values() if facts.etcd is not None]
+        latest = max(told, key=lambda fact: fact.raft_index, default=None)
+        listed = latest.members if latest is not None else ()
+        return {url: member for member in listed for url in member.peer_urls}
 
     def host(self, name: str) -> HostFacts:
         return self.facts.hosts[name]

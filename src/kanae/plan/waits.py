@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kanae.layout import ports
 from kanae.plan.actions import AwaitApi, AwaitEtcd, AwaitKubelet
 from kanae.plan.draft import Draft
@@ -39,11 +41,15 @@ def await_kubelet(draft: Draft, host: str, stage: str, name: str, after: str) ->
     return step
 
 
-def await_etcd(draft: Draft, host: str, stage: str, name: str, *after: str) -> str:
-    """All of etcd's members."""
+def await_etcd(
+    draft: Draft, host: str, stage: str, name: str, *after: str | None, without: Sequence[str] = ()
+) -> str:
+    """All of etcd's members, but those that are still to come."""
     spec = draft.view.spec
     endpoints = tuple(
-        f"https://{spec.hosts[name].address}:{ports.ETCD_CLIENT}" for name in spec.etcd_hosts
+        f"https://{spec.hosts[name].address}:{ports.ETCD_CLIENT}"
+        for name in spec.etcd_hosts
+        if name not in without
     )
     return draft.builder.add(
         host, stage, name, "wait for etcd's quorum", AwaitEtcd(endpoints), needs=after

@@ -106,4 +106,5 @@ def plan_data(plan: Plan) -> dict[str, object]:
             for step in plan
         ],
         "notes": list(plan.notes),
+        "removes": list(plan.removes),
     }

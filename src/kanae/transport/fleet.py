@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -80,35 +80,50 @@ class Fleet:
         self._hosts = tuple(hosts) if hosts is not None else tuple(spec.hosts)
         self._password = password
         self._tolerant = tolerant
+        self._word: str | None = None
         self._jumps = Jumps()
         self._transports: dict[str, SshTransport] = {}
 
     async def __aenter__(self) -> Self:
-        reaches = [reach_of(self.spec, host) for host in self._hosts]
-        word = None
-        if any(reach.sudo == "password" for reach in reaches):
-            word = os.environ.get(SUDO_PASSWORD)
-            if word is None and self._password is not None:
-                word = self._password()
-        self._transports = {
-            reach.host: SshTransport(reach, jumps=self._jumps, run_id=self.run_id, password=word)
-            for reach in reaches
-        }
         try:
-            failed = (await self.each(lambda transport: transport.connect())).failed
-            errors = {h: e for h, e in failed.items() if isinstance(e, ConnectError)}
-            for host, error in failed.items():
-                if host not in errors:
-                    errors[host] = ConnectError(host, error.what, remedy=error.remedy)
+            errors = await self._connect(self.spec, self._hosts)
             if errors and not self._tolerant:
                 raise FleetError(errors)
             self.unreachable = errors
-            for host in errors:
-                del self._transports[host]
         except BaseException:
             await self.close()
             raise
         return self
+
+    async def admit(self, spec: Spec, hosts: Iterable[str]) -> None:
+        """Connect hosts that are not in this fleet's own spec; those that cannot be reached are
+        listed in `unreachable`. Once each: later calls pass over them."""
+        new = [host for host in hosts if host not in self and host not in self.unreachable]
+        self.unreachable |= await self._connect(spec, new)
+
+    async def _connect(self, spec: Spec, hosts: Sequence[str]) -> dict[str, ConnectError]:
+        """Why some of them are not connected now."""
+        reaches = [reach_of(spec, host) for host in hosts]
+        if any(reach.sudo == "password" for reach in reaches) and self._word is None:
+            self._word = os.environ.get(SUDO_PASSWORD)
+            if self._word is None and self._password is not None:
+                self._word = self._password()
+        new = {
+            reach.host: SshTransport(
+                reach, jumps=self._jumps, run_id=self.run_id, password=self._word
+            )
+            for reach in reaches
+        }
+        self._transports |= new
+        connecting = gather(new, lambda each: each.connect(), self.spec.policies.parallel_hosts)
+        failed = (await connecting).failed
+        errors = {h: e for h, e in failed.items() if isinstance(e, ConnectError)}
+        for host, error in failed.items():
+            if host not in errors:
+                errors[host] = ConnectError(host, error.what, remedy=error.remedy)
+        for host in errors:
+            del self._transports[host]
+        return errors
 
     async def __aexit__(
         self,

@@ -8,7 +8,7 @@ from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
 from kanae.layout.runtimes import RUNTIMES
-from kanae.plan.planner import TYPICAL
+from kanae.plan.hosts import TYPICAL
 from kanae.plan.system import OVERRULABLE
 from kanae.render import system
 from kanae.spec.models import Role, Spec

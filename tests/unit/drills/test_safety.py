@@ -11,7 +11,7 @@ from kanae.drills.scenarios import safety
 from kanae.drills.scenarios.catalogue import DRILLS, find
 from kanae.errors import ConnectError, Refused, UsageError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, Interface
-from kanae.plan.planner import TYPICAL
+from kanae.plan.hosts import TYPICAL
 from kanae.spec.load import loads
 from kanae.spec.models import Spec
 

@@ -10,7 +10,7 @@ from kanae.facts.model import FileFact
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import KubeadmInit, KubeadmJoin
-from kanae.plan.planner import queries
+from kanae.plan.hosts import queries
 
 from ...model.fixtures import Desk, bare, example
 

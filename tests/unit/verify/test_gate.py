@@ -11,7 +11,7 @@ import pytest
 
 from kanae.errors import CheckFailed, ConnectError
 from kanae.facts.model import Facts, HostFacts
-from kanae.plan.planner import TYPICAL
+from kanae.plan.hosts import TYPICAL
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.protocol import Completed, Upload

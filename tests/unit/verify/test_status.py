@@ -19,7 +19,7 @@ from kanae.facts.model import (
     UnitFact,
 )
 from kanae.facts.workloads import DNS, PROXY
-from kanae.plan.planner import TYPICAL
+from kanae.plan.hosts import TYPICAL
 from kanae.spec.models import Spec
 from kanae.verify.status import Unreachable, balancer_query, status, status_query
 

@@ -1,0 +1,130 @@
+"""Hosts that leave the cluster: out of every balancer, drained, out of etcd, deleted, wiped.
+
+What is done on the host itself is left out where it does not answer, or is not this cluster's any
+more. The cluster remembers the host until all else is done, so that a run that was cut off is gone
+on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from kanae.layout import marks
+from kanae.plan.actions import DeleteNode, DrainNode, MoveLeader, RemoveMember
+from kanae.plan.draft import Draft
+from kanae.plan.etcd import coming, peer_url
+from kanae.plan.membership import KnownHost, roster, shared
+from kanae.plan.model import Action, Change, Verb
+from kanae.plan.reset import forget_cluster, remove_etcd, stop_node, take_off
+from kanae.plan.rolling import in_turn
+from kanae.plan.view import View
+from kanae.resources.file import File
+from kanae.spec.models import EtcdTopology, Role
+
+STAGE = "departure"
+# Seconds: for pods that take their time to end, and budgets that are met only by and by.
+DRAIN = 600.0
+
+
+def plan(draft: Draft) -> None:
+    """Those that are gone leave first: etcd takes no new member while a member is dead. One after
+    another where they serve for each other; workers as many at once as the spec lets be away."""
+    view = draft.view
+    if not view.leaving:
+        return
+    named = {host.name: host for host in in_order(view)}
+    workers = [name for name, host in named.items() if set(host.roles) == {Role.WORKER.value}]
+    others = [name for name in named if name not in workers]
+    voters = votes_after(view)
+
+    def leave(name: str, needs: Sequence[str | None]) -> str | None:
+        return _leave(draft, named[name], voters.get(name), needs)
+
+    after: list[str | None] = [*draft.at.balancers, *draft.at.reconfigured, draft.at.quorum]
+    at_once = view.spec.policies.workers_at_once(len(view.former.spec.having(Role.WORKER)))
+    ends = in_turn(others, leave, after=after)
+    ends += in_turn(workers, leave, at_once=at_once, after=ends[-1:] or after)
+    draft.at.left = ends
+    for host in view.joined_control_planes:
+        if host in draft.hosts:
+            listed = File(marks.path(marks.HOSTS), roster(view.spec), 0o600)
+            draft.hosts[host].converge(STAGE, "forget the hosts that have left", [listed], ends)
+
+
+def in_order(view: View) -> list[KnownHost]:
+    """The hosts that are leaving, the dead ones first."""
+    return sorted(view.leaving, key=lambda host: view.still_ours(host.name))
+
+
+def votes_after(view: View) -> Mapping[str, int]:
+    """Leaving hosts with a voter of etcd -> how many voters there are when it has left."""
+    spec = view.former.spec
+    votes = sum(1 for member in view.members.values() if not member.learner)
+    found: dict[str, int] = {}
+    for host in in_order(view):
+        listed = view.members.get(peer_url(spec, host.name))
+        if spec.etcd_role.value in host.roles and listed is not None:
+            votes -= not listed.learner
+            found[host.name] = votes
+    return found
+
+
+def _leave(
+    draft: Draft, host: KnownHost, votes: int | None, needs: Sequence[str | None]
+) -> str | None:
+    """votes: voters of etcd when its own has gone; None where it has none."""
+    view, builder, name = draft.view, draft.builder, host.name
+    builder.remove(name)
+    spec = view.former.spec
+    here = view.still_ours(name)
+    node = view.api is not None and name in view.api.nodes
+    last: Sequence[str | None] = needs
+
+    def on(at: str, what: str, title: str, action: Action, change: Change) -> None:
+        nonlocal last
+        limit = DRAIN if isinstance(action, DrainNode) else 300.0
+        last = [
+            builder.add(
+                at, STAGE, f"{what}-{name}", title, action,
+                needs=last, changes=[change], timeout=limit,
+            )
+        ]  # fmt: skip
+
+    if node:
+        moved = Change(Verb.RUN, "drain", name, "its pods move to other nodes" if here else "")
+        on(draft.via, "drain", f"drain {name}", DrainNode(name), moved)
+    if votes is not None:
+        peer, via = peer_url(spec, name), _beside(draft)
+        gone = Change(Verb.DELETE, "etcd member", name, peer)
+        if here:
+            led = Change(Verb.RUN, "move leader", name, "if it leads")
+            on(via, "leader", f"etcd is led by another than {name}", MoveLeader(peer), led)
+        if here and spec.etcd_topology is EtcdTopology.STACKED:
+            last = [stop_node(builder, name, last)]
+        on(via, "member", f"take {name} out of etcd", RemoveMember(peer, votes // 2 + 1), gone)
+    if here and not shared(spec, name):
+        if votes is None or spec.etcd_topology is EtcdTopology.EXTERNAL:
+            last = [stop_node(builder, name, last)]
+        if name in spec.etcd_hosts:
+            last = [remove_etcd(view.former, builder, name, last)]
+    if node:
+        on(draft.via, "node", f"delete node {name}", DeleteNode(name),
+           Change(Verb.DELETE, "node", name))  # fmt: skip
+    if here:
+        if Role.CLIENT.value in host.roles:
+            last = [*last, forget_cluster(spec, builder, name)]
+        return take_off(view.former, builder, name, last, keep_artifacts=False)
+    builder.note(
+        f"{name} does not answer, or is not this cluster's any more: nothing is done on it, so "
+        "wipe it before it is switched on again"
+    )
+    return last[-1] if last is not needs else None
+
+
+def _beside(draft: Draft) -> str:
+    """A host with a member that stays."""
+    view = draft.view
+    if view.spec.etcd_topology is EtcdTopology.STACKED:
+        return draft.via
+    later = coming(view)
+    return next(h for h in view.spec.etcd_hosts if h in draft.hosts and h not in later)
