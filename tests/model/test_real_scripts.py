@@ -43,7 +43,7 @@ from kanae.spec.models import Balancer, Role, Spec
 
 from .effects import EFFECTS
 from .effects.base import STATIC_PODS, documents
-from .effects.kubeadm import CA, stored
+from .effects.kubeadm import CA, etcd_manifest, stored
 from .effects.node import admin_conf, kubelet_config, manifest, member
 from .fixtures import BASES, Desk, document_of
 from .real_host import RealHost, RealHosts, State, programs
@@ -211,7 +211,7 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
     def stacked(config: Object) -> dict[str, str | None]:
         if world.external:
             return {}
-        return {f"{at.MANIFESTS}/etcd.yaml": "etcd", member(config): None}
+        return {f"{at.MANIFESTS}/etcd.yaml": etcd_manifest(config), member(config): None}
 
     def kubelet(shared: Object) -> dict[str, str | None]:
         return {at.KUBELET_CONFIG: kubelet_config(host, shared)}

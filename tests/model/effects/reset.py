@@ -21,7 +21,9 @@ def stop_node(world: World, step: Step, action: actions.StopNode) -> Effects:
     if host.has(at.ETCD_MANIFEST):
         for line in host.text(at.ETCD_MANIFEST).splitlines():
             if "--data-dir=" in line:
-                host.mark(marks.ETCD_DATA, line.partition("=")[2])
+                host.mark(marks.ETCD_DATA, line.partition("=")[2] + "\n")
+    yield
+    host.write(at.NETWORK_NAMESPACES, "")
     yield
     host.disable(units.KUBELET)
     yield
@@ -40,7 +42,7 @@ def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects
         world.violations.append(f"{step.id} while API servers run on {serving}")
     host.disable(units.ETCD)
     yield
-    host.mark(marks.ETCD_DATA, action.data.rpartition("/")[0])
+    host.mark(marks.ETCD_DATA, action.data.rpartition("/")[0] + "\n")
     host.remove(action.data)
     world.members.pop(host.name, None)
     yield
@@ -49,12 +51,13 @@ def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects
 
 def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> Effects:
     host = world.hosts[step.host or ""]
+    before = set(host.text(at.FOUND_LIST).splitlines()) if host.has(at.FOUND_LIST) else set[str]()
     for unit in action.units:
         host.disable(unit)
         host.units.pop(unit, None)
         yield
     if action.node:
-        host.empty(at.KUBELET_STATE)
+        host.remove(at.KUBELET_STATE, before)
         world.nodes.pop(host.name, None)
         if not action.keep_images:
             host.images = {}
@@ -62,7 +65,6 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     for path in action.files:
         host.remove(path)
         yield
-    before = set(host.text(at.FOUND_LIST).splitlines()) if host.has(at.FOUND_LIST) else set[str]()
     *trees, last = action.trees or ("",)
     for tree in trees:
         host.remove(tree, before)
@@ -74,7 +76,9 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     if last:
         host.remove(last)
         yield
-    for folder in (at.KANAE, f"{at.UNITS}/{units.KUBELET}.d"):
+    shared = (f"{at.CNI_STATE}/networks", f"{at.CNI_STATE}/results", at.CNI_STATE, at.CNI_CONF,
+              at.CNI_BIN) if action.patterns else ()  # fmt: skip
+    for folder in (*shared, at.KANAE, f"{at.UNITS}/{units.KUBELET}.d"):
         if not any(path.startswith(f"{folder}/") for path in host.files):
             host.remove(folder)
     return Outcome.CHANGED
