@@ -140,7 +140,7 @@ case "$nl$config$nl" in *"$nl${{pair#*:}}=y$nl"*) echo "$feature" ;; esac
 done
 section proxies
 [ -z "$proxies" ] || echo '{session}'
-grep -ilsE '^[^#]*(https?|all)_proxy *= *[^ ]' {proxy_files}
+grep -ilsE '^[^#]*(https?|all)_proxy="?[^ "]' {proxy_files}
 section missing
 for program in {programs}; do have "$program" || echo "$program"; done
 section disks

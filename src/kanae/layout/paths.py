@@ -35,6 +35,7 @@ LEASE: Final = f"{RUN}/lease"
 UNITS: Final = "/etc/systemd/system"
 SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
 MODULES: Final = "/etc/modules-load.d/kanae.conf"
+FSTAB: Final = "/etc/fstab"
 
 RESOLV_CONF: Final = "/etc/resolv.conf"
 # systemd-resolved's own list, without its stub on 127.0.0.53.

@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from kanae.facts.model import BootSetting, HostBase, HostFacts, ObjectKey, Query
 from kanae.facts.parse import parse
 from kanae.facts.script import script
+from kanae.layout import proxies
 
 EVERYTHING = Query(
     folders=("/etc/cni/net.d", "/it's here"),
@@ -178,6 +179,8 @@ def test_proxies_are_told_by_their_places_and_never_by_their_values(tmp_path: Pa
     secret = "http://me:s3cret@proxy.example:3128"
     assert places(f'PATH=/bin\nhttps_proxy="{secret}"\n') == (str(environment),)
     assert places(f"# HTTPS_PROXY={secret}\nno_proxy=x\nHTTP_PROXY=\n") == ()
+    # What kanae's own units say, so that none comes from systemd's configuration.
+    assert places(f"[Service]\n{proxies.EMPTY}\n") == ()
     assert places("", HTTPS_PROXY=secret) == ("the SSH session",)
 
 
