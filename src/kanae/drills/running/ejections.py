@@ -11,7 +11,7 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.transport.protocol import must
 
 # haproxy 2.x (src/server.c) and nginx (ngx_stream_upstream_round_robin.c), in their words.
-_EJECTED = "is DOWN|upstream server temporarily disabled"
+_EJECTED = "Server (api|etcd)/[^ ]+ is (DOWN|stopping)|upstream server temporarily disabled"
 
 
 async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
