@@ -113,6 +113,11 @@ def haproxy_socket(cluster: str) -> str:
     return f"/run/kanae-haproxy-{cluster}.sock"
 
 
+def haproxy_state(cluster: str) -> str:
+    """Where haproxy's checks ask haproxy itself which API servers are ready."""
+    return f"/run/kanae-haproxy-{cluster}-state.sock"
+
+
 def keepalived_config(cluster: str) -> str:
     return f"{KANAE}/keepalived-{cluster}.conf"
 
