@@ -15,7 +15,7 @@ from .fixtures import Desk, example
 from .simulator import Simulator
 from .world import World
 
-NOTES = {"resourceVersion": "7", "uid": "u", "generation": 3, "managedFields": [{}]}
+NOTES: dict[str, Any] = {"resourceVersion": "7", "uid": "u", "generation": 3, "managedFields": [{}]}
 
 
 def _built() -> Simulator:
