@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import asyncssh  # noqa: F401 - when first imported, it looks for libraries by a program
+import asyncssh  # when first imported, it looks for libraries by a program
 import httpx2
 
 from kanae.artifacts import bundle, named, oci, registry
@@ -226,6 +226,7 @@ def image_archive(folder: Path, random: Random) -> None:
 @cache
 def sound_bundle() -> bytes:
     """Made before anything is watched: layers are compressed by a program."""
+    assert asyncssh.__version__
     with tempfile.TemporaryDirectory() as folder:
         return _made(Path(folder))
 
