@@ -90,22 +90,31 @@ class Cluster:
             for change in step["changes"]
         ]
 
-    def on(self, host: str, command: str, *, status: int | None = 0, timeout: float = 120.0) -> str:
+    def on(
+        self,
+        host: str,
+        command: str,
+        *,
+        status: int | None = 0,
+        timeout: float = 120.0,
+        stdin: bytes = b"",
+    ) -> str:
         """Run a command on a host by plain ssh, as its root."""
         own = self.state / "kanae/labs" / self.name / "ssh_config"
         config = own if own.exists() else self.state / "kanae/clusters" / self.name / "ssh_config"
         done = subprocess.run(
             ["ssh", "-F", str(config), host, command],
             capture_output=True,
-            text=True,
+            input=stdin,
             timeout=timeout,
         )
+        said = done.stdout.decode()
         assert status is None or done.returncode == status, (
-            f"{host}: {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            f"{host}: {command}: {done.returncode}\n{said}\n{done.stderr.decode()}"
         )
-        return done.stdout
+        return said
 
-    def in_time(self, host: str, command: str) -> str:
+    def in_time(self, host: str, command: str, timeout: float = 30.0) -> str:
         """As `on`, repeated until it succeeds: kube-proxy hears of a ready pod a little later than
         whoever waited for it.
         """
@@ -118,7 +127,7 @@ class Cluster:
                 return False
             return True
 
-        until(answered, f"{command} on {host}", 30.0)
+        until(answered, f"{command} on {host}", timeout)
         return answers[-1]
 
     @property

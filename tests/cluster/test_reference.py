@@ -238,8 +238,10 @@ def test_row_11_the_clients_kubectl_works_and_the_operator_can_have_the_same(
 
 def test_the_journal_tells_of_the_kills_and_the_cluster_was_made_once(cluster: Cluster) -> None:
     runs = [journal.read_text() for journal in cluster.journals]
-    assert len(runs) == 3
-    assert ["run-ended" in run for run in runs] == [False, False, True]
+    ended = ["run-ended" in run for run in runs]
+    assert ended[:2] == [False, False]
+    # Where the join that the second kill waited for was the last step, nothing was left to do.
+    assert ended[2:] in ([], [True])
     began = cluster.on("server1", "grep -c 'Using Kubernetes version' /var/lib/kanae/log/*init.log")
     assert began.strip() == "1"
 

@@ -114,10 +114,6 @@ class SimHost:
         for each in gone:
             del self.files[each]
 
-    def empty(self, folder: str) -> None:
-        for path in [path for path in self.files if path.startswith(f"{folder}/")]:
-            del self.files[path]
-
     def mark(self, name: str, text: str = "") -> None:
         self.write(f"{marks.FOLDER}/{name}", text, 0o600)
 

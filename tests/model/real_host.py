@@ -26,14 +26,13 @@ PROGRAMS: Final = Path(__file__).with_name("programs")
 # Of this machine: each does to a folder what it does to a host.
 TOOLS: Final = (
     *("awk", "cat", "chmod", "cp", "cut", "date", "echo", "env", "flock", "grep", "head", "ln"),
-    *("ls", "mkdir", "mv", "printf", "readlink", "rm", "rmdir", "sed", "setsid", "sh"),
-    *("sha256sum", "sort", "stat", "tail", "timeout", "touch", "tr", "wc"),
+    *("find", "ls", "mkdir", "mv", "printf", "readlink", "rm", "rmdir", "sed", "setsid", "sh"),
+    *("sha256sum", "sort", "stat", "tail", "timeout", "touch", "tr"),
 )
 _ABSOLUTE: Final = re.compile(r"(?<![\w/.:$}-])/(?=[a-z]+/)")
-_OF_THE_KERNEL: Final = re.compile(r"/(dev/null|proc/(?:mounts|uptime|self/mountinfo))\b")
-_NO_PATHS: Final = {"/readyz"}
-# Programs in quotes, in which a slash begins a regular expression.
-_AWK: Final = re.compile(r"\bawk [^']*'[^']*'")
+_OF_THE_KERNEL: Final = re.compile(r"/(dev/null)\b")
+# Of the API and of cgroups, in a container's configuration, and patterns of awk.
+_NO_PATHS: Final = {"/readyz", "/kubepods", "/netns/cni-", "/name", "/KUBE-", "/CNI-/"}
 # Packages that start a service, see programs/apt-get.
 SERVICES: Final = ("haproxy", "nginx", "keepalived")
 # Locks and logs are nobody's state; packages are told of by their names.
@@ -148,7 +147,9 @@ class RealHost:
         self._surroundings(world, host)
 
     def _surroundings(self, world: World, host: SimHost) -> None:
-        """What the rest of the cluster says to this host."""
+        """What the kernel and the rest of the cluster say to this host."""
+        self._write(self.path("/proc/self/mountinfo"), "1 0 8:1 / / rw - ext4 /dev/sda rw\n")
+        self._write(self.path("/proc/uptime"), "1000.00 1000.00\n")  # see programs/sleep
         if host.base.cgroup == 1:
             self.flag("cgroup1")
         if not world.endpoint_answers():
@@ -186,7 +187,7 @@ class RealHost:
         """The script with its paths below the folder. It must name no other."""
         kept = _OF_THE_KERNEL.sub(lambda found: f"\0{found[1]}", script)
         text = _ABSOLUTE.sub(f"{self.folder}/", kept).replace("\0", "/")
-        for path in re.findall(r"(?<![\w/.:$}*\]-])/[\w.][\w./-]*", _AWK.sub("awk", text)):
+        for path in re.findall(r"(?<![\w/.:$}*-])/\w[\w./-]*", text):
             known = path.startswith(f"{self.folder}/") or _OF_THE_KERNEL.fullmatch(path)
             assert known or path in _NO_PATHS, f"{path} in: {script}"
         return text
@@ -227,7 +228,7 @@ class RealHost:
         links: dict[str, str] = {}
         for path in self.folder.rglob("*"):
             there = f"/{path.relative_to(self.folder)}"
-            if there.startswith(("/.state/", "/var/lib/containerd/", *_NO_STATE)):
+            if there.startswith(("/.state/", "/var/lib/containerd/", "/proc", *_NO_STATE)):
                 continue
             if path.is_symlink():
                 links[there] = str(path.readlink())

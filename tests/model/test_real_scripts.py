@@ -211,7 +211,7 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
     def stacked(config: Object) -> dict[str, str | None]:
         if world.external:
             return {}
-        return {at.ETCD_MANIFEST: etcd_manifest(config), member(config): None}
+        return {f"{at.MANIFESTS}/etcd.yaml": etcd_manifest(config), member(config): None}
 
     def kubelet(shared: Object) -> dict[str, str | None]:
         return {at.KUBELET_CONFIG: kubelet_config(host, shared)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +30,15 @@ from kanae.spec.models import ImageArchive, Manifest
 CONTAINERD_NAME = "io.containerd.image.name"
 # Names, tags and digests of the distribution specification; containerd knows no other.
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
+# What reading somebody's tar file of JSON may end in.
+_MALFORMED = (
+    *(tarfile.TarError, LookupError, ValueError, TypeError, AttributeError, OSError),
+    RecursionError,
+)
+_API_VERSION = re.compile(r"([a-z0-9][a-z0-9.-]{0,252}/)?v[0-9]{1,9}((alpha|beta)[0-9]{1,9})?")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+# Path segments of the API; RBAC's names have colons.
+_OBJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
 _OCTAL = re.compile(r"[-+]?0[0-7]+")
 OCI_NAME = "org.opencontainers.image.ref.name"
 
@@ -88,12 +97,34 @@ def _objects(path: Path, source: str) -> Iterator[dict[str, object]]:
         items = listed.get("items") if str(listed.get("kind", "")).endswith("List") else [listed]
         for each in cast("list[object]", items) if isinstance(items, list) else ():
             item = cast("dict[str, object]", each) if isinstance(each, dict) else {}
-            if not ("kind" in item and "apiVersion" in item and "metadata" in item):
+            if wrong := _no_object(item):
                 raise ArtifactError(
-                    f"{source} holds something that is no Kubernetes object",
-                    remedy="every document needs apiVersion, kind and metadata",
+                    f"{source} holds something that is no Kubernetes object: {wrong}",
+                    remedy="every document needs apiVersion, kind and metadata with a name",
                 )
             yield item
+
+
+def _no_object(item: Mapping[str, object]) -> str:
+    """What keeps it from being one, "" when it is one."""
+    metadata = item.get("metadata")
+    told: Mapping[str, object] = (
+        cast("Mapping[str, object]", metadata) if isinstance(metadata, dict) else {}
+    )
+    parts: dict[str, tuple[object, re.Pattern[str]]] = {
+        "apiVersion": (item.get("apiVersion"), _API_VERSION),
+        "kind": (item.get("kind"), _KIND),
+        "metadata.name": (told.get("name"), _OBJECT_NAME),
+        "metadata.namespace": (told.get("namespace") or "default", _OBJECT_NAME),
+    }
+    for field, (value, pattern) in parts.items():
+        if not (isinstance(value, str) and pattern.fullmatch(value)):
+            return f"its {field} is {'missing' if value is None else 'none'}"
+    try:
+        json.dumps(item, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"JSON cannot say it ({error})"
+    return ""
 
 
 class _AsKubectl(SafeConstructor):
@@ -112,7 +143,7 @@ def _archive(named: ImageArchive, path: Path) -> LocalArchive:
     try:
         with tarfile.open(path) as tar:
             references = dict(_references(tar))
-    except (tarfile.TarError, LookupError, ValueError, TypeError, AttributeError, OSError) as error:
+    except _MALFORMED as error:
         raise ArtifactError(
             f"{named.source} is no OCI or docker image archive: {error}",
             remedy="make it with `docker save`, `ctr images export` or `skopeo copy`",

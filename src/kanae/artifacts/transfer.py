@@ -85,6 +85,8 @@ class Http:
                 if not _passing(answer.status_code):
                     return answer
                 failures.append(_Broken(f"the server answers {answer.status_code}"))
+            except httpx2.InvalidURL as error:  # a server has named it
+                raise ArtifactError(f"{where!r} is no URL: {error}") from None
             except httpx2.RequestError as error:
                 failures.append(error)
             self._pause(where, failures)

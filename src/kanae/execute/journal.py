@@ -40,6 +40,8 @@ _KINDS: dict[str, type[Event]] = {
     "run-ended": RunEnded,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+# Seconds: the end of the year 9999, after which there are no dates.
+_LATEST = 253402300799
 _RUN_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -175,7 +177,7 @@ def last_run(cluster: str) -> RunRecord | None:
 def _event(line: bytes) -> Event | None:
     try:
         body: object = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict):
         return None
@@ -184,6 +186,8 @@ def _event(line: bytes) -> Event | None:
     if kind is None:
         return None
     try:
+        if not all(_fits(kind, name, value) for name, value in fields.items()):
+            return None
         if "outcome" in fields:
             fields["outcome"] = Outcome(fields["outcome"])
         if kind is RunStopping:
@@ -192,6 +196,19 @@ def _event(line: bytes) -> Event | None:
     except (TypeError, ValueError):
         # Written by another version of this tool.
         return None
+
+
+def _fits(kind: type[Event], name: str, value: object) -> bool:
+    """Whether a field is of the type that an event of this kind has there."""
+    if name in {"at", "seconds", "fraction"}:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value is None and name == "fraction"
+        return 0 <= value <= _LATEST
+    if name == "steps":
+        return type(value) is (list if kind is RunStopping else int)
+    if name == "counts":
+        return isinstance(value, dict)
+    return isinstance(value, str) or (value is None and name == "host")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,6 +14,8 @@ from ipaddress import IPv4Address
 from kanae.facts.frame import split
 from kanae.layout import ports
 
+# Rows that are of no server.
+_WHOLE = frozenset({"FRONTEND", "BACKEND"})
 _READY = re.compile(r"(\S+) (\d{3})")
 
 
@@ -99,15 +101,25 @@ def parse_balancer(host: str, query: BalancerQuery, output: bytes) -> tuple[Back
 
 
 def _statistics(lines: tuple[str, ...]) -> dict[str, Backend]:
-    """haproxy's CSV: its first line names the columns, after a number sign."""
-    rows = csv.DictReader(line.removeprefix("# ") for line in lines if line.strip())
+    """haproxy's CSV: its first line names the columns, after a number sign.
+
+    Of the backend `api`, which carries the connections; why it gives a server none while its host
+    answers is known to `ready`.
+    """
     found: dict[str, Backend] = {}
+    reasons: dict[str, str] = {}
     try:
-        for row in rows:
-            name, status = row.get("svname"), row.get("status")
-            if name and status and name not in {"FRONTEND", "BACKEND"}:
-                state = f"{status} {row.get('check_status') or ''}".strip()
-                found[name] = Backend(name, status.startswith("UP"), state)
+        rows = list(csv.DictReader(line.removeprefix("# ") for line in lines if line.strip()))
     except csv.Error:
         return {}
+    for row in rows:
+        if row.get("pxname") == "ready":
+            reasons[row.get("svname") or ""] = row.get("check_status") or ""
+    for row in rows:
+        name, status = row.get("svname"), row.get("status")
+        if row.get("pxname") != "api" or not name or not status or name in _WHOLE:
+            continue
+        kept = status.startswith("NOLB")
+        reason = (reasons.get(name) if kept else None) or row.get("check_status") or ""
+        found[name] = Backend(name, status.startswith("UP"), f"{status} {reason}".strip())
     return found

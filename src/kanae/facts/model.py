@@ -24,10 +24,10 @@ class Query:
     certificates to read (the first one of each file), or
     kubeconfigs whose client certificate is read. units: systemd unit names with suffix.
     images: ask containerd for the names and digests of pinned images.
-    cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes
-    and the objects named in `objects`. etcd: ask the etcd member on this host for its members and
-    status. disks: paths whose file systems' space is read; one that does not exist yet stands for
-    the nearest folder above it that does.
+    cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes,
+    the objects named in `objects`, and how it would store those of `applied`. etcd: ask the etcd
+    member on this host for its members and status. disks: paths whose file systems' space is read;
+    one that does not exist yet stands for the nearest folder above it that does.
     """
 
     files: tuple[str, ...] = ()
@@ -41,6 +41,7 @@ class Query:
     cluster: bool = False
     etcd: bool = False
     objects: tuple[ObjectKey, ...] = ()
+    applied: tuple[Applied, ...] = ()
     address: str = "127.0.0.1"
     api_port: int = ports.API_SERVER
     disks: tuple[str, ...] = ("/", "/var/lib", "/var/lib/etcd")
@@ -53,6 +54,15 @@ class ObjectKey:
     resource: str
     namespace: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An object as it is applied. version: of its apiVersion, without the group. text: JSON."""
+
+    key: ObjectKey
+    version: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +237,17 @@ class EtcdFact:
 class ApiFact:
     """What the API server on this host answers. objects: full JSON, for the keys that exist.
 
-    nodes: full Node objects by name. ready: its /readyz.
+    nodes: full Node objects by name. ready: its /readyz. stored: what each of Query.applied would
+    be, by a dry run of applying it; it lacks those that the server refuses.
     """
 
     ready: bool
     version: str
     nodes: Mapping[str, Mapping[str, object]]
     objects: Mapping[ObjectKey, Mapping[str, object]]
+    stored: Mapping[ObjectKey, Mapping[str, object]] = field(
+        default_factory=dict[ObjectKey, Mapping[str, object]]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def parse(
         },
         boot_sysctls=parse_boot_sysctls(answer, query.sysctls),
         images=parse_images(answer),
-        api=parse_api(answer, query.objects),
+        api=parse_api(answer, query),
         etcd=parse_etcd(answer),
         marks={
             path.removeprefix(records): fact.text

@@ -103,6 +103,14 @@ def _never(state: str) -> bool:
     return word == "install" and program.rstrip(";").rpartition("/")[2] in _NOTHING
 
 
+def _is_interface(cidr: str) -> bool:
+    try:
+        ipaddress.ip_interface(cidr)
+    except ValueError:
+        return False
+    return True
+
+
 def _pair(line: str, separator: str) -> tuple[str, str]:
     name, _, value = line.partition(separator)
     return name, value.strip()
@@ -140,6 +148,8 @@ def _interfaces(answer: Answer) -> tuple[Interface, ...]:
             cidr = words[3]
             if len(words) > 5 and words[4] == "peer":
                 cidr = f"{words[3]}/{32 if words[2] == 'inet' else 128}"
+            if not _is_interface(cidr):
+                raise answer.wrong(f"{cidr!r} is no address of an interface")
             addresses.setdefault(words[1].partition("@")[0], []).append(cidr)
     found: list[Interface] = []
     for line in answer.lines("links"):

@@ -9,7 +9,8 @@ from typing import cast
 
 from kanae.facts.frame import Answer
 from kanae.facts.http import Response, responses
-from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, ObjectKey
+from kanae.facts.kinds import group_of
+from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, ObjectKey, Query
 from kanae.shown import shown
 
 Json = Mapping[str, object]
@@ -67,11 +68,12 @@ def _member(entry: Json) -> EtcdMember:
     )
 
 
-def parse_api(answer: Answer, objects: Sequence[ObjectKey]) -> ApiFact | None:
+def parse_api(answer: Answer, query: Query) -> ApiFact | None:
     """None unless the server said its version, listed its nodes and answered for all objects:
     an object is only missing when the API server says so."""
+    objects = query.objects
     if "answer api" in answer.sections:
-        return _from_responses(responses(answer.decoded("answer api")), objects)
+        return _from_responses(responses(answer.decoded("answer api")), query)
     asked = len({key.namespace for key in objects})
     if sum(section.startswith("answer api-objects-") for section in answer.sections) < asked:
         return None
@@ -82,46 +84,68 @@ def parse_api(answer: Answer, objects: Sequence[ObjectKey]) -> ApiFact | None:
     got: list[Json] = []
     for section in answer.sections:
         if section.startswith("answer api-objects-"):
-            document = _map(_json(answer, section))
-            got += _maps(document["items"]) if "items" in document else [document]
+            got += _listed(answer, section)
+    stored = _matches([each.key for each in query.applied], _listed(answer, "answer api-stored"))
     ready = answer.decoded("answer api-ready").strip() == b"ok"
-    return _api(ready, version, nodes, dict(_matches(objects, got)))
+    return _api(ready, version, nodes, dict(_matches(objects, got)), dict(stored))
 
 
-def _from_responses(answers: Sequence[Response], objects: Sequence[ObjectKey]) -> ApiFact | None:
-    """In the order of asking: health, nodes, objects, version. An object that could not be read is
-    not one that does not exist, so that then nothing is known."""
-    if len(answers) != len(objects) + 3:
+def _listed(answer: Answer, section: str) -> list[Json]:
+    """What kubectl prints: one object as it is, several as a List."""
+    document = _map(_json(answer, section))
+    return _maps(document["items"]) if "items" in document else [document]
+
+
+def _from_responses(answers: Sequence[Response], query: Query) -> ApiFact | None:
+    """In the order of asking: health, nodes, objects, dry runs, version. An object that could not
+    be read is not one that does not exist, so that then nothing is known."""
+    count = len(query.objects)
+    if len(answers) != count + len(query.applied) + 3:
         return None
     health, listing, *told, last = answers
+    got, would = told[:count], told[count:]
     version, nodes = _map(_loads(last.body)), _map(_loads(listing.body))
     if "gitVersion" not in version or listing.status != 200 or "items" not in nodes:
         return None
-    if any(response.status not in {200, 404} for response in told):
+    if any(response.status not in {200, 404} for response in got):
         return None
     found = {
         key: _map(_loads(response.body))
-        for key, response in zip(objects, told, strict=True)
+        for key, response in zip(query.objects, got, strict=True)
         if response.status == 200
     }
-    return _api(health.status == 200, version, nodes, found)
+    stored = {
+        each.key: _map(_loads(response.body))
+        for each, response in zip(query.applied, would, strict=True)
+        if response.status in {200, 201}
+    }
+    return _api(health.status == 200, version, nodes, found, stored)
 
 
-def _api(ready: bool, version: Json, nodes: Json, objects: Mapping[ObjectKey, Json]) -> ApiFact:
+def _api(
+    ready: bool,
+    version: Json,
+    nodes: Json,
+    objects: Mapping[ObjectKey, Json],
+    stored: Mapping[ObjectKey, Json],
+) -> ApiFact:
     return ApiFact(
         ready=ready,
         version=_text(version.get("gitVersion")),
         nodes={name: node for node in _maps(nodes["items"]) if (name := _metadata(node, "name"))},
         objects=objects,
+        stored=stored,
     )
 
 
 def _matches(keys: Sequence[ObjectKey], got: Sequence[Json]) -> Iterator[tuple[ObjectKey, Json]]:
     for key in keys:
+        # kubectl takes the namespace default where none is said.
+        namespaces = {key.namespace} if key.namespace else {"", "default"}
         for document in got:
             if (
                 _metadata(document, "name") == key.name
-                and _metadata(document, "namespace") == key.namespace
+                and _metadata(document, "namespace") in namespaces
                 and _is(document, key.resource)
             ):
                 yield key, document
@@ -131,7 +155,7 @@ def _is(document: Json, resource: str) -> bool:
     """Whether a document is of a resource as kubectl takes it: daemonsets.apps, daemonset."""
     kind = _text(document.get("kind")).lower()
     group = _text(document.get("apiVersion")).rpartition("/")[0]
-    name, _, rest = resource.partition(".")
+    name, rest = resource.partition(".")[0], group_of(resource)
     if rest and group not in {rest, rest.partition(".")[2]}:
         return False
     return name in {kind, f"{kind}s", f"{kind}es", f"{kind[:-1]}ies"}

@@ -51,56 +51,6 @@ ask_etcd member list >"$tmp/etcd-members" &
 fi
 """
 
-# One TLS connection carries all requests one after another: kubectl costs 50 ms of processor time
-# for each call before it does anything, this costs 10 ms in all. The credentials are admin.conf's;
-# they lie in a folder that only root can read, on tmpfs, until the script ends.
-API = """\
-admin=
-[ ! -r {admin} ] || admin=$(cat {admin})
-of_admin() {{
-text=${{admin#*"$1: "}}
-printf '%s' "${{text%%"$nl"*}}" | base64 -d 2>/dev/null
-}}
-case $admin in *'client-key-data: '*)
-if [ -n "$slow" ] && have openssl; then
-of_admin certificate-authority-data >"$tmp/.ca"
-of_admin client-certificate-data >"$tmp/.certificate"
-of_admin client-key-data >"$tmp/.key"
-printf 'GET %s HTTP/1.1\\r\\nHost: {address}\\r\\n\\r\\n' {paths} >"$tmp/.requests"
-printf 'GET /version HTTP/1.1\\r\\nHost: {address}\\r\\nConnection: close\\r\\n\\r\\n' \
->>"$tmp/.requests"
-timeout -k 1 6 openssl s_client -quiet -connect {address}:{port} -verify_ip {address} \
--verify_return_error -CAfile "$tmp/.ca" -cert "$tmp/.certificate" -key "$tmp/.key" \
-<"$tmp/.requests" >"$tmp/api" 2>/dev/null &
-asked=y
-fi ;;
-esac
-"""
-
-# Where there is no openssl, or a kind's place in the API is not known here.
-# /version is asked first: when it does not answer, nothing else is tried.
-KUBECTL = """\
-if [ -n "$slow" ] && [ -z "$asked" ] && have kubectl && \
-[ -r {admin} ]; then
-ask_api() {{
-timeout -k 1 6 kubectl --kubeconfig {admin} --server https://{address}:{port} \
---cache-dir {cache} --request-timeout=5s "$@" 2>/dev/null
-}}
-{{
-if ask_api get --raw /version >"$tmp/api-version"; then
-ask_api get --raw /readyz >"$tmp/api-ready" &
-ask_api get --raw /api/v1/nodes >"$tmp/api-nodes" &
-{gets}wait
-fi
-}} &
-fi
-"""
-
-OBJECTS = """\
-{{ ask_api get {where} --ignore-not-found -o json {names} >"$tmp/api-objects-{number}" ||
-rm -f "$tmp/api-objects-{number}"; }} &
-"""
-
 BASE = """\
 section files-of-base
 head -v -n 4000 -- {files} 2>/dev/null
@@ -140,7 +90,7 @@ case "$nl$config$nl" in *"$nl${{pair#*:}}=y$nl"*) echo "$feature" ;; esac
 done
 section proxies
 [ -z "$proxies" ] || echo '{session}'
-grep -ilsE '^[^#]*(https?|all)_proxy *= *[^ ]' {proxy_files}
+grep -ilsE '^[^#]*(https?|all)_proxy="?[^ "]' {proxy_files}
 section missing
 for program in {programs}; do have "$program" || echo "$program"; done
 section disks

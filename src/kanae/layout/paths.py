@@ -35,6 +35,7 @@ LEASE: Final = f"{RUN}/lease"
 UNITS: Final = "/etc/systemd/system"
 SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
 MODULES: Final = "/etc/modules-load.d/kanae.conf"
+FSTAB: Final = "/etc/fstab"
 
 RESOLV_CONF: Final = "/etc/resolv.conf"
 # systemd-resolved's own list, without its stub on 127.0.0.53.
@@ -110,6 +111,11 @@ def balancer_pid(cluster: str) -> str:
 def haproxy_socket(cluster: str) -> str:
     """Where haproxy tells the state of its backends, to root only."""
     return f"/run/kanae-haproxy-{cluster}.sock"
+
+
+def haproxy_state(cluster: str) -> str:
+    """Where haproxy's checks ask haproxy itself which API servers are ready."""
+    return f"/run/kanae-haproxy-{cluster}-state.sock"
 
 
 def keepalived_config(cluster: str) -> str:

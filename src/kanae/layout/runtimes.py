@@ -18,12 +18,13 @@ class Runtime:
     images: str
 
 
+CONTAINERD: Final = Runtime(
+    "containerd",
+    f"{paths.CONTAINERD_RUN}/io.containerd.runtime.v2.task",
+    f"{paths.CONTAINERD_STATE}/io.containerd.content.v1.content/blobs/sha256",
+)
 RUNTIMES: Final = (
-    Runtime(
-        "containerd",
-        f"{paths.CONTAINERD_RUN}/io.containerd.runtime.v2.task",
-        f"{paths.CONTAINERD_STATE}/io.containerd.content.v1.content/blobs/sha256",
-    ),
+    CONTAINERD,
     Runtime(
         "docker",
         "/var/lib/docker/containers",

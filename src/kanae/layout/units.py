@@ -23,3 +23,8 @@ def balancer(cluster: str) -> str:
 
 def keepalived(cluster: str) -> str:
     return f"kanae-keepalived-{cluster}.service"
+
+
+def settings(cluster: str) -> str:
+    """Kernel settings after a boot, whatever other files say; of each cluster on a shared host."""
+    return f"kanae-settings-{cluster}.service"

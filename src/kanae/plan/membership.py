@@ -184,7 +184,7 @@ def _listed(text: str) -> Iterator[KnownHost]:
     """Entries that make sense: the file is ours, but a disk may have lost a part of it."""
     try:
         entries: object = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     for entry in cast("list[Any]", entries) if isinstance(entries, list) else []:
         match entry:

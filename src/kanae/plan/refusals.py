@@ -161,7 +161,7 @@ def _cluster_configuration(view: View) -> Mapping[str, object]:
     kept = (view.mark(host, marks.FIXED) for host in view.joined_control_planes)
     for text in kept:
         # A disk may have lost a part of it.
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             config: object = json.loads(text or "")
             if isinstance(config, dict):
                 return cast("dict[str, object]", config)

@@ -16,6 +16,7 @@ from kanae.render.kubeadm import fixed
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
+from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import Role, Spec, SwapPolicy
 
 # Units that kanae writes for the components of Kubernetes.
@@ -54,12 +55,17 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted.append(File(marks.path(marks.POD_NETWORK), f"{provider.value}\n", 0o600))
     if modules:
         wanted += [File(at.MODULES, system.modules_file(modules)), Modules(tuple(modules))]
+    swap_off = spec.policies.swap is SwapPolicy.OFF and host in spec.nodes
+    path, name = _sysctl_file(spec, host), units.settings(spec.name)
     if sysctls:
-        wanted.append(File(_sysctl_file(spec, host), system.sysctls_file(sysctls)))
+        file = File(path, system.sysctls_file(sysctls))
+        unit = File(f"{at.UNITS}/{name}", system.settings_unit(path, modules, swap_off=swap_off))
+        wanted += [file, unit]
         wanted += [Sysctl(setting, value) for setting, value in sysctls.items()]
+        wanted.append(Unit(name, restart_on=(file.key, unit.key)))
     else:
-        wanted.append(Absent(_sysctl_file(spec, host)))
-    if spec.policies.swap is SwapPolicy.OFF and host in spec.nodes:
+        wanted += [NoUnit(name, f"{at.UNITS}/{name}"), Absent(path)]
+    if swap_off:
         wanted.append(SwapOff())
     if needs:
         wanted.append(Packages(needs, base.family))
@@ -82,7 +88,10 @@ def overruled(spec: Spec, host: str, facts: HostFacts) -> Iterator[str]:
             and boot.value.split() != value.split()
             and boot.file.rpartition("/")[2] > ours
         ):
-            yield f"{boot.file} sets {setting} to {boot.value} at boot, where kanae wants {value}"
+            yield (
+                f"{boot.file} sets {setting} to {boot.value} at boot, which "
+                f"{units.settings(spec.name)} sets back to {value}"
+            )
     for unit, fact in facts.units.items():
         for path in fact.dropins if fact is not None and unit in OVERRULABLE else ():
             folder = path.rpartition("/")[0].rpartition("/")[2]

@@ -27,12 +27,17 @@ _ETCD_PAUSE: Final = "300ms"
 # One failed connection counts as a failed check and brings the next check forward: with traffic a
 # host that lost power is left after one connect timeout and one check. Measured: 0.95 s -> 0.4 s.
 _OBSERVE: Final = "observe layer4 error-limit 1 on-error sudden-death"
+# Whether a host's kernel answers; takes nothing of the API server, and no processor time of it.
+_REACHABLE: Final = "inter 250ms fastinter 100ms fall 3 rise 2"
+# An API server that has not answered anything for so long stands still.
+_SILENCE: Final = "5s"
 # Connections to a server that is gone end at once instead of in minutes.
 _CUT: Final = "on-marked-down shutdown-sessions"
 # Connections of watches and of `kubectl exec` may be silent for hours.
 _IDLE: Final = "24h"
 # Two descriptors for each connection, and some for checks, listeners and the stats socket.
 _SPARE_FILES: Final = 200
+_STATE_CONNECTIONS: Final = 50
 _MOST_CONNECTIONS: Final = 20000
 
 
@@ -43,22 +48,40 @@ def balancer(spec: Spec, host: str, base: HostBase) -> str:
     privilege to bind what is not there (net.ipv4.ip_nonlocal_bind), and the balancer can be asked
     by its own address too.
 
-    A server is in use when /readyz says ok. What /readyz says otherwise matters: an API server
-    that is told to stop fails only the check named shutdown and still serves, so it gets no new
-    connections but keeps those that it has, until it ends them itself; any other failure, or
-    silence, takes the server down and cuts its connections, so that clients go elsewhere at once.
-    A check has `inter` for all of it. A `timeout check` would do harm: with it the TLS handshake
-    must be done within `timeout connect`, and a busy API server's is not (seen: a healthy one was
-    taken down after checks of 151 and 293 ms).
-    The check does not verify the certificate: there is none before the first master is up, and a
-    forged answer could only draw connections that clients then verify themselves.
+    Who gets new connections and whose connections are cut are two questions:
+
+    - Nothing but the kernel of a server's host can have its connections cut: when that accepts no
+      connection (the host is dead, or cut off) or refuses it (nothing listens any more). It answers
+      for an API server that is busy, and for one whose etcd is slow.
+    - New connections go to servers whose /readyz says ok, in time. When none does, they go to all
+      that can be reached: a slow answer is better than none.
+    - One that stands still, though its kernel goes on, has answered nothing for 5 to 10 s: its
+      connections are cut if another server is ready.
+
+    A server of haproxy has one check, so the backends `ready` and `answering`, which carry no
+    connections, ask the API servers, and the check of `api` connects to the host and then asks the
+    frontend `state` what these two found. That takes no time, so that it never holds up the next
+    look at the host.
+
+    A check of /readyz has `inter` for all of it. A `timeout check` would do harm: with it the TLS
+    handshake must be done within `timeout connect`, and a busy API server's is not (seen: a healthy
+    one was taken down after checks of 151 and 293 ms). For the check of `api` just that is wanted.
+    Checks do not verify the certificate: there is none before the first master is up, and a forged
+    answer could only draw connections that clients then verify themselves.
     """
     check = spec.load_balancer.check
     connect = milliseconds(spec.load_balancer.connect_timeout or _CONNECT_TIMEOUT)
+    planes = spec.having(Role.CONTROL_PLANE)
     servers = "\n".join(
-        f"    server {name} {spec.hosts[name].address}:{ports.API_SERVER}"
-        for name in spec.having(Role.CONTROL_PLANE)
+        f"    server {name} {spec.hosts[name].address}:{ports.API_SERVER}" for name in planes
     )
+    states = "\n".join(
+        f"""    http-request return status 200 if {{ path /{name} }} {{ srv_is_up(ready/{name}) }}
+    http-request return status 500 if {{ path /{name} }} !{{ srv_is_up(answering/{name}) }}"""
+        for name in planes
+    )
+    most = _connections(base)
+    socket = paths.haproxy_state(spec.name)
     return f"""{banner()}global
     description {spec.name}
     node {host}
@@ -66,7 +89,7 @@ def balancer(spec: Spec, host: str, base: HostBase) -> str:
     stats socket {paths.haproxy_socket(spec.name)} mode 600 level admin
     user haproxy
     group haproxy
-    maxconn {_connections(base)}
+    maxconn {most}
     # After a reload the old process serves its connections on; API clients renew theirs.
     hard-stop-after 15m
 
@@ -88,18 +111,46 @@ defaults
 
 frontend api
     bind :{spec.endpoint.port}
+    # The checks' own connections to `state` have room whatever clients do.
+    maxconn {most - _STATE_CONNECTIONS}
     default_backend api
 
 backend api
     balance roundrobin
+    timeout check 5s
+    option tcp-check
+    tcp-check connect
+    tcp-check connect addr unix@{socket}
+    tcp-check send-lf "GET /%[srv_name] HTTP/1.0\\r\\n\\r\\n"
+    tcp-check expect error-status L7OKC ! string "HTTP/1.1 503"
+    tcp-check expect string "HTTP/1.1 200"
+    default-server check {_REACHABLE} {_OBSERVE} {_CUT}
+{servers}
+
+# 200: gets new connections. 503: gets none, and keeps what it has. 500: loses what it has, too.
+frontend state
+    mode http
+    bind unix@{socket} mode 600 user haproxy
+    timeout client 5s
+    http-request return status 200 if {{ nbsrv(ready) eq 0 }}
+{states}
+    http-request return status 503
+
+backend ready
     option httpchk
     http-check connect ssl
     http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host kanae hdr Connection close
-    http-check expect error-status L7OKC ! rstring \\[-\\]shutdown
     http-check expect status 200
     default-server check check-ssl verify none inter {milliseconds(check.interval)}ms \
-fastinter {milliseconds(check.fast_interval)}ms fall {check.fall} rise {check.rise} \
-{_OBSERVE} {_CUT}
+fastinter {milliseconds(check.fast_interval)}ms fall {check.fall} rise {check.rise}
+{servers}
+
+backend answering
+    option httpchk
+    http-check connect ssl
+    http-check send meth GET uri /livez/ping ver HTTP/1.1 hdr Host kanae hdr Connection close
+    http-check expect rstatus .
+    default-server check check-ssl verify none inter {_SILENCE} fall 1 rise 1
 {servers}
 """
 

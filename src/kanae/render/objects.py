@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, cast
 
-from kanae.facts.model import ObjectKey
+from kanae.facts.kinds import namespace_of
+from kanae.facts.model import Applied, ObjectKey
 from kanae.render.documents import Document
 from kanae.render.duration import go_milliseconds
 
@@ -29,8 +30,30 @@ _LEFT_OUT: Final = frozenset(
         *("priorityClassName", "nodeName", "hostname", "subdomain", "effect", "operator"),
     }
 )
+# The same in KubeletConfiguration and KubeProxyConfiguration (k8s.io/kubelet/config/v1beta1 and
+# k8s.io/kube-proxy/config/v1alpha1, types.go of v1.37.2), which kubeadm keeps in ConfigMaps as Go
+# writes them.
+_LEFT_OUT_OF_COMPONENTS: Final = frozenset(
+    {
+        *("rotateCertificates", "serverTLSBootstrap", "enableContentionProfiling", "splitStream"),
+        *("protectKernelDefaults", "kernelMemcgNotification", "windowsRunAsService"),
+        *("readOnlyPort", "registryBurst", "eventBurst", "nodeLeaseDurationSeconds", "maxPods"),
+        *("maxOpenFiles", "kubeAPIBurst", "evictionMaxPodGracePeriod", "podsPerCore"),
+        *("address", "healthzBindAddress", "podCIDR", "providerID", "contentType", "format"),
+        *("tlsCertFile", "tlsPrivateKeyFile", "tlsMinVersion", "podLogsDir", "volumePluginDir"),
+        *("cgroupRoot", "kubeletCgroups", "systemCgroups", "kubeReservedCgroup"),
+        *("systemReservedCgroup", "reservedSystemCPUs", "hairpinMode", "containerLogMaxSize"),
+        *("cpuManagerPolicy", "memoryManagerPolicy", "topologyManagerPolicy"),
+        *("topologyManagerScope", "configMapAndSecretChangeDetectionStrategy", "swapBehavior"),
+        *("imagePullCredentialsVerificationPolicy", "showHiddenMetricsForVersion"),
+    }
+)
 # Mappings of people's own keys, in which every value means something.
 _FREE: Final = frozenset({"data", "labels", "annotations", "matchLabels", "nodeSelector"})
+# In the metadata of what the API server gives, of its own making.
+_NOTED: Final = frozenset(
+    {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+)
 _OF_QUANTITIES: Final = frozenset({"requests", "limits", "capacity", "hard", "overhead"})
 _QUANTITIES: Final = frozenset({"sizeLimit", "divisor"})
 _QUANTITY: Final = re.compile(r"([+-]?\d{1,18}(?:\.\d{1,9})?)([numkMGTPE]|[KMGTPE]i)?")
@@ -56,16 +79,26 @@ def digest(documents: Sequence[Mapping[str, object]]) -> str:
 
 
 def key_of(document: Mapping[str, object]) -> ObjectKey:
-    """The object's key; namespace "" for what has none, or says none."""
+    """The object's key, by the namespace that it is in when it says none."""
     metadata = cast("Mapping[str, object]", document["metadata"])
     kind = str(document["kind"]).lower()
     group, slash, _ = str(document["apiVersion"]).rpartition("/")
     plural = _plural(kind)
-    return ObjectKey(
-        f"{plural}.{group}" if slash else plural,
-        str(metadata.get("namespace", "")),
-        str(metadata["name"]),
-    )
+    resource = f"{plural}.{group}" if slash else plural
+    namespace = namespace_of(resource, str(metadata.get("namespace") or ""))
+    return ObjectKey(resource, namespace, str(metadata["name"]))
+
+
+def applied(document: Mapping[str, object]) -> Applied:
+    version = str(document["apiVersion"]).rpartition("/")[2]
+    return Applied(key_of(document), version, json.dumps(document, sort_keys=True))
+
+
+def lasting(document: Mapping[str, object]) -> Document:
+    """An object as the API server gives it, without what it or a controller counts and notes."""
+    metadata = cast("Mapping[str, object]", document.get("metadata") or {})
+    kept = {name: value for name, value in metadata.items() if name not in _NOTED}
+    return {name: each for name, each in document.items() if name != "status"} | {"metadata": kept}
 
 
 def covers(live: object, wanted: object) -> bool:
@@ -97,7 +130,8 @@ def _covers(live: object, wanted: object, field: str, within: str) -> bool:
             _covers(have, want, field, within) for have, want in zip(present, items, strict=True)
         )
     if live is None:
-        return not wanted and field in _LEFT_OUT and within not in _FREE
+        left_out = field in _LEFT_OUT or field in _LEFT_OUT_OF_COMPONENTS
+        return not wanted and left_out and within not in _FREE
     if live == wanted or _same_duration(live, wanted):
         return True
     return (within in _OF_QUANTITIES or field in _QUANTITIES) and _same_quantity(live, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kanae.facts.model import HostBase
-from kanae.layout import families
+from kanae.layout import families, units
 from kanae.layout.family import PROGRAMS, Need
 from kanae.render import nginx
 from kanae.render.banner import banner
@@ -51,6 +51,33 @@ def modules(spec: Spec, host: str) -> list[str]:
 
 def modules_file(names: Sequence[str]) -> str:
     return banner() + "".join(f"{name}\n" for name in names)
+
+
+def settings_unit(sysctls_path: str, modules: Sequence[str], *, swap_off: bool) -> str:
+    """Sets at boot what kanae has set, after all that says otherwise and before what needs it.
+
+    sysctl.d's files are read in the order of their names, so that any later one wins; a module that
+    modprobe.d's `blacklist` names is not loaded at boot, though modprobe loads it when asked; and
+    generators make swap that no line of fstab tells of. A setting that the kernel lacks stops none.
+    """
+    commands = [
+        *([f"modprobe -a {' '.join(modules)}"] if modules else []),
+        f"sysctl -q -e -p {sysctls_path}",
+        *(["swapoff -a"] if swap_off else []),
+    ]
+    starts = "".join(f"ExecStart=-{command}\n" for command in commands)
+    return f"""{banner()}[Unit]
+Description=kernel settings of Kubernetes
+After=systemd-modules-load.service systemd-sysctl.service swap.target
+Before={units.CONTAINERD} {units.KUBELET}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+{starts}
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def needs(spec: Spec, host: str) -> tuple[Need, ...]:

@@ -44,11 +44,12 @@ class Found(Resource):
         return Difference("create")
 
     def apply(self) -> str:
-        """The list comes last: it says that the record is whole."""
+        """The list comes last: it says that the record is whole. Copies are made by relative paths:
+        coreutils 9.1, which Debian 12 has, fails with --parents and absolute ones."""
         return f"""if [ ! -e {at.FOUND_LIST} ]; then
 rm -rf {at.FOUND}; mkdir -p {at.FOUND_FILES}
 for path in {quote(*self.files)}; do
-if [ -f "$path" ]; then cp -a --parents -- "$path" {at.FOUND_FILES}; fi
+if [ -f "$path" ]; then (cd / && cp -a --parents -- "${{path#/}}" {at.FOUND_FILES}); fi
 done
 {{ for folder in {quote(*self.folders)}; do
 for path in "$folder/"* "$folder/".[!.]*; do

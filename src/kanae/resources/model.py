@@ -112,4 +112,5 @@ def merge(queries: list[Query]) -> Query:
         cluster=any(query.cluster for query in queries),
         etcd=any(query.etcd for query in queries),
         objects=tuple(dict.fromkeys(key for query in queries for key in query.objects)),
+        applied=tuple(dict.fromkeys(each for query in queries for each in query.applied)),
     )

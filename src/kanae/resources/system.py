@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from kanae.facts.model import HostFacts, Query
 from kanae.layout import families
 from kanae.layout import paths as at
 from kanae.layout.family import Family, Need
 from kanae.resources.model import Difference, Resource, quote
+
+# How a line of fstab begins that kanae has made a comment.
+SWAP_LINE: Final = "# kanae: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class SwapOff(Resource):
     def apply(self) -> str:
         return (
             "swapoff -a\n"
-            r"sed -i.kanae -E '/^[^#].*[[:space:]]swap[[:space:]]/ s/^/# kanae: /' /etc/fstab"
+            rf"sed -i.kanae -E '/^[^#].*[[:space:]]swap[[:space:]]/ s/^/{SWAP_LINE}/' {at.FSTAB}"
         )
 
 
@@ -143,7 +147,9 @@ class Packages(Resource):
             return ""  # names is empty: there is never a difference
         lines = [
             f"[ -e /usr/lib/systemd/system/{unit} ] || [ -e /lib/systemd/system/{unit} ] || "
-            f"{{ systemctl mask -q {unit}; echo {unit} >>{at.MASKED}; }}"
+            # Somebody's own mask stays; ours is recorded before it is made.
+            f"[ -L {at.UNITS}/{unit} ] || "
+            f"{{ echo {unit} >>{at.MASKED}; systemctl mask -q {unit}; }}"
             for unit in self.must_not_start
         ]
         # The host's lists of packages may be good enough: reading them anew is only the second try.

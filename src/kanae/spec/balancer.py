@@ -41,7 +41,7 @@ class HealthCheck(Model):
         default="200ms", description="Between checks while its state changes."
     )
     fall: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=3, description="Failed checks after which a server gets no requests."
+        default=3, description="Failed checks after which a server gets no new connections."
     )
     rise: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="Passed checks after which it gets them again."

@@ -42,7 +42,7 @@ away() {
   fi
   if [ -d "$real" ]; then
     rest=
-    for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    for entry in "$1/"* "$1/".[!.]* "$1/"..?*; do
       present "$entry" || continue
       rm -rf --one-file-system -- "$entry" || :
       ! present "$entry" || rest="$rest ${entry##*/}"
@@ -78,6 +78,21 @@ pods() {
       for (pid in ours) if (!dead[pid]) print pid
     }'
 }
+end_pods() {
+  if systemctl is-active -q containerd.service; then
+    timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
+    for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
+      ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
+    done
+  fi
+  for turn in $(seq 50); do
+    running=$(pods)
+    [ -n "$running" ] || break
+    kill -s KILL $running 2>/dev/null
+    sleep 0.2
+  done
+  tell_pods
+}
 tell_pods() {
   for pid in $(pods); do
     tell "process $pid ($(cat "/proc/$pid/comm" 2>/dev/null)) of a pod still runs"
@@ -98,9 +113,9 @@ if foreign; then
   systemctl start containerd.service 2>/dev/null
   if systemctl is-active -q containerd.service; then
     for kind in containers images; do
-      for name in $(ctr -n k8s.io $kind ls -q 2>/dev/null); do
-        ctr -n k8s.io $kind rm "$name" >/dev/null 2>&1
-      done
+      [ $kind = containers ] && option= || option=--sync
+      names=$(ctr -n k8s.io $kind ls -q 2>/dev/null)
+      [ -z "$names" ] || ctr -n k8s.io $kind rm $option $names >/dev/null 2>&1
       [ -z "$(ctr -n k8s.io $kind ls -q 2>/dev/null)" ] || tell "$kind of k8s.io are left"
     done
   else
@@ -109,6 +124,7 @@ if foreign; then
   fi
 fi
 for unit in kubelet.service containerd.service; do
+  [ -e /etc/systemd/system/$unit ] || ! kept "unit $unit" || continue
   systemctl disable -q --now $unit 2>/dev/null
   ! systemctl is-active -q $unit || tell "$unit still runs"
 done
@@ -165,7 +181,10 @@ if [ -f /var/lib/kanae/masked ] && ! ls /var/lib/kanae/marks/cluster-* >/dev/nul
 fi
 away /etc/kubernetes
 tell_pods
-settled
+if grep -q '^# kanae: ' /etc/fstab 2>/dev/null; then
+  sed -i 's/^# kanae: //' /etc/fstab && rm -f /etc/fstab.kanae
+  swapon -a 2>/dev/null || echo "swap that was on before kanae does not come back" >&2
+fi
 if [ -d /var/lib/kanae/found/files ]; then
   (cd /var/lib/kanae/found/files && find . ! -type d) | while read -r path; do
     mkdir -p -- "/${path%/*}" && cp -a -- "/var/lib/kanae/found/files/$path" "/$path"
@@ -176,6 +195,7 @@ for unit in $(sed -n 's/^unit //p' /var/lib/kanae/found/list 2>/dev/null); do
   systemctl enable -q --now "$unit" 2>/dev/null ||
     echo "$unit, which was there before kanae, does not start" >&2
 done
+settled
 away /var/lib/kanae
 rmdir -p --ignore-fail-on-non-empty /etc/kanae /etc/systemd/system/kubelet.service.d 2>/dev/null
 settled

@@ -42,7 +42,7 @@ away() {
   fi
   if [ -d "$real" ]; then
     rest=
-    for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    for entry in "$1/"* "$1/".[!.]* "$1/"..?*; do
       present "$entry" || continue
       rm -rf --one-file-system -- "$entry" || :
       ! present "$entry" || rest="$rest ${entry##*/}"
@@ -77,6 +77,21 @@ pods() {
       for (pid in ours) if (!dead[pid]) print pid
     }'
 }
+end_pods() {
+  if systemctl is-active -q containerd.service; then
+    timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
+    for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
+      ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
+    done
+  fi
+  for turn in $(seq 50); do
+    running=$(pods)
+    [ -n "$running" ] || break
+    kill -s KILL $running 2>/dev/null
+    sleep 0.2
+  done
+  tell_pods
+}
 tell_pods() {
   for pid in $(pods); do
     tell "process $pid ($(cat "/proc/$pid/comm" 2>/dev/null)) of a pod still runs"
@@ -89,18 +104,6 @@ grep -ho '/netns/cni-[-0-9a-f]*' /run/containerd/io.containerd.runtime.v2.task/k
 [ ! -f /etc/kubernetes/manifests/etcd.yaml ] || sed -n 's/^ *- --data-dir=//p' /etc/kubernetes/manifests/etcd.yaml >/var/lib/kanae/marks/etcd-data
 systemctl disable -q --now kubelet.service 2>/dev/null
 away /etc/kubernetes/manifests
-if systemctl is-active -q containerd.service; then
-  timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
-  for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
-    ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
-  done
-fi
-for turn in $(seq 50); do
-  running=$(pods)
-  [ -n "$running" ] || break
-  kill -s KILL $running 2>/dev/null
-  sleep 0.2
-done
+end_pods
 ! systemctl is-active -q kubelet.service || tell "kubelet.service still runs"
-tell_pods
 settled

@@ -6,7 +6,7 @@ from typing import Final
 
 from kanae.execute.events import Outcome
 from kanae.execute.scripts.clear import FORGOTTEN
-from kanae.layout import marks, units
+from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.model import Step
@@ -15,7 +15,7 @@ from ..world import API_SERVER, World
 from .base import Effects, documents, failed, require_api, wait
 from .kubeadm import put_addon, store_config, stored
 from .node import (
-    kubeadm_reset,
+    cleared,
     record_kubelet,
     record_manifests,
     start_kubelet,
@@ -39,12 +39,7 @@ def clear(world: World, step: Step, action: actions.ClearNode) -> Effects:
     yield
     host.mark(marks.CLEARING)
     yield
-    if host.active(units.KUBELET):
-        host.stop(units.KUBELET)
-    yield
-    yield from kubeadm_reset(host)
-    host.remove(at.MANIFESTS)
-    yield
+    yield from cleared(host)
     for mark in FORGOTTEN:
         host.remove(marks.path(mark))
     yield

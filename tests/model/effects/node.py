@@ -61,19 +61,22 @@ def start_kubelet(host: SimHost, shared: Object, verb: str = "restart") -> Itera
     yield
 
 
-def kubeadm_reset(host: SimHost) -> Iterator[None]:
-    """cmd/kubeadm/app/cmd/phases/reset/cleanupnode.go, with a folder for certificates that is not
-    there: kubelet is stopped, containers are removed, then folders are emptied and files go."""
+def cleared(host: SimHost) -> Iterator[None]:
+    """What an interrupted join has left, see execute/scripts/clear.py."""
     if host.active(units.KUBELET):
         host.stop(units.KUBELET)
+    yield
+    host.remove(at.MANIFESTS)
+    yield
     if host.active(units.CONTAINERD):
         host.pods = {}
     yield
-    for folder in (at.MANIFESTS, at.KUBELET_STATE):
-        host.empty(folder)
+    before = set(host.text(at.FOUND_LIST).splitlines()) if host.has(at.FOUND_LIST) else set[str]()
+    host.remove(at.KUBELET_STATE, before)
     yield
-    for path in (at.ADMIN_CONF, at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF):
-        host.remove(path)
+    for path in [path for path in host.files if path.startswith(f"{at.KUBERNETES}/")]:
+        if path.endswith(".conf") and path.count("/") == 3:
+            host.remove(path, before)
     yield
 
 

@@ -17,12 +17,13 @@ from .base import Effects
 def stop_node(world: World, step: Step, action: actions.StopNode) -> Effects:
     host = world.hosts[step.host or ""]
     host.mark(marks.RESETTING)
-    host.write(at.NETWORK_NAMESPACES, "", 0o600)
     yield
     if host.has(at.ETCD_MANIFEST):
         for line in host.text(at.ETCD_MANIFEST).splitlines():
             if "--data-dir=" in line:
                 host.mark(marks.ETCD_DATA, line.partition("=")[2] + "\n")
+    yield
+    host.write(at.NETWORK_NAMESPACES, "")
     yield
     host.disable(units.KUBELET)
     yield
@@ -50,11 +51,11 @@ def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects
 
 def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> Effects:
     host = world.hosts[step.host or ""]
+    before = set(host.text(at.FOUND_LIST).splitlines()) if host.has(at.FOUND_LIST) else set[str]()
     for unit in action.units:
         host.disable(unit)
         host.units.pop(unit, None)
         yield
-    before = set(host.text(at.FOUND_LIST).splitlines()) if host.has(at.FOUND_LIST) else set[str]()
     if action.node:
         host.remove(at.KUBELET_STATE, before)
         world.nodes.pop(host.name, None)
@@ -63,13 +64,6 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
         yield
     for path in action.files:
         host.remove(path)
-        yield
-    if host.has(at.MASKED) and not any(
-        path.startswith(f"{marks.FOLDER}/{marks.MEMBER}") for path in host.files
-    ):
-        for unit in host.text(at.MASKED).splitlines():
-            host.remove(f"{at.UNITS}/{unit}")
-        host.remove(at.MASKED)
         yield
     *trees, last = action.trees or ("",)
     for tree in trees:
@@ -82,7 +76,8 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     if last:
         host.remove(last)
         yield
-    shared = (at.CNI_CONF, at.CNI_BIN) if action.node else ()
+    shared = (f"{at.CNI_STATE}/networks", f"{at.CNI_STATE}/results", at.CNI_STATE, at.CNI_CONF,
+              at.CNI_BIN) if action.patterns else ()  # fmt: skip
     for folder in (*shared, at.KANAE, f"{at.UNITS}/{units.KUBELET}.d"):
         if not any(path.startswith(f"{folder}/") for path in host.files):
             host.remove(folder)

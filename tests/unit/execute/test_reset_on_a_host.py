@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from kanae.execute.scripts import reset
-from kanae.layout import marks
+from kanae.execute.scripts import clear, reset
+from kanae.layout import families, marks
 from kanae.layout import paths as at
-from kanae.plan.actions import RemoveCluster, RemoveEtcd
+from kanae.layout.family import Need
+from kanae.plan.actions import ClearNode, RemoveCluster, RemoveEtcd
 from kanae.plan.belongings import FOLDERS, left_by
 from kanae.resources.found import Found
+from kanae.resources.system import Packages, SwapOff
 from kanae.spec.models import PodNetworkProvider
 
 from .own_root import OwnRoot
@@ -56,6 +58,68 @@ def test_a_linked_kubelet_folder_with_a_mount_below_it_keeps_what_is_mounted(
     assert f"{KUBELET} stays: mounted in it" in done.stderr
     assert "/data/kubelet/mine" in done.stderr
     assert host.path(f"{marks.FOLDER}/cluster").exists()
+
+
+def test_what_was_theirs_runs_again_though_something_of_the_cluster_stays(host: OwnRoot) -> None:
+    """And a reset that is called again does not stop it."""
+    theirs = host.write(at.CONTAINERD_CONFIG, "# theirs")
+    host.program("systemctl", 'case "$1" in is-enabled) exit 0 ;; is-*) exit 3 ;; esac\n')
+    assert host.run(RECORD.apply()).returncode == 0
+    theirs.write_text("ours")
+    host.write(f"{at.UNITS}/containerd.service", "ours")
+    script = remove(replace(REMOVE, files=(*REMOVE.files, f"{at.UNITS}/containerd.service")))
+    host.path("/data").mkdir()
+    mounted = f"mkdir -p {KUBELET}/mine; mount --bind /data {KUBELET}/mine"
+    stop, start = "disable -q --now containerd.service", "enable -q --now containerd.service"
+    for calls in ([f"systemctl {stop}", f"systemctl {start}"], [f"systemctl {start}"]):
+        host.path("/calls").unlink()
+        assert host.run(script, before=mounted).returncode == 1
+        assert theirs.read_text() == "# theirs"
+        assert [line for line in host.calls() if line.endswith("--now containerd.service")] == calls
+
+
+def test_swap_that_kanae_turned_off_comes_back(host: OwnRoot) -> None:
+    text = "/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 none swap sw 0 0\n"
+    fstab = host.write(at.FSTAB, text)
+    for name in ("swapoff", "swapon"):
+        host.program(name, "")
+    assert host.run(SwapOff().apply()).returncode == 0
+    assert "# kanae: /dev/sda2 none swap" in fstab.read_text()
+    assert host.run(remove()).returncode == 0
+    assert fstab.read_text() == text
+    assert "swapon -a" in host.calls()
+    assert not host.path(f"{at.FSTAB}.kanae").exists()
+
+
+def test_a_mask_of_somebody_elses_stays(host: OwnRoot) -> None:
+    packages = Packages((Need.HAPROXY,), families.of("debian", ()))
+    masked = host.path(f"{at.UNITS}/haproxy.service")
+    masked.parent.mkdir(parents=True)
+    host.program("apt-get", "")
+    host.program("systemctl", f'[ "$1" != mask ] || ln -s /dev/null {at.UNITS}/haproxy.service\n')
+    bare = f"mkdir -p {at.STATE}; mount -t tmpfs none /usr/lib/systemd/system"
+    assert host.run(packages.apply(), before=bare).returncode == 0
+    assert host.path(at.MASKED).read_text() == "haproxy.service\n"
+    host.path(at.MASKED).unlink()
+    assert host.run(packages.apply(), before=bare).returncode == 0
+    assert not host.path(at.MASKED).exists()
+
+
+def test_an_interrupted_join_is_cleared_without_what_is_not_of_it(host: OwnRoot) -> None:
+    precious = host.write("/data/volume/file", "precious")
+    host.write(f"{at.KUBERNETES}/kubelet.conf")
+    mine = f"{KUBELET}/mine"
+    script = clear.host(ClearNode("w1", "m1", control_plane=False), 60)
+    mounted = f"mkdir -p {mine} {KUBELET}/pki {marks.FOLDER}; mount --bind /data/volume {mine}"
+    done = host.run(script, before=mounted, after=f"mountpoint -q {mine} && echo mounted")
+    assert done.returncode == 1
+    assert f"{KUBELET} stays: mounted in it" in done.stderr
+    assert done.stdout.split() == ["mounted"]
+    assert precious.read_text() == "precious"
+    assert host.path(marks.path(marks.CLEARING)).exists()
+    assert not host.path(f"{at.KUBERNETES}/kubelet.conf").exists()
+    assert host.run(script).returncode == 0
+    assert not host.path(f"{KUBELET}/pki").exists()
 
 
 @pytest.mark.parametrize("linked", [False, True], ids=["folder", "link"])

@@ -26,6 +26,21 @@ def test_haproxys_own_words_are_taken_before_what_readyz_says() -> None:
     assert found == (Backend("m1", True, "UP L7OK"), Backend("m2", False, "DOWN L4CON"))
 
 
+def test_of_haproxys_backends_the_one_with_the_connections_counts_and_says_why() -> None:
+    rows = """\
+# pxname,svname,qcur,status,check_status,
+api,m1,0,UP,L7OK,
+api,m2,0,NOLB,L7OKC,
+state,FRONTEND,0,OPEN,,
+ready,m1,0,DOWN,L7TOUT,
+ready,m2,0,DOWN,L7STS,
+answering,m2,0,UP,L7OK,
+"""
+    answer = f"kanae-facts 1 1.5\n#1.5 haproxy\n{rows}#1.5 readyz\n#1.5 end 2.5\n"
+    found = parse_balancer("lb", BalancerQuery("/run/s.sock", SERVERS), answer.encode())
+    assert found == (Backend("m1", True, "UP L7OK"), Backend("m2", False, "NOLB L7STS"))
+
+
 def test_without_statistics_readyz_tells() -> None:
     answer = b"kanae-facts 1 1.5\n#1.5 readyz\n127.0.0.3 000\n127.0.0.2 200\n#1.5 end 2.5\n"
     found = parse_balancer("lb", BalancerQuery(None, SERVERS), answer)

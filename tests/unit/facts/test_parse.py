@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kanae.errors import FactsError
-from kanae.facts.model import Facts, HostFacts, ObjectKey, Query
+from kanae.facts.model import Applied, Facts, HostFacts, ObjectKey, Query
 from kanae.facts.parse import parse
 from kanae.layout import families
 
@@ -200,6 +202,36 @@ def test_an_object_that_could_not_be_read_does_not_read_as_missing() -> None:
     unready = _parse(_answered(500, 200, 404, 404, 404, 404, 404, 200)).api
     assert unready is not None
     assert not unready.ready
+
+
+DAEMONS = QUERY.objects[2]
+ABSENT = QUERY.objects[4]
+APPLIED = (Applied(DAEMONS, "v1", "{}"), Applied(ABSENT, "v1", "{}"))
+
+
+def test_what_objects_would_be_is_known_of_those_that_the_server_takes() -> None:
+    """By openssl, which tells of each; 201 says that it would be made, 422 that it is refused."""
+    query = replace(QUERY, applied=APPLIED)
+    answer = _answered(200, 200, 404, 404, 404, 404, 404, 201, 422, 200)
+    api = parse("server1", query, answer, STARTED, ENDED).api
+    assert api is not None
+    assert api.stored == {DAEMONS: {}}
+    assert parse("server1", query, _answered(*[200] * 8), STARTED, ENDED).api is None
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_kubectl_prints_them_as_one_object_or_a_list(several: bool) -> None:
+    daemons = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": DAEMONS.name, "namespace": DAEMONS.namespace},
+    }
+    printed = {"kind": "List", "items": [daemons]} if several else daemons
+    section = b"answer api-stored\n" + base64.b64encode(json.dumps(printed).encode()) + b"\n"
+    output = re.sub(rb"(#[0-9.]+ )(answer api-version\n)", rb"\1" + section + rb"\1\2", BY_KUBECTL)
+    api = parse("server1", replace(QUERY, applied=APPLIED), output, STARTED, ENDED).api
+    assert api is not None
+    assert api.stored == {DAEMONS: daemons}
 
 
 @given(st.integers(0, len(RECORDED) - 30))

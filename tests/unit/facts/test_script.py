@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,10 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kanae.facts.model import BootSetting, HostBase, HostFacts, ObjectKey, Query
+from kanae.facts.model import Applied, BootSetting, HostBase, HostFacts, ObjectKey, Query
 from kanae.facts.parse import parse
 from kanae.facts.script import script
+from kanae.layout import proxies
 
+CONFIG_MAP = ObjectKey("configmaps", "default", "x")
 EVERYTHING = Query(
     folders=("/etc/cni/net.d", "/it's here"),
     files=("/etc/hosts", "/it's here; $(touch /tmp/kanae-no)"),
@@ -37,7 +41,9 @@ EVERYTHING = Query(
     objects=(
         ObjectKey("daemonsets.apps", "kube-system", "kube-proxy"),
         ObjectKey("clusterroles.rbac.authorization.k8s.io", "", "system:node"),
+        CONFIG_MAP,
     ),
+    applied=(Applied(CONFIG_MAP, "v1", '{"data":{"a":"it\'s $(touch /tmp/kanae-no) %s \\n"}}'),),
 )
 
 
@@ -178,6 +184,8 @@ def test_proxies_are_told_by_their_places_and_never_by_their_values(tmp_path: Pa
     secret = "http://me:s3cret@proxy.example:3128"
     assert places(f'PATH=/bin\nhttps_proxy="{secret}"\n') == (str(environment),)
     assert places(f"# HTTPS_PROXY={secret}\nno_proxy=x\nHTTP_PROXY=\n") == ()
+    # What kanae's own units say, so that none comes from systemd's configuration.
+    assert places(f"[Service]\n{proxies.EMPTY}\n") == ()
     assert places("", HTTPS_PROXY=secret) == ("the SSH session",)
 
 
@@ -228,6 +236,47 @@ def test_packages_of_every_package_manager_that_is_there_are_found(tmp_path: Pat
     assert packages["made-up"] == "1-2"
     assert packages["nope"] is None
     assert (packages["bash"] is not None) is (shutil.which("dpkg-query") is not None)
+
+
+def test_a_dry_run_is_asked_for_in_the_connection_of_all_else(tmp_path: Path) -> None:
+    """openssl is played, which gets what would be sent. Its program is found by the real name."""
+    admin = tmp_path / "admin.conf"
+    encoded = base64.b64encode(b"x").decode()
+    fields = ("certificate-authority-data", "client-certificate-data", "client-key-data")
+    admin.write_text("".join(f"{field}: {encoded}\n" for field in fields))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "openssl").write_text(f"#!/bin/sh\ncat >{tmp_path}/sent\n")
+    (programs / "openssl").chmod(0o755)
+    text = script(EVERYTHING, str(tmp_path)).replace("/etc/kubernetes/admin.conf", str(admin))
+    text = text.replace("PATH=/usr/local/sbin", f"PATH={programs}:/usr/local/sbin")
+    subprocess.run(["/bin/sh", "-c", text], check=True, capture_output=True)
+    sent = (tmp_path / "sent").read_bytes()
+    requests = re.findall(rb"((?:GET|PATCH) \S+) HTTP/1.1\r\n", sent)
+    config_map = b"/api/v1/namespaces/default/configmaps/x"
+    assert requests == [
+        b"GET /readyz",
+        b"GET /api/v1/nodes",
+        b"GET /apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy",
+        b"GET /apis/rbac.authorization.k8s.io/v1/clusterroles/system:node",
+        b"GET " + config_map,
+        b"PATCH " + config_map + b"?dryRun=All&force=true&fieldManager=kanae",
+        b"GET /version",
+    ]
+    body = EVERYTHING.applied[0].text.encode()
+    assert b"Content-Length: %d\r\n\r\n%sGET" % (len(body), body) in sent
+
+
+def test_many_objects_and_those_of_unknown_kinds_go_by_kubectl() -> None:
+    """openssl writes all before it reads: more than fits into buffers would stand for ever."""
+    large = replace(EVERYTHING, applied=(Applied(CONFIG_MAP, "v1", "x" * (65 << 10)),))
+    thing = ObjectKey("things.example.org", "", "t")
+    unknown = Query(cluster=True, objects=(thing,), applied=(Applied(thing, "v1beta1", "{}"),))
+    for query in (large, unknown):
+        assert "s_client" not in script(query)
+        assert "--dry-run=server" in script(query)
+    assert "things.v1beta1.example.org/t" in script(unknown)
+    assert "s_client" in script(EVERYTHING)
 
 
 def _aged(path: Path, content: bytes) -> None:

@@ -22,22 +22,25 @@ def by_kind(objects: list[dict[str, object]], kind: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("api_version", "kind", "resource"),
+    ("api_version", "kind", "resource", "namespace"),
     [
-        ("v1", "ConfigMap", "configmaps"),
-        ("v1", "Endpoints", "endpoints"),
-        ("apps/v1", "DaemonSet", "daemonsets.apps"),
-        ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies.networking.k8s.io"),
-        ("networking.k8s.io/v1", "IngressClass", "ingressclasses.networking.k8s.io"),
-        ("networking.k8s.io/v1", "Ingress", "ingresses.networking.k8s.io"),
-        ("gateway.networking.k8s.io/v1", "Gateway", "gateways.gateway.networking.k8s.io"),
+        ("v1", "ConfigMap", "configmaps", "default"),
+        ("v1", "Namespace", "namespaces", ""),
+        ("v1", "Endpoints", "endpoints", "default"),
+        ("apps/v1", "DaemonSet", "daemonsets.apps", "default"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies.networking.k8s.io", "default"),
+        ("networking.k8s.io/v1", "IngressClass", "ingressclasses.networking.k8s.io", ""),
+        ("networking.k8s.io/v1", "Ingress", "ingresses.networking.k8s.io", "default"),
+        ("gateway.networking.k8s.io/v1", "Gateway", "gateways.gateway.networking.k8s.io", ""),
     ],
 )
-def test_objects_are_named_as_kubectl_names_them(
-    api_version: str, kind: str, resource: str
+def test_objects_are_named_and_placed_as_kubectl_does_it(
+    api_version: str, kind: str, resource: str, namespace: str
 ) -> None:
+    """Of a kind that is not known here, kubectl itself has to tell whether it has a namespace."""
     document = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}}
-    assert key_of(document) == ObjectKey(resource, "", "x")
+    assert key_of(document) == ObjectKey(resource, namespace, "x")
+    assert key_of(document | {"metadata": {"name": "x", "namespace": None}}).namespace == namespace
 
 
 def test_what_kubernetes_adds_is_no_difference() -> None:
@@ -55,6 +58,16 @@ def test_a_zero_that_the_api_server_leaves_out_is_no_difference() -> None:
     live["spec"]["template"]["spec"]["hostPID"] = True
     assert not covers(live, daemon_set)
     assert covers({"metadata": {}}, {"metadata": {"creationTimestamp": None}})
+
+
+def test_a_zero_that_kubeadm_leaves_out_of_its_config_maps_is_no_difference() -> None:
+    """`kubelet: {readOnlyPort: 0}`, which hardening guides ask for, was drift for ever."""
+    wanted = {"readOnlyPort": 0, "protectKernelDefaults": False, "cgroupRoot": ""}
+    assert covers({"kind": "KubeletConfiguration"}, wanted)
+    assert not covers({"readOnlyPort": 10255}, wanted)
+    # Pointers: nothing said is the default, which is another value.
+    for pointed in ({"failSwapOn": False}, {"resolvConf": ""}, {"oomScoreAdj": 0}):
+        assert not covers({}, pointed)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -90,16 +90,19 @@ def test_text_is_text_to_every_reader(value: str) -> None:
     assert_alike(value)
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[-+.0-9_:eExXoObBaAfFnNyYtT~=<]{1,8}", fullmatch=True))
 def test_text_that_looks_like_something_else_is_text_to_every_reader(value: str) -> None:
     assert_alike(value)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_any_text_is_text_to_every_reader(value: str) -> None:
     assert_alike(value)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.integers(), st.floats(allow_nan=False), st.booleans(), st.none()))
 def test_numbers_are_numbers_to_every_reader(value: object) -> None:
     text = plain_yaml({"value": value})

@@ -63,6 +63,8 @@ REFUSED = {
     "a duration without unit": "kubelet: {syncFrequency: 60}\n",
     "a duration of another unit": "kubelet: {syncFrequency: 1d}\n",
     "a text that is a number": "kubelet: {cpuManagerPolicy: 1}\n",
+    "a path from here": "kubelet: {resolvConf: resolv.conf}\n",
+    "a path of two lines": 'kubelet: {podLogsDir: "/a\\nb"}\n',
     "a list that is text": "kubelet: {tlsCipherSuites: x}\n",
     "a mapping that is a list": "kubelet: {evictionHard: [x]}\n",
     "of one host only": BARE.replace("worker]", "worker], kubelet: {maxPods: x}"),
@@ -116,8 +118,8 @@ def test_every_field_of_kubelet_is_owned_or_has_a_type() -> None:
     from kanae.spec.component_fields import KUBELET_FIELDS
     from kanae.spec.rules import kubelet
 
-    typed: list[frozenset[str]] = [getattr(kubelet, f"_{kind}") for kind in
-             ("BOOLEANS", "NUMBERS", "DURATIONS", "TEXTS", "LISTS", "MAPPINGS")]  # fmt: skip
+    kinds = ("BOOLEANS", "NUMBERS", "DURATIONS", "TEXTS", "PATHS", "LISTS", "MAPPINGS")
+    typed: list[frozenset[str]] = [getattr(kubelet, f"_{kind}") for kind in kinds]
     open_ones = {"preloadedImagesVerificationAllowlist", "imagePullCredentialsVerificationPolicy",
                  "tlsCurvePreferences", "memoryThrottlingFactor", "memoryReservationPolicy",
                  "defaultPodSysctls"}  # fmt: skip

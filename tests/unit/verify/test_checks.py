@@ -12,13 +12,16 @@ from kanae.errors import ConnectError, UsageError
 from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, UnitFact
 from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts
+from kanae.layout import paths as at
+from kanae.layout.marks import MANAGED
+from kanae.layout.runtimes import CONTAINERD
 from kanae.verify.checks import CHECKS
 from kanae.verify.model import Finding, Severity, Subject
 from kanae.verify.run import alike, as_line, errors, judge
 from kanae.verify.traffic import Path as Way
 from kanae.verify.traffic import Tried
 
-from .subjects import change, file, make_spec, make_subject, node
+from .subjects import change, errors_of, file, make_spec, make_subject, node
 from .subjects import found as findings
 
 
@@ -60,6 +63,15 @@ def test_folders_without_anything_of_anybody_are_no_finding() -> None:
         subject = change(subject, "w1", folders={folder: ("containers.json", "containers.lock")})
         assert not findings(subject, "etcd-data")
         assert not findings(subject, "runtime")
+
+
+def test_kanaes_own_containerd_that_a_reset_left_is_nobody_elses() -> None:
+    held = {CONTAINERD.images: ("ab" * 32,)}
+    config = file(f"# {MANAGED}\nversion = 3\n")
+    subject = change(make_subject(), "w1", folders=held)
+    assert errors_of(subject, "runtime")
+    subject = change(subject, "w1", files={at.CONTAINERD_CONFIG: config})
+    assert not findings(subject, "runtime")
 
 
 LOST = {"w1": ConnectError("w1", "no route")}

@@ -10,8 +10,9 @@ from kanae.layout import units
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.transport.protocol import must
 
-# haproxy 2.x (src/server.c) and nginx (ngx_stream_upstream_round_robin.c), in their words.
-_EJECTED = "is DOWN|upstream server temporarily disabled"
+# haproxy 2.x (src/server.c) and nginx (ngx_stream_upstream_round_robin.c), in their words; of
+# haproxy's backends those that carry connections, as render/haproxy.py names them. For grep -E.
+EJECTED = "Server (api|etcd)/[^ ]+ is (DOWN|stopping)|upstream server temporarily disabled"
 
 
 async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ def _units(spec: Spec) -> list[tuple[str, str]]:
 async def _of(tools: Tools, host: str, unit: str, seconds: float) -> list[str]:
     script = (
         f"journalctl -q --no-pager -o cat -u {unit} --since=-{math.ceil(seconds)}s"
-        f" | grep -E '{_EJECTED}' | sort -u || true"
+        f" | grep -E '{EJECTED}' | sort -u || true"
     )
     log = await must(tools.transport(host), script, command=f"journalctl -u {unit}")
     return [f"{host}: {line}" for line in log.decode(errors="replace").splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kanae.layout import marks
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 
 # `tell` says what is left on the host; `settled` ends the script with what was told.
@@ -75,7 +75,8 @@ away() {{
 # `pods` prints the ids of all processes of pods: those in kubelet's cgroups, and containerd's shims
 # of the namespace k8s.io with all that descends from them, whether or not containerd runs. Those of
 # a cluster in a container of this host are not among them: their cgroups do not begin at the root,
-# and they have a process namespace and a root of their own. A zombie has ended.
+# and they have a process namespace and a root of their own. A zombie has ended. `end_pods` ends
+# them, containerd's own way first, after kubelet, which would start them again.
 PODS = f"""pods() {{
   roots=$(grep -lE ':/kubepods(\\.slice)?/' /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3
     for pid in $(grep -lzxF k8s.io /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
@@ -100,6 +101,21 @@ PODS = f"""pods() {{
       for (pid in ours) if (!dead[pid]) print pid
     }}'
 }}
+end_pods() {{
+  if systemctl is-active -q {units.CONTAINERD}; then
+    timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
+    for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
+      ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
+    done
+  fi
+  for turn in $(seq 50); do
+    running=$(pods)
+    [ -n "$running" ] || break
+    kill -s KILL $running 2>/dev/null
+    sleep 0.2
+  done
+  tell_pods
+}}
 tell_pods() {{
   for pid in $(pods); do
     tell "process $pid ($(cat "/proc/$pid/comm" 2>/dev/null)) of a pod still runs"
@@ -118,6 +134,9 @@ FOREIGN = f"""foreign() {{
   }} | grep -qvx k8s.io
 }}
 """
+
+# What kubelet mounts for pods and their volumes, below its folder.
+OF_KUBELET = ("pods", "plugins")
 
 # Where CNI's network namespaces of pods are named: in what containerd wrote for runc.
 RECORD_NAMESPACES = (

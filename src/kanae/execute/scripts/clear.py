@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kanae.execute.scripts.belongings import FUNCTIONS, OF_KUBELET, PODS
 from kanae.execute.scripts.guarded import locked
 from kanae.execute.scripts.programs import ETCDCTL, KUBECTL
 from kanae.layout import marks, ports, units
@@ -29,25 +30,27 @@ def node(name: str) -> str:
 
 
 def host(action: ClearNode, limit: float) -> str:
-    """On the host itself. Certificates stay: `kubeadm reset` is shown a folder without any.
+    """On the host itself. Certificates stay, and so does what is not of the join: `kubeadm reset`
+    would unmount and empty whatever is in kubelet's folder.
 
     What tells of the join goes before all of it has gone, so a mark tells until then. limit:
     seconds for its turn.
     """
     lines = [
-        f"set -e; {locked(limit)}",
-        f"touch {marks.path(marks.CLEARING)}",
+        f"{FUNCTIONS}{PODS}{locked(limit)}",
+        f"touch {marks.path(marks.CLEARING)} || exit",
         # 5: not known to systemd.
-        f"systemctl stop {units.KUBELET} || [ $? = 5 ]",
-        "kubeadm reset -f --skip-phases=preflight,remove-etcd-member"
-        f" --cert-dir {at.RUN}/no-certificates --cri-socket {at.CRI_SOCKET}"
-        " >/dev/null 2>&1 9>&- || true",
-        f"rm -rf {at.MANIFESTS} {at.KUBERNETES}/*.conf",
+        f"systemctl stop {units.KUBELET} || [ $? = 5 ] || exit",
+        f"away {at.MANIFESTS}",
+        "end_pods",
+        f"release {at.KUBELET_STATE} {quote(*OF_KUBELET)}",
+        f"away {at.KUBELET_STATE}",
+        f'for path in {at.KUBERNETES}/*.conf; do ! present "$path" || away "$path"; done',
         f"rm -f {' '.join(map(marks.path, FORGOTTEN))}",
     ]
     if not action.control_plane:
         lines.append(f"rm -f {at.PKI}/ca.crt")
     if action.etcd_member:
-        lines.append(f"rm -rf {quote(action.data_dir)}/member")
-    lines.append(f"rm -f {marks.path(marks.CLEARING)}")
+        lines.append(f"away {quote(action.data_dir)}/member")
+    lines.append(f"settled; rm -f {marks.path(marks.CLEARING)}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from kanae.execute.scripts.programs import KUBECTL
+from kanae.facts.api import FIELD_MANAGER
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.plan.actions import AwaitApi, AwaitKubelet, SetNode
@@ -13,8 +14,9 @@ from kanae.resources.model import quote
 
 
 def apply() -> str:
-    """Server-side apply of the objects that come by stdin, as the field manager kanae."""
-    return f"{KUBECTL} apply --server-side --field-manager=kanae --force-conflicts -f - >/dev/null"
+    """Server-side apply of the objects that come by stdin."""
+    manager = f"--field-manager={FIELD_MANAGER}"
+    return f"{KUBECTL} apply --server-side {manager} --force-conflicts -f - >/dev/null"
 
 
 def set_node(action: SetNode) -> str:

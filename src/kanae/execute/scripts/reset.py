@@ -7,6 +7,7 @@ from __future__ import annotations
 from kanae.execute.scripts.belongings import (
     FOREIGN,
     FUNCTIONS,
+    OF_KUBELET,
     PODS,
     RECORD_ETCD_DATA,
     RECORD_NAMESPACES,
@@ -16,6 +17,7 @@ from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import RemoveCluster, RemoveEtcd
 from kanae.resources.model import quote
+from kanae.resources.system import SWAP_LINE
 
 # Links that kube-proxy, flannel, Weave Net and the bridge plugin make.
 LINKS = ("flannel.1", "flannel-v6.1", "cni0", "kube-ipvs0", "weave", "vxlan-6784")
@@ -28,8 +30,6 @@ TABLES = (
     "inet kanae_gate",
     "inet kanae_etcd",
 )
-# What kubelet mounts for pods and their volumes, below its folder.
-_OF_KUBELET = ("pods", "plugins")
 # What containerd mounts for its containers, below its folders.
 _OF_CONTAINERD = (
     "io.containerd.runtime.v2.task",
@@ -47,20 +47,8 @@ touch {marks.path(marks.RESETTING)}
 {RECORD_ETCD_DATA}
 systemctl disable -q --now {units.KUBELET} 2>/dev/null
 away {at.MANIFESTS}
-if systemctl is-active -q {units.CONTAINERD}; then
-  timeout -k 5 60 crictl rmp -fa >/dev/null 2>&1
-  for task in $(ctr -n k8s.io tasks ls -q 2>/dev/null); do
-    ctr -n k8s.io tasks kill -s KILL "$task" >/dev/null 2>&1
-  done
-fi
-for turn in $(seq 50); do
-  running=$(pods)
-  [ -n "$running" ] || break
-  kill -s KILL $running 2>/dev/null
-  sleep 0.2
-done
+end_pods
 ! systemctl is-active -q {units.KUBELET} || tell "{units.KUBELET} still runs"
-tell_pods
 settled"""
 
 
@@ -82,6 +70,8 @@ def remove_cluster(action: RemoveCluster) -> str:
     if action.units:
         parts.append(
             f"for unit in {quote(*action.units)}; do\n"
+            # Theirs again: an earlier reset, which could not take everything away, has done so.
+            f'  [ -e {at.UNITS}/$unit ] || ! kept "unit $unit" || continue\n'
             "  systemctl disable -q --now $unit 2>/dev/null\n"
             '  ! systemctl is-active -q $unit || tell "$unit still runs"\n'
             "done"
@@ -96,10 +86,12 @@ def remove_cluster(action: RemoveCluster) -> str:
     parts += [f"away {quote(tree)}" for tree in trees]
     if action.node:
         parts.append("tell_pods")
-    # The marks go last, and only when nothing is left: a host that has them is reset again.
-    parts.append("settled")
+    if action.node:
+        parts.append(_swap())
     if action.node and not action.keep_images:
         parts.append(_restore())
+    # The marks go last, and only when nothing is left: a host that has them is reset again.
+    parts.append("settled")
     if last:
         parts.append(f"away {quote(last)}")
     parts.append(f"rmdir -p --ignore-fail-on-non-empty {at.KANAE} {at.UNITS}/{units.KUBELET}.d "
@@ -126,16 +118,17 @@ def _files(action: RemoveCluster) -> list[str]:
 
 
 def _namespace() -> str:
-    """Kubelet's namespace, where the rest of containerd is not ours to remove."""
+    """Kubelet's namespace, where the rest of containerd is not ours to remove. Images go with their
+    layers (--sync): containerd is stopped before it would collect them by itself."""
     return f"""others=
 if foreign; then
   others=y
   systemctl start {units.CONTAINERD} 2>/dev/null
   if systemctl is-active -q {units.CONTAINERD}; then
     for kind in containers images; do
-      for name in $(ctr -n k8s.io $kind ls -q 2>/dev/null); do
-        ctr -n k8s.io $kind rm "$name" >/dev/null 2>&1
-      done
+      [ $kind = containers ] && option= || option=--sync
+      names=$(ctr -n k8s.io $kind ls -q 2>/dev/null)
+      [ -z "$names" ] || ctr -n k8s.io $kind rm $option $names >/dev/null 2>&1
       [ -z "$(ctr -n k8s.io $kind ls -q 2>/dev/null)" ] || tell "$kind of k8s.io are left"
     done
   else
@@ -168,9 +161,18 @@ def _unmask() -> str:
 fi"""
 
 
+def _swap() -> str:
+    """Swap that kanae turned off, see `kanae.resources.system.SwapOff`."""
+    return f"""if grep -q '^{SWAP_LINE}' {at.FSTAB} 2>/dev/null; then
+  sed -i 's/^{SWAP_LINE}//' {at.FSTAB} && rm -f {at.FSTAB}.kanae
+  swapon -a 2>/dev/null || echo "swap that was on before kanae does not come back" >&2
+fi"""
+
+
 def _restore() -> str:
-    """Files that kanae replaced, and units of theirs that were enabled. The copies go with the
-    marks: a reset that is cut off in between begins again."""
+    """Files that kanae replaced, and units of theirs that were enabled: also where something of the
+    cluster is left, for they have nothing to do with that. The copies go with the marks: a reset
+    that is cut off in between begins again."""
     return f"""if [ -d {at.FOUND_FILES} ]; then
   (cd {at.FOUND_FILES} && find . ! -type d) | while read -r path; do
     mkdir -p -- "/${{path%/*}}" && cp -a -- "{at.FOUND_FILES}/$path" "/$path"
@@ -185,7 +187,7 @@ done"""
 
 def _node() -> str:
     """What kubelet, kube-proxy and the pod network leave behind when they have stopped."""
-    return f"""release {at.KUBELET_STATE} {quote(*_OF_KUBELET)}
+    return f"""release {at.KUBELET_STATE} {quote(*OF_KUBELET)}
 for folder in {at.KUBELET_STATE} /run/flannel /run/kubernetes /var/log/pods /var/log/containers; do
   away $folder
 done

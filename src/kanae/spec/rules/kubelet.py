@@ -42,10 +42,12 @@ _DURATIONS = frozenset({
 _TEXTS = frozenset({
     "address", "cgroupRoot", "configMapAndSecretChangeDetectionStrategy", "containerLogMaxSize",
     "contentType", "cpuManagerPolicy", "hairpinMode", "healthzBindAddress", "kubeletCgroups",
-    "kubeReservedCgroup", "memoryManagerPolicy", "podCIDR", "podLogsDir", "providerID",
-    "reservedSystemCPUs", "resolvConf", "showHiddenMetricsForVersion", "systemCgroups",
-    "systemReservedCgroup", "tlsCertFile", "tlsMinVersion", "tlsPrivateKeyFile",
-    "topologyManagerPolicy", "topologyManagerScope", "volumePluginDir",
+    "kubeReservedCgroup", "memoryManagerPolicy", "podCIDR", "providerID", "reservedSystemCPUs",
+    "showHiddenMetricsForVersion", "systemCgroups", "systemReservedCgroup", "tlsMinVersion",
+    "topologyManagerPolicy", "topologyManagerScope",
+})
+_PATHS = frozenset({
+    "podLogsDir", "resolvConf", "tlsCertFile", "tlsPrivateKeyFile", "volumePluginDir",
 })
 _LISTS = frozenset({
     "allowedUnsafeSysctls", "enforceNodeAllocatable", "reservedMemory",
@@ -59,6 +61,8 @@ _MAPPINGS = frozenset({
 })
 # fmt: on
 _DURATION = re.compile(r"0|[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+")
+# Or nothing, which is kubelet's default, or of resolvConf no file at all.
+_PATH = re.compile(r"(?!.* -> )(/[^\x00-\x1f\x7f\\\ud800-\udfff]*)?")
 # Fields with one value that leaves a cluster whole and closed -> it, and what another one does.
 _FIXED: dict[str, tuple[object, str]] = {
     "address": ("0.0.0.0", "the API server reaches kubelet by the host's address"),  # noqa: S104
@@ -93,6 +97,10 @@ def _wrong(field: str, value: object) -> str:
             isinstance(value, str) and _DURATION.fullmatch(value) is not None,
         ),
         "text": (_TEXTS, isinstance(value, str)),
+        "an absolute path": (
+            _PATHS,
+            isinstance(value, str) and _PATH.fullmatch(value) is not None,
+        ),
         "a list": (_LISTS, isinstance(value, list)),
         "a mapping of names to values": (_MAPPINGS, isinstance(value, dict)),
     }

@@ -9,7 +9,7 @@ from kanae.facts.model import HostFacts
 from kanae.layout import families
 from kanae.layout import paths as at
 from kanae.layout.marks import MANAGED
-from kanae.layout.runtimes import RUNTIMES, Runtime
+from kanae.layout.runtimes import CONTAINERD, RUNTIMES, Runtime
 from kanae.render.containerd import cgroup_driver
 from kanae.spec.models import Spec
 from kanae.verify.model import Finding, Subject, error, info, warning
@@ -77,7 +77,11 @@ def _holds(facts: HostFacts, runtime: Runtime) -> str:
 def foreign(subject: Subject) -> Iterator[Finding]:
     """One that holds something is in use: kanae takes over its socket, unit and configuration."""
     for host, facts in subject.nodes():
-        used = [] if subject.ours(host) else [each for each in RUNTIMES if _holds(facts, each)]
+        config = facts.files.get(at.CONTAINERD_CONFIG)
+        # kanae's own stays, with images, after a reset that keeps artifacts.
+        kept = config is not None and MANAGED in (config.text or "")
+        others = [each for each in RUNTIMES if not (kept and each is CONTAINERD)]
+        used = [] if subject.ours(host) else [each for each in others if _holds(facts, each)]
         for runtime in used:
             yield error(
                 "runtime",
@@ -96,6 +100,5 @@ def foreign(subject: Subject) -> Iterator[Finding]:
                 "the same socket",
                 f"remove it ({' '.join(found)}) unless something else on the host needs it",
             )
-        config = facts.files.get(at.CONTAINERD_CONFIG)
-        if config is not None and config.text is not None and MANAGED not in config.text:
+        if config is not None and config.text is not None and not kept:
             yield info("runtime", host, f"{at.CONTAINERD_CONFIG} is not kanae's; it is replaced")

@@ -1,11 +1,12 @@
 set -e
+systemctl daemon-reload
 if [ ! -e /var/lib/kanae/found/list ]; then
 rm -rf /var/lib/kanae/found; mkdir -p /var/lib/kanae/found/files
 for path in /usr/local/bin/kubeadm /usr/local/bin/kubelet /usr/local/bin/kubectl /usr/local/bin/containerd /usr/local/bin/containerd-shim-runc-v2 /usr/local/bin/ctr /usr/local/bin/runc /usr/local/bin/crictl /opt/cni/bin/bridge /opt/cni/bin/host-local /opt/cni/bin/portmap /opt/cni/bin/loopback /opt/cni/bin/firewall /opt/cni/bin/ptp /opt/cni/bin/tuning /opt/cni/bin/bandwidth /opt/cni/bin/flannel /usr/local/bin/etcdctl /usr/local/bin/etcdutl /etc/containerd/config.toml /etc/systemd/system/containerd.service /etc/crictl.yaml /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d/10-kubeadm.conf; do
-if [ -f "$path" ]; then cp -a --parents -- "$path" /var/lib/kanae/found/files; fi
+if [ -f "$path" ]; then (cd / && cp -a --parents -- "${path#/}" /var/lib/kanae/found/files); fi
 done
 { for folder in /etc/kubernetes /var/lib/kubelet /var/lib/containerd /run/containerd /etc/containerd/certs.d /etc/cni/net.d /opt/cni/bin /var/lib/cni /var/log/pods /var/log/containers; do
-for path in "$folder"/* "$folder"/.[!.]*; do
+for path in "$folder/"* "$folder/".[!.]*; do
 if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\n' "$path"; fi
 done; done
 for unit in containerd.service kubelet.service; do
@@ -19,6 +20,12 @@ mkdir -p /etc/kanae; chmod 0755 /etc/kanae; chown root:root /etc/kanae
 sysctl -q -w fs.inotify.max_user_instances=8192
 sysctl -q -w net.bridge.bridge-nf-call-iptables=1
 sysctl -q -w net.ipv4.ip_forward=1
-[ -e /usr/lib/systemd/system/haproxy.service ] || [ -e /lib/systemd/system/haproxy.service ] || { systemctl mask -q haproxy.service; echo haproxy.service >>/var/lib/kanae/masked; }
-[ -e /usr/lib/systemd/system/keepalived.service ] || [ -e /lib/systemd/system/keepalived.service ] || { systemctl mask -q keepalived.service; echo keepalived.service >>/var/lib/kanae/masked; }
+[ ! -L /etc/systemd/system/kanae-settings-three-machines.service ] || systemctl unmask -q kanae-settings-three-machines.service
+systemctl enable -q kanae-settings-three-machines.service
+if [ -e /var/lib/kanae/marks/restart-kanae-settings-three-machines.service ]; then systemctl restart kanae-settings-three-machines.service
+elif [ -e /var/lib/kanae/marks/reload-kanae-settings-three-machines.service ]; then systemctl reload-or-restart kanae-settings-three-machines.service
+else systemctl start kanae-settings-three-machines.service; fi
+rm -f /var/lib/kanae/marks/restart-kanae-settings-three-machines.service /var/lib/kanae/marks/reload-kanae-settings-three-machines.service
+[ -e /usr/lib/systemd/system/haproxy.service ] || [ -e /lib/systemd/system/haproxy.service ] || [ -L /etc/systemd/system/haproxy.service ] || { echo haproxy.service >>/var/lib/kanae/masked; systemctl mask -q haproxy.service; }
+[ -e /usr/lib/systemd/system/keepalived.service ] || [ -e /lib/systemd/system/keepalived.service ] || [ -L /etc/systemd/system/keepalived.service ] || { echo keepalived.service >>/var/lib/kanae/masked; systemctl mask -q keepalived.service; }
 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 conntrack ethtool iptables nftables socat haproxy keepalived procps >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 conntrack ethtool iptables nftables socat haproxy keepalived procps >/dev/null; }
