@@ -42,7 +42,7 @@ away() {
   fi
   if [ -d "$real" ]; then
     rest=
-    for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    for entry in "$1/"* "$1/".[!.]* "$1/"..?*; do
       present "$entry" || continue
       rm -rf --one-file-system -- "$entry" || :
       ! present "$entry" || rest="$rest ${entry##*/}"

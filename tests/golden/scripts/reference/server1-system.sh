@@ -5,7 +5,7 @@ for path in /usr/local/bin/kubeadm /usr/local/bin/kubelet /usr/local/bin/kubectl
 if [ -f "$path" ]; then cp -a --parents -- "$path" /var/lib/kanae/found/files; fi
 done
 { for folder in /etc/kubernetes /var/lib/kubelet /var/lib/containerd /run/containerd /etc/containerd/certs.d /etc/cni/net.d /opt/cni/bin /var/lib/cni /var/log/pods /var/log/containers; do
-for path in "$folder"/* "$folder"/.[!.]*; do
+for path in "$folder/"* "$folder/".[!.]*; do
 if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\n' "$path"; fi
 done; done
 for unit in containerd.service kubelet.service; do
