@@ -8,6 +8,8 @@ from typing import cast
 
 from kanae.execute.actions import guarded
 from kanae.execute.actions.authorities import authority_hash, authority_public
+from kanae.execute.actions.membership import leave
+from kanae.execute.actions.nodes import delete_node
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import clear, kubeadm, kubectl
@@ -166,18 +168,8 @@ async def clear_node(ctx: StepContext) -> Outcome:
         return Outcome.OK
     via = ctx.transport(action.via)
     if action.etcd_member:
-        await must(
-            via,
-            clear.member(action.etcd_member),
-            command=f"etcdctl member remove ({action.etcd_member})",
-            timeout=ctx.left(),
-        )
-    await must(
-        via,
-        clear.node(action.node),
-        command=f"kubectl delete node {action.node}",
-        timeout=ctx.left(),
-    )
+        await leave(via, action.etcd_member, ctx.left() / 2)
+    await delete_node(via, action.node, ctx.left())
     await must(
         ctx.transport(),
         clear.host(action, ctx.left_on_host()),
