@@ -66,7 +66,9 @@ def parse_leader(text: bytes) -> tuple[str, str]:
     """`etcdctl endpoint status -w json` of one member: its own id and its leader's, "0" for none;
     both "0" when it did not answer."""
     entries = _maps(_loads(text))
-    status = _map(entries[0].get("Status")) if entries else {}
+    if not entries:
+        return "0", "0"
+    status = _map(entries[0].get("Status"))
     return _hex(_map(status.get("header")).get("member_id")), _hex(status.get("leader"))
 
 

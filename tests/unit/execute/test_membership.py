@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -73,7 +72,7 @@ class Etcd:
         return self._change(script)
 
     def _health(self, script: str) -> Completed:
-        said = []
+        said: list[dict[str, object]] = []
         for each in self.members:
             for url in each.client_urls:
                 if url in script:
@@ -288,17 +287,13 @@ async def test_a_healthy_voter_leads_where_the_asked_one_cannot() -> None:
 
 
 @pytest.mark.parametrize(
-    "arrange",
-    [
-        lambda fake: setattr(fake, "leader", "b"),
-        lambda fake: setattr(fake, "members", fake.members[2:]),
-        lambda fake: setattr(fake, "members", fake.members[:2]),
-    ],
+    ("leader", "members"),
+    [("b", slice(None)), ("c", slice(2, None)), ("c", slice(2))],
     ids=["another leads", "alone", "no member"],
 )
-async def test_nothing_moves_without_need(arrange: Callable[[Etcd], None]) -> None:
-    fake = Etcd(leader="c")
-    arrange(fake)
+async def test_nothing_moves_without_need(leader: str, members: slice) -> None:
+    fake = Etcd(leader=leader)
+    fake.members = fake.members[members]
     assert await carry_out(membership.move_leader, fake.host, MoveLeader(PEERS[2])) is Outcome.OK
     assert fake.changes == []
 
