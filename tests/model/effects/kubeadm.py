@@ -135,8 +135,17 @@ def start_member(world: World, host: SimHost, cluster: Object) -> Iterator[None]
 
 def join_etcd(world: World, host: SimHost, step: Step, cluster: Object) -> Iterator[None]:
     """cmd/kubeadm/app/phases/etcd/local.go: whose peer URL is listed already is not added."""
+
+    def refused() -> str:
+        """kubeadm asks at all members, so that it also tells whom it does not reach."""
+        why = world.add_refused()
+        away = [world.address(voter) for voter in world.voters() if not world.etcd_runs(voter)]
+        return (
+            "; ".join([why, *(f"dial tcp {each}:2379: no answer" for each in away)]) if why else ""
+        )
+
     if world.member_at(world.peer(host.name)) is None:
-        yield from wait(step, world.add_refused)
+        yield from wait(step, refused)
         world.members[host.name] = False
         yield
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -72,7 +73,7 @@ class Etcd:
         return self._change(script)
 
     def _health(self, script: str) -> Completed:
-        said: list[dict[str, object]] = []
+        said: list[Mapping[str, object]] = []
         for each in self.members:
             for url in each.client_urls:
                 if url in script:

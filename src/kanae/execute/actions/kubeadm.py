@@ -38,6 +38,8 @@ _LETTERS = string.ascii_lowercase + string.digits
 # Words of kubeadm's output -> what to do. The first that fits: those that say most come first.
 REMEDIES = {
     "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
+    "etcdserver: unhealthy cluster": "etcd takes no member while one that it counts on does not "
+    "answer: bring its host back, or remove it from etcd, then apply again",
     "proxyconnect": "it asked a proxy: `kanae check` tells where the host has one set",
     "none of the public keys": "the endpoint answers with another cluster's certificate: see who "
     "has its address, and where its balancer leads, then apply again",
