@@ -20,7 +20,7 @@ from kanae.layout import ports
 from kanae.transport.protocol import Completed, Transport, Upload
 
 from .machine import SimHost
-from .world import World
+from .world import Object, World
 
 PROGRAMS: Final = Path(__file__).with_name("programs")
 # Of this machine: each does to a folder what it does to a host.
@@ -82,6 +82,22 @@ def _of_units(log: list[str]) -> Iterator[str]:
         verb, _, unit = line.partition(" ")
         if (verb, after) != ("stop", f"restart {unit}"):
             yield line
+
+
+def words(node: Object) -> list[str]:
+    """What a Node object says against pods on it."""
+    taints = [str(taint["key"]).rpartition("/")[2] for taint in node["spec"].get("taints", ())]
+    cordoned = ["cordoned"] if node["spec"].get("unschedulable") else []
+    return [*cordoned, *(["out-of-service"] if "out-of-service" in taints else [])]
+
+
+def membership(world: World) -> dict[str, str]:
+    """What `RealHost.members` says, of a simulated cluster."""
+    leads = world.leads()
+    return {
+        world.peer(name): "leads" if name == leads else "votes" if votes else "learner"
+        for name, votes in world.members.items()
+    }
 
 
 def programs(folder: Path) -> Path:
@@ -161,14 +177,49 @@ class RealHost:
                 self.flag("etcd-answers")
         else:
             self.flag("data-dir", str(world.spec.etcd.data_dir))
-        for node in world.nodes:
-            self._write(self._state / "nodes" / node, "")
-        members = [
-            f"{number:x}, started, {name}, https://{world.spec.hosts[name].address}"
-            f":{ports.ETCD_PEER}, , {str(not votes).lower()}\n"
-            for number, (name, votes) in enumerate(world.members.items())
-        ]
-        self._write(self._state / "members", "".join(members))
+        self._nodes(world)
+        self._members(world, host)
+
+    def _nodes(self, world: World) -> None:
+        """What `nodes` reads, and of each whether it is Ready and which budget holds its pods."""
+        for name, node in world.nodes.items():
+            self._write(self._state / "nodes" / name, "".join(f"{w}\n" for w in words(node)))
+            if world.node_ready(name):
+                self._write(self._state / "ready" / name, "")
+        for name, budget in world.budgets.items():
+            self._write(self._state / "budgets" / name, budget)
+
+    def _members(self, world: World, host: SimHost) -> None:
+        """For programs/etcdctl: lines of id, name, peer URL, client URL, whether it is a learner,
+        whether it runs. Ids are decimal in JSON and hexadecimal elsewhere, and all below 10."""
+        if not world.quorum() or not world.etcd_runs(host.name):
+            self.flag("no-etcd")
+        lines: list[str] = []
+        for number, (name, votes) in enumerate(world.members.items(), 1):
+            began, runs = name in world.started, world.etcd_runs(name)
+            client = f"https://{world.address(name)}:{ports.ETCD_CLIENT}" if began else ""
+            fields = (str(number), name if began else "", world.peer(name), client)
+            lines.append("|".join((*fields, "" if votes else "learner", "runs" if runs else "")))
+            if name == host.name:
+                self.flag("own-id", str(number))
+            if name == world.leads():
+                self.flag("leader", str(number))
+            if why := world.removal_refused(name):
+                self.flag(f"stays-{number}", why)
+        self._write(self._state / "members", "".join(f"{line}\n" for line in lines))
+        if why := world.add_refused():
+            self.flag("full", why)
+
+    def nodes(self) -> dict[str, list[str]]:
+        """Of each Node what `words` says."""
+        return {path.name: path.read_text().split() for path in self._listed("nodes")}
+
+    def members(self) -> dict[str, str]:
+        """Peer URL -> "leads", "votes" or "learner"."""
+        fields = [line.split("|") for line in (self._state / "members").read_text().splitlines()]
+        leader = self._state / "leader"
+        leads = leader.read_text().strip() if leader.exists() else ""
+        return {each[2]: "leads" if each[0] == leads else each[4] or "votes" for each in fields}
 
     def flag(self, name: str, text: str = "") -> None:
         self._write(self._state / name, text)

@@ -28,7 +28,7 @@ def unsettled(world: World) -> list[str]:
     if sum(world.inits.values()) != 1:
         found.append(f"kubeadm init succeeded on {world.inits}")
     found += [f"{host} joined {n} times" for host, n in world.joins.items() if n > 1]
-    if not world.external and world.members != dict.fromkeys(planes, True):
+    if world.members != dict.fromkeys(spec.etcd_hosts, True):
         found.append(f"etcd's members are {world.members}")
     for host in spec.hosts:
         found += _units(world, host)

@@ -28,14 +28,21 @@ from kanae.execute.values import Values
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import (
+    AddMember,
     ClearNode,
     Converge,
+    DeleteNode,
+    DrainNode,
     KubeadmInit,
     KubeadmJoin,
+    MoveLeader,
+    PromoteMember,
     ReconfigureControlPlane,
     ReconfigureKubelet,
+    ReleaseVolumes,
     RemoveCluster,
     RemoveEtcd,
+    RemoveMember,
     StopNode,
 )
 from kanae.plan.model import Action, Step
@@ -46,12 +53,24 @@ from .effects.base import STATIC_PODS, documents
 from .effects.kubeadm import CA, etcd_manifest, stored
 from .effects.node import admin_conf, kubelet_config, manifest, member
 from .fixtures import BASES, Desk, document_of
-from .real_host import RealHost, RealHosts, State, programs
+from .real_host import RealHost, RealHosts, State, membership, programs, words
 from .simulator import Moments, Simulator
 from .world import Object, World
 
+# Those of the cluster, not of a host: members of etcd and nodes.
+MEMBERSHIP: Final = frozenset(
+    {
+        AddMember,
+        DeleteNode,
+        DrainNode,
+        MoveLeader,
+        PromoteMember,
+        ReleaseVolumes,
+        RemoveMember,
+    }
+)
 # Those whose scripts decide something upon what they find on the host.
-DECIDE: Final = frozenset(
+DECIDE: Final = MEMBERSHIP | frozenset(
     {
         Converge,
         KubeadmInit,
@@ -89,6 +108,9 @@ class Case:
         host = self.world.hosts[self.step.host or ""]
         state = (self.step.action, sorted(host.files.items()), sorted(host.units.items()),
                  sorted(host.pods.items()), self.world.endpoint_answers())  # fmt: skip
+        if type(self.step.action) in MEMBERSHIP:
+            state = (self.step.action, host.name, membership(self.world), self.world.healthy(),
+                     self.world.nodes, self.world.budgets)  # fmt: skip
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
 
@@ -196,8 +218,47 @@ def cases(name: str, every: int) -> list[Case]:
         found += steps(world)
     # What an earlier run left running on a host has joined it after this one was planned.
     once = {type(case.step.action): case.step for case in found}
+    found += [*of_members(whole), *of_nodes(whole)]
     found += [Case(once[kind], whole) for kind in GUARDED if kind in once]
     return list({case.key: case for case in found}.values())
+
+
+def _case(world: World, host: str, action: Action) -> Case:
+    return Case(Step(f"{host}/x/{action}", host, "x", "", action, timeout=60.0), world)
+
+
+def of_members(whole: World) -> Iterator[Case]:
+    """One comes, goes, or leads, while all are well or one is dead, has left or only learns."""
+    via, *others = whole.voters()
+    last = others[-1] if others else via
+    worlds = [whole.copy() for _ in range(6)]
+    _, dead, gone, learns, starts, leads = worlds
+    for world in (dead, starts) if others else ():
+        world.hosts[last].power_cut()
+    if others:
+        gone.forget_member(last)
+        learns.members[last] = starts.members[last] = False
+        starts.started.discard(last)
+    leads.leader = last
+    for world in worlds:
+        for host in {last, others[0] if others else via}:
+            peer = whole.peer(host)
+            for action in (MoveLeader(peer), AddMember(peer), PromoteMember(peer)):
+                yield _case(world, via, action)
+            for keep in (1, 2):
+                yield _case(world, via, RemoveMember(peer, keep))
+
+
+def of_nodes(whole: World) -> Iterator[Case]:
+    via, node = whole.ready_hosts()[0], list(whole.nodes)[-1]
+    dead, held, gone = (whole.copy() for _ in range(3))
+    held.budgets[node] = "web"
+    if node != via:
+        dead.hosts[node].power_cut()
+        gone.nodes.pop(node)
+    for world in (whole, dead, held, gone):
+        for action in (DrainNode(node), ReleaseVolumes(node), DeleteNode(node)):
+            yield _case(world, via, action)
 
 
 def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
@@ -243,8 +304,8 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
             pass
 
 
-def simulate(case: Case) -> tuple[State, str]:
-    """How the simulated host is afterwards, and why the step failed, or ""."""
+def simulate(case: Case) -> tuple[State, World, str]:
+    """How the simulated host and cluster are afterwards, and why the step failed, or ""."""
     world = case.world.copy()
     host = world.hosts[case.step.host or ""]
     host.log.clear()
@@ -254,18 +315,18 @@ def simulate(case: Case) -> tuple[State, str]:
             pass
     except HostError as error:
         why = str(error)
-    return State.simulated(host), why
+    return State.simulated(host), world, why
 
 
-async def carry_out(case: Case, hosts: RealHosts) -> str:
-    """By the real handler. Why it failed, or ""."""
+async def carry_out(case: Case, hosts: RealHosts, limit: float) -> str:
+    """By the real handler, within `limit` seconds. Why it failed, or ""."""
     values = Values()
     values.put(TOKEN, "abcdef.0123456789abcdef")
     holders = [host for host in case.world.hosts.values() if host.has(CA)]
     if holders:
         remember(values, "ca", holders[0].text(CA), "")
-    deadline = asyncio.get_running_loop().time() + 60
-    context = StepContext(case.step, hosts, values, deadline)
+    deadline = asyncio.get_running_loop().time() + limit
+    context = StepContext(replace(case.step, timeout=limit), hosts, values, deadline)
     try:
         await HANDLERS[type(case.step.action)].run(context)
     except HostError as error:
@@ -275,13 +336,15 @@ async def carry_out(case: Case, hosts: RealHosts) -> str:
 
 async def compare(case: Case, folder: Path, path: Path) -> str:
     """What differs, or ""."""
-    simulated, why = simulate(case)
+    simulated, world, why = simulate(case)
     hosts = RealHosts(case.world, folder, path)
     real = hosts.real(case.step.host or "")
     kubeadm_writes(case.world, real, case.step)
     if "waited in vain" in why or "does not become ready" in why:
         real.flag("not-ready")
-    failed = await carry_out(case, hosts)
+    # What only waits for others waits in vain here, so not for long.
+    vain = why and type(case.step.action) in {*MEMBERSHIP, ClearNode}
+    failed = await carry_out(case, hosts, 3.0 if vain else 60.0)
     state = real.state()
     differences = [
         f"{name}: simulated {getattr(simulated, name)}, really {getattr(state, name)}"
@@ -296,6 +359,10 @@ async def compare(case: Case, folder: Path, path: Path) -> str:
         texts = [each.files.get(there, "(none)") for each in (simulated, state)]
         if texts[0] != texts[1]:
             differences.append(f"{there}: simulated {texts[0][:300]!r}, really {texts[1][:300]!r}")
+    if type(case.step.action) in MEMBERSHIP:
+        nodes = {name: words(node) for name, node in world.nodes.items()}
+        both = [(membership(world), real.members()), (nodes, real.nodes())]
+        differences += [f"simulated {is_}, really {was}" for is_, was in both if is_ != was]
     if bool(why) != bool(failed):
         differences.append(f"ended: simulated {why or 'well'}, really {failed or 'well'}")
     return "\n".join([f"{case.step.id}:", *differences]) if differences else ""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
-from kanae.layout import marks, units
+from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.hosts import queries, resources
 from kanae.plan.pki import AUTHORITIES
@@ -26,12 +26,14 @@ Object = dict[str, Any]
 
 @dataclass(slots=True)
 class World:
-    """hosts with the cluster's shared state. members: etcd's, host -> whether it votes.
+    """hosts with the cluster's shared state, those that have left the spec too. members: etcd's,
+    host -> whether it votes. started: members that have run. leader: see `leads`.
+    budgets: node -> the PodDisruptionBudget that lets no pod of it go.
 
     violations: what should never have been true, gathered by `watch`. resetting: the cluster is
     being taken down on purpose. been_up, most_down: hosts that have served, and how many of them
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
-    success, by host.
+    success, by host. listed: members when `watch` last looked.
     """
 
     desk: Desk
@@ -39,6 +41,9 @@ class World:
     nodes: dict[str, Object] = field(default_factory=dict[str, Object])
     objects: dict[ObjectKey, Object] = field(default_factory=dict[ObjectKey, Object])
     members: dict[str, bool] = field(default_factory=dict[str, bool])
+    started: set[str] = field(default_factory=set[str])
+    leader: str = ""
+    budgets: dict[str, str] = field(default_factory=dict[str, str])
     tokens: set[str] = field(default_factory=set[str])
     authorities: dict[str, str] = field(default_factory=dict[str, str])
     inits: dict[str, int] = field(default_factory=dict[str, int])
@@ -50,6 +55,7 @@ class World:
     been_up: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     most_down: dict[str, int] = field(default_factory=dict[str, int])
     wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
+    listed: dict[str, bool] = field(default_factory=dict[str, bool])
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -95,6 +101,9 @@ class World:
             json.loads(json.dumps(self.nodes)),
             {key: json.loads(json.dumps(each)) for key, each in self.objects.items()},
             dict(self.members),
+            set(self.started),
+            self.leader,
+            dict(self.budgets),
             set(self.tokens),
             dict(self.authorities),
             dict(self.inits),
@@ -106,6 +115,7 @@ class World:
             {what: set(hosts) for what, hosts in self.been_up.items()},
             dict(self.most_down),
             dict(self.wanted_units),
+            dict(self.listed),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -134,17 +144,60 @@ class World:
         here = self.hosts[host]
         return here.active(units.ETCD) if self.external else "etcd" in here.pods
 
+    def peer(self, host: str) -> str:
+        return f"https://{self.address(host)}:{ports.ETCD_PEER}"
+
+    def address(self, host: str) -> str:
+        return self.hosts[host].base.interfaces[0].addresses[0].partition("/")[0]
+
+    def member_at(self, peer: str) -> str | None:
+        """The host whose member has this peer URL."""
+        return next((host for host in self.members if self.peer(host) == peer), None)
+
     def voters(self) -> list[str]:
-        if self.external:
-            return [h for h in self.spec.having(Role.ETCD) if self.hosts[h].has(at.ETCD_CONFIG)]
         return [host for host, votes in self.members.items() if votes]
 
+    def healthy(self) -> list[str]:
+        """Voters that answer a linearizable read."""
+        return [host for host in self.voters() if self.etcd_runs(host)] if self.quorum() else []
+
     def quorum(self) -> bool:
-        voters = self.voters()
-        if self.external:
-            voters = list(self.spec.having(Role.ETCD))
+        return self._quorate(self.members)
+
+    def _quorate(self, members: Mapping[str, bool]) -> bool:
+        voters = [host for host, votes in members.items() if votes]
         running = [host for host in voters if self.etcd_runs(host)]
         return bool(voters) and len(running) > len(voters) // 2
+
+    def add_refused(self, members: Mapping[str, bool] | None = None) -> str:
+        """Why etcd would take no learner to these members, "" when it would: mayAddMember of its
+        server.go, and --max-learners."""
+        members = self.members if members is None else members
+        voters = [host for host, votes in members.items() if votes]
+        running = [host for host in voters if self.etcd_runs(host)]
+        if len(running) < (len(voters) + 1) // 2 + 1 and len(voters) > 1:
+            return "etcdserver: unhealthy cluster"
+        if len(voters) < len(members):
+            return "etcdserver: too many learner members in cluster"
+        return ""
+
+    def removal_refused(self, host: str) -> str:
+        """Why etcd would not remove this member, "" when it would: mayRemoveMember."""
+        if not self.members[host] or not self.etcd_runs(host):
+            return ""
+        voters = self.voters()
+        running = [each for each in voters if self.etcd_runs(each)]
+        enough = len(running) - 1 >= 1 + (len(voters) - 1) // 2
+        return "" if enough else "etcdserver: unhealthy cluster"
+
+    def leads(self) -> str:
+        """etcd's leader; "" without a quorum."""
+        healthy = self.healthy()
+        return self.leader if self.leader in healthy else next(iter(healthy), "")
+
+    def forget_member(self, host: str) -> None:
+        self.members.pop(host, None)
+        self.started.discard(host)
 
     # The API
 
@@ -206,13 +259,23 @@ class World:
         return {"conditions": [{"type": "Ready", "status": str(ready)}]}
 
     def _etcd(self, host: str) -> EtcdFact | None:
-        if not self.external or not self.etcd_runs(host) or not self.quorum():
+        """Of external etcd and of a stacked member alike, to whoever asks."""
+        if not self.etcd_runs(host) or host not in self.members or not self.quorum():
             return None
         members = tuple(
-            EtcdMember(str(n), name, (f"https://{self.spec.hosts[name].address}:2380",), (), False)
-            for n, name in enumerate(self.spec.having(Role.ETCD), 1)
+            EtcdMember(
+                str(n),
+                name if name in self.started else "",
+                (self.peer(name),),
+                (f"https://{self.address(name)}:{ports.ETCD_CLIENT}",)
+                if name in self.started
+                else (),
+                not votes,
+            )
+            for n, (name, votes) in enumerate(self.members.items(), 1)
         )
-        return EtcdFact(members, "1", "1", "3.7.3", 1, 1, 1, 1, 1)
+        ids = {member.name: member.id for member in members}
+        return EtcdFact(members, ids[host], ids[self.leads()], "3.7.3", 1, 1, 1, 1, 1)
 
     # What must hold
 
@@ -241,6 +304,16 @@ class World:
         if not lost:
             yield from self._interrupted()
         yield from self._authorities()
+        yield from self._membership()
+
+    def _membership(self) -> Iterator[str]:
+        """What changed since the last look is held against what etcd allows and survives."""
+        before, self.listed = self.listed, dict(self.members)
+        come, gone = self.listed.keys() - before.keys(), before.keys() - self.listed.keys()
+        if before and come and (why := self.add_refused(before)):
+            yield f"{sorted(come)} became a member of etcd in spite of: {why}"
+        if gone and self._quorate(before) and self.listed and not self.quorum():
+            yield f"etcd has lost its quorum with {sorted(gone)}: {self.voters()} are left"
 
     def _interrupted(self) -> Iterator[str]:
         """Hosts that have served and do not serve now, against the budgets of the spec."""

@@ -45,7 +45,7 @@ def parse_etcd(answer: Answer) -> EtcdFact | None:
     if not header:
         return None
     return EtcdFact(
-        members=tuple(map(_member, _maps(cast("Json", listing).get("members")))),
+        members=_members(cast("Json", listing)),
         member_id=_hex(header.get("member_id")),
         leader_id=_hex(status.get("leader")),
         version=_text(status.get("version")),
@@ -56,6 +56,35 @@ def parse_etcd(answer: Answer) -> EtcdFact | None:
         raft_applied=_number(status.get("raftAppliedIndex")),
         errors=tuple(map(_text, _list(status.get("errors")))),
     )
+
+
+def parse_members(text: bytes) -> tuple[EtcdMember, ...]:
+    """`etcdctl member list -w json`."""
+    return _members(_loads(text))
+
+
+def parse_leader(text: bytes) -> tuple[str, str]:
+    """`etcdctl endpoint status -w json` of one member: its own id and its leader's, "0" for none;
+    both "0" when it did not answer."""
+    entries = _maps(_loads(text))
+    if not entries:
+        return "0", "0"
+    status = _map(entries[0].get("Status"))
+    return _hex(_map(status.get("header")).get("member_id")), _hex(status.get("leader"))
+
+
+def parse_health(text: bytes) -> dict[str, str]:
+    """`etcdctl endpoint health -w json`: client URL -> what is wrong with it, "" when healthy."""
+    return {
+        _text(entry.get("endpoint")): (
+            "" if entry.get("health") is True else _text(entry.get("error")) or "not healthy"
+        )
+        for entry in _maps(_loads(text))
+    }
+
+
+def _members(listing: object) -> tuple[EtcdMember, ...]:
+    return tuple(map(_member, _maps(_map(listing).get("members"))))
 
 
 def _member(entry: Json) -> EtcdMember:

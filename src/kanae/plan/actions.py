@@ -152,7 +152,10 @@ class DrainNode(Action):
     """Cordon a node and evict its pods, PodDisruptionBudgets respected, on a control-plane host.
 
     Pods of DaemonSets and static ones stay. A node that is not Ready is only cordoned: its pods
-    cannot tell that they have ended. Fails at the step's deadline with what blocks.
+    cannot tell that they have ended. Nothing where there is no such node. Fails at the step's
+    deadline with each pod that is still there and why; at once, before anything is changed, when a
+    pod has no controller that would start it elsewhere. Nothing it does is undone on failure: the
+    node stays cordoned.
     """
 
     node: str
@@ -162,6 +165,9 @@ class DrainNode(Action):
 class ReleaseVolumes(Action):
     """Taint a node that is certainly off, so that its volumes detach at once and its pods are
     deleted (node.kubernetes.io/out-of-service, "Non-graceful node shutdown" of Kubernetes' docs).
+
+    Waits until they are detached: a Node that is deleted before has no taint that says so. Nothing
+    where there is no such node.
     """
 
     node: str
@@ -169,7 +175,9 @@ class ReleaseVolumes(Action):
 
 @dataclass(frozen=True, slots=True)
 class DeleteNode(Action):
-    """The Node object goes, and with it what Kubernetes keeps of the node."""
+    """The Node object goes, and with it all pods of the node, mirror pods too: kubeadm counts
+    etcd's members by them. The node must have been stopped, or nobody ends what it runs.
+    """
 
     node: str
 
@@ -178,7 +186,8 @@ class DeleteNode(Action):
 class MoveLeader(Action):
     """Where this member leads etcd, another one does from now on. peer: URL of the member.
 
-    Asked on a host with a member that stays, as RemoveMember and AddMember are.
+    Asked on a host with a member that stays, a voter, as are RemoveMember, AddMember and
+    PromoteMember. Nothing where it is the only voter or no member.
     """
 
     peer: str
@@ -188,7 +197,8 @@ class MoveLeader(Action):
 class RemoveMember(Action):
     """The member with this peer URL leaves etcd; nothing where there is none.
 
-    keep: how many voters must be healthy after it, or nothing is removed.
+    keep: how many voters must be healthy after it, or nothing is removed; a learner always may be.
+    Waits until the voters that stay and were healthy are it again.
     """
 
     peer: str
@@ -198,7 +208,8 @@ class RemoveMember(Action):
 @dataclass(frozen=True, slots=True)
 class AddMember(Action):
     """etcd gets a learner with this peer URL, which has not started yet; nothing where it is listed
-    already. Waits until etcd takes one: it refuses while a member is unhealthy.
+    already, as a learner or a voter. Waits until etcd takes one: for 5 s after any restart it
+    refuses, and as long as there is another learner or no quorum with the new member counted.
     """
 
     peer: str
@@ -206,7 +217,9 @@ class AddMember(Action):
 
 @dataclass(frozen=True, slots=True)
 class PromoteMember(Action):
-    """The learner with this peer URL becomes a voter, as soon as it is in sync."""
+    """The learner with this peer URL becomes a voter, as soon as it is in sync; nothing where it is
+    one already. Fails where etcd does not list it.
+    """
 
     peer: str
 

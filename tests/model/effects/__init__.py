@@ -12,7 +12,7 @@ from kanae.plan import actions
 from kanae.plan.model import Action, Step
 
 from ..world import World
-from . import cluster, host, kubeadm, living, reset
+from . import cluster, host, kubeadm, living, membership, reset
 from .base import Effects
 
 EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
@@ -23,6 +23,13 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.MintToken: cluster.mint_token,
     actions.KubeadmJoin: kubeadm.join,
     actions.ClearNode: living.clear,
+    actions.DrainNode: membership.drain,
+    actions.ReleaseVolumes: membership.release_volumes,
+    actions.DeleteNode: membership.delete_node,
+    actions.MoveLeader: membership.move_leader,
+    actions.RemoveMember: membership.remove_member,
+    actions.AddMember: membership.add_member,
+    actions.PromoteMember: membership.promote_member,
     actions.ReconfigureControlPlane: living.reconfigure_control_plane,
     actions.UploadConfig: living.upload_config,
     actions.ReconfigureKubelet: living.reconfigure_kubelet,

@@ -121,14 +121,28 @@ def _start_etcd(world: World, host: SimHost, step: Step, verb: str) -> Iterator[
         if not world.serves_with(host.name, leaf, at.ETCD_CA):
             raise failed(step, f"etcd: {leaf} is missing or not of this cluster's authority")
     member = f"{(from_yaml(host.text(at.ETCD_CONFIG)) or {})['data-dir']}/member"
-    if not host.has(member) and host.name in world.members:
-        world.violations.append(f"etcd of {host.name} starts empty and was a member before")
-    world.members[host.name] = True
+    if not host.has(member):
+        _first_start(world, host, step)
+    world.started.add(host.name)
     if verb == "restart" and host.active(units.ETCD):
         host.stop(units.ETCD)
         yield
     host.start(units.ETCD, verb)
     host.folder(member, 0o700)
+
+
+def _first_start(world: World, host: SimHost, step: Step) -> None:
+    """Without data etcd goes by the file that is laid beside its own (server/embed/etcd.go)."""
+    if host.name in world.started:
+        world.violations.append(f"etcd of {host.name} starts empty and was a member before")
+    beside = from_yaml(host.text(at.ETCD_BOOTSTRAP)) or {}
+    named = [each.partition("=")[0] for each in str(beside["initial-cluster"]).split(",")]
+    if beside["initial-cluster-state"] == "new":
+        if world.started and host.name not in world.members:
+            world.violations.append(f"etcd of {host.name} founds a cluster of its own")
+        world.members = world.members or dict.fromkeys(named, True)
+    elif set(named) != world.members.keys():
+        raise failed(step, "error validating peerURLs: member count is unequal")
 
 
 def binaries(world: World, step: Step, action: actions.DeliverBinaries) -> Effects:

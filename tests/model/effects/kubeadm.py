@@ -129,6 +129,29 @@ def start_member(world: World, host: SimHost, cluster: Object) -> Iterator[None]
     host.write(at.ETCD_MANIFEST, etcd_manifest(cluster), 0o600)
     host.folder(member(cluster), 0o700)
     host.sync_pods()
+    world.started.add(host.name)
+    yield
+
+
+def join_etcd(world: World, host: SimHost, step: Step, cluster: Object) -> Iterator[None]:
+    """cmd/kubeadm/app/phases/etcd/local.go: whose peer URL is listed already is not added."""
+
+    def refused() -> str:
+        """kubeadm asks at all members, so that it also tells whom it does not reach."""
+        why = world.add_refused()
+        away = [world.address(voter) for voter in world.voters() if not world.etcd_runs(voter)]
+        return (
+            "; ".join([why, *(f"dial tcp {each}:2379: no answer" for each in away)]) if why else ""
+        )
+
+    if world.member_at(world.peer(host.name)) is None:
+        yield from wait(step, refused)
+        world.members[host.name] = False
+        yield
+    else:
+        world.violations.append(f"etcd of {host.name} starts empty as a member that is listed")
+    yield from start_member(world, host, cluster)
+    world.members[host.name] = True
     yield
 
 
@@ -183,11 +206,7 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     host.remove(at.BOOTSTRAP_KUBELET_CONF)
     yield
     if plane and not world.external:
-        world.members[name] = False
-        yield
-        yield from start_member(world, host, cluster)
-        world.members[name] = True
-        yield
+        yield from join_etcd(world, host, step, cluster)
     if action.control_plane and not world.api_ready(name):
         raise failed(step, "the API server does not become ready")
     yield from _succeed(

@@ -33,7 +33,10 @@ def clear(world: World, step: Step, action: actions.ClearNode) -> Effects:
     if not world.endpoint_answers():
         raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
     if action.etcd_member:
-        world.members.pop(name, None)
+        if not world.etcd_runs(action.via):
+            raise failed(step, f"etcd of {action.via} does not answer")
+        if (leaving := world.member_at(action.etcd_member)) is not None:
+            world.forget_member(leaving)
         yield
     world.nodes.pop(action.node, None)
     yield

@@ -44,7 +44,7 @@ def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects
     yield
     host.mark(marks.ETCD_DATA, action.data.rpartition("/")[0] + "\n")
     host.remove(action.data)
-    world.members.pop(host.name, None)
+    world.forget_member(host.name)
     yield
     return Outcome.CHANGED
 

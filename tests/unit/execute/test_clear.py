@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from kanae.execute.scripts import clear
+from kanae.errors import StepTimedOut
+from kanae.execute.actions.membership import leave
 
 from .shell_host import ShellHost
 
 PEER = "https://10.0.0.1:2380"
 LISTED = (
-    "8e9e05c52164694d, started, m11, https://10.0.0.11:2380, https://10.0.0.11:2379, false\n"
-    f"91bc3c398fb3c146, started, m1, {PEER}, https://10.0.0.1:2379, false\n"
+    '{"header":{},"members":[{"ID":10276657743932975437,"name":"m11",'
+    '"peerURLs":["https://10.0.0.11:2380"],"clientURLs":["https://10.0.0.11:2379"]},'
+    '{"ID":10501334649042878790,"name":"m1","peerURLs":["%s"]}]}\n'
 )
 
 
@@ -25,6 +27,7 @@ def host(tmp_path: Path) -> ShellHost:
 def etcd(host: ShellHost, listed: str, status: int = 0) -> Path:
     """Returns what members it was told to remove, one a line."""
     removed = host.folder / "removed"
+    host.folder.mkdir(exist_ok=True)
     (host.folder / "listed").write_text(listed)
     host.program(
         "etcdctl",
@@ -35,18 +38,20 @@ def etcd(host: ShellHost, listed: str, status: int = 0) -> Path:
 
 
 async def test_the_member_with_this_address_is_removed(host: ShellHost) -> None:
-    removed = etcd(host, LISTED)
-    assert (await host.run(clear.member(PEER))).status == 0
+    removed = etcd(host, LISTED % PEER)
+    await leave(host, PEER, 30)
     assert removed.read_text() == "91bc3c398fb3c146\n"
 
 
 async def test_one_that_has_left_already_need_not_leave(host: ShellHost) -> None:
-    removed = etcd(host, LISTED.splitlines(keepends=True)[0])
-    assert (await host.run(clear.member(PEER))).status == 0
+    removed = etcd(host, LISTED % "https://10.0.0.10:2380")
+    await leave(host, PEER, 30)
     assert not removed.exists()
 
 
 async def test_when_etcd_does_not_answer_nothing_is_known_of_the_member(host: ShellHost) -> None:
     """To go on would take its data from a member that the cluster still counts on."""
-    etcd(host, "", status=1)
-    assert (await host.run(clear.member(PEER))).status != 0
+    removed = etcd(host, "", status=1)
+    with pytest.raises(StepTimedOut, match="etcdctl member list"):
+        await leave(host, PEER, 0.5)
+    assert not removed.exists()

@@ -39,6 +39,10 @@ ASKED = 'failed to request the cluster-info ConfigMap: Get "https://10.0.0.9:644
             "proxy",
         ),
         ("[preflight] Some fatal errors occurred:\n[ERROR Port-10250]", "kubeadm's checks"),
+        (
+            "error creating local etcd static pod manifest file: etcdserver: unhealthy cluster",
+            "etcd takes no member",
+        ),
         ("something else", "kubeadm-join.log"),
     ],
 )

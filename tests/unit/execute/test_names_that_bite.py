@@ -11,7 +11,16 @@ import pytest
 from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import ArtifactSet
 from kanae.execute.actions.hosts import Delivery
-from kanae.execute.scripts import clear, files, images, kubectl, lease, reset, resources
+from kanae.execute.scripts import (
+    etcd,
+    files,
+    images,
+    kubectl,
+    lease,
+    nodes,
+    reset,
+    resources,
+)
 from kanae.facts.model import Query
 from kanae.facts.script import script
 from kanae.layout import paths as at
@@ -84,7 +93,10 @@ def test_no_script_has_a_name_from_outside_where_a_shell_looks(name: str) -> Non
         files.read(name), files.read_if_there(name), files.remove(name),
         images.load(f"/srv/{name}", unpack=True), images.pin([Image(name, "", "", 0)]),
         kubectl.set_node(SetNode(name, ((name, name),), (name,), "[]")),
-        clear.member(name), clear.node(name),
+        etcd.answering((name,)), etcd.add(name), etcd.remove(name), etcd.promote(name),
+        etcd.move_leader(name, name),
+        nodes.get(name), nodes.cordon(name), nodes.drain(name, 1), nodes.pods(name),
+        nodes.release_volumes(name), nodes.attached(name), nodes.delete(name),
         reset.remove_etcd(RemoveEtcd(name)),
         reset.remove_cluster(
             RemoveCluster((name,), (name,), (name,), node=True, keep_images=False)

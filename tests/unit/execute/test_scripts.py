@@ -23,6 +23,7 @@ from kanae.execute.scripts import (
     kubeadm,
     kubectl,
     lease,
+    nodes,
     reset,
     resources,
 )
@@ -88,8 +89,6 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "kubeadm-addon-coredns": kubeadm.addon(Addon("coredns", ""), LIMIT),
     "kubeadm-addon-kube-proxy-restart": kubeadm.addon(Addon("kube-proxy", "", restart=True), LIMIT),
     "kubeadm-reconfigure-kubelet": kubeadm.reconfigure_kubelet(ReconfigureKubelet("e" * 64), LIMIT),
-    "clear-member": clear.member(MEMBER),
-    "clear-node": clear.node("m2"),
     "clear-host-worker": clear.host(replace(CLEAR, control_plane=False), LIMIT),
     "clear-host-control-plane": clear.host(CLEAR, LIMIT),
     "clear-host-stacked": clear.host(
@@ -118,6 +117,21 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "etcd-health": etcd.health(
         AwaitEtcd(("https://192.168.1.10:2379", "https://192.168.1.11:2379"))
     ),
+    "etcd-answering": etcd.answering(("https://192.168.1.10:2379", "https://192.168.1.11:2379")),
+    "etcd-members": etcd.members(),
+    "etcd-status": etcd.status(),
+    "etcd-move-leader": etcd.move_leader("https://192.168.1.10:2379", "91bc3c398fb3c146"),
+    "etcd-remove": etcd.remove("91bc3c398fb3c146"),
+    "etcd-add": etcd.add(MEMBER),
+    "etcd-promote": etcd.promote("91bc3c398fb3c146"),
+    "nodes-get": nodes.get("w1"),
+    "nodes-cordon": nodes.cordon("w1"),
+    "nodes-drain": nodes.drain("w1", 10),
+    "nodes-pods": nodes.pods("w1"),
+    "nodes-budgets": nodes.budgets(),
+    "nodes-release-volumes": nodes.release_volumes("w1"),
+    "nodes-attached": nodes.attached("w1"),
+    "nodes-delete": nodes.delete("w1"),
     "images-load": images.load(f"{at.IMAGES}/a.tar", unpack=True),
     "images-load-no-unpack": images.load(f"{at.IMAGES}/a.tar", unpack=False),
     "images-pin": images.pin(IMAGES),
@@ -195,7 +209,20 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         "resources-apply",
         "resources-contents",
     }
-    for module in (clear, etcd, files, guarded, images, kubeadm, kubectl, lease, reset, resources):
+    modules = (
+        clear,
+        etcd,
+        files,
+        guarded,
+        images,
+        kubeadm,
+        kubectl,
+        lease,
+        nodes,
+        reset,
+        resources,
+    )
+    for module in modules:
         for name, _ in inspect.getmembers(module, inspect.isfunction):
             if inspect.getmodule(getattr(module, name)) is module and not name.startswith("_"):
                 file = f"{module.__name__.rpartition('.')[2]}-{name.replace('_', '-')}"

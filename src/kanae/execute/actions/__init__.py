@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from kanae.artifacts.archives import Archives
 from kanae.artifacts.model import Artifact
-from kanae.execute.actions import authorities, client, cluster, hosts, kubeadm, reset
+from kanae.execute.actions import (
+    authorities,
+    client,
+    cluster,
+    hosts,
+    kubeadm,
+    membership,
+    nodes,
+    reset,
+)
 from kanae.execute.context import Handler
 from kanae.plan import actions
 from kanae.plan.model import Action
@@ -29,6 +38,13 @@ def handlers(
         actions.MintToken: Handler(kubeadm.mint_token),
         actions.KubeadmJoin: Handler(kubeadm.join, kubeadm.joined),
         actions.ClearNode: Handler(kubeadm.clear_node),
+        actions.DrainNode: Handler(nodes.drain),
+        actions.ReleaseVolumes: Handler(nodes.release_volumes),
+        actions.DeleteNode: Handler(nodes.delete),
+        actions.MoveLeader: Handler(membership.move_leader),
+        actions.RemoveMember: Handler(membership.remove_member),
+        actions.AddMember: Handler(membership.add_member),
+        actions.PromoteMember: Handler(membership.promote_member),
         actions.ReconfigureControlPlane: Handler(kubeadm.reconfigure_control_plane),
         actions.UploadConfig: Handler(kubeadm.upload_config),
         actions.ReconfigureKubelet: Handler(kubeadm.reconfigure_kubelet),

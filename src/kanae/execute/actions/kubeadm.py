@@ -8,6 +8,8 @@ from typing import cast
 
 from kanae.execute.actions import guarded
 from kanae.execute.actions.authorities import authority_hash, authority_public
+from kanae.execute.actions.membership import leave
+from kanae.execute.actions.nodes import delete_node
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import clear, kubeadm, kubectl
@@ -36,6 +38,8 @@ _LETTERS = string.ascii_lowercase + string.digits
 # Words of kubeadm's output -> what to do. The first that fits: those that say most come first.
 REMEDIES = {
     "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
+    "etcdserver: unhealthy cluster": "etcd takes no member while one that it counts on does not "
+    "answer: bring its host back, or remove it from etcd, then apply again",
     "proxyconnect": "it asked a proxy: `kanae check` tells where the host has one set",
     "none of the public keys": "the endpoint answers with another cluster's certificate: see who "
     "has its address, and where its balancer leads, then apply again",
@@ -166,18 +170,8 @@ async def clear_node(ctx: StepContext) -> Outcome:
         return Outcome.OK
     via = ctx.transport(action.via)
     if action.etcd_member:
-        await must(
-            via,
-            clear.member(action.etcd_member),
-            command=f"etcdctl member remove ({action.etcd_member})",
-            timeout=ctx.left(),
-        )
-    await must(
-        via,
-        clear.node(action.node),
-        command=f"kubectl delete node {action.node}",
-        timeout=ctx.left(),
-    )
+        await leave(via, action.etcd_member, ctx.left() / 2)
+    await delete_node(via, action.node, ctx.left())
     await must(
         ctx.transport(),
         clear.host(action, ctx.left_on_host()),

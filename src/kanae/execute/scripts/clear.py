@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from kanae.execute.scripts.belongings import FUNCTIONS, OF_KUBELET, PODS
 from kanae.execute.scripts.guarded import locked
-from kanae.execute.scripts.programs import ETCDCTL, KUBECTL
-from kanae.layout import marks, ports, units
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import ClearNode
 from kanae.resources.model import quote
 
 # Marks that speak of the join.
 FORGOTTEN = (marks.JOINED, marks.MANIFESTS, marks.KUBELET)
-
-
-def member(peer: str) -> str:
-    """On a host that has joined: the stacked member with this peer URL leaves the cluster."""
-    etcdctl = f"{ETCDCTL} --endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
-    return (
-        f"members=$({etcdctl} member list) || exit\n"
-        f"id=$(printf '%s\\n' \"$members\" | grep -F {quote(peer)} | cut -d, -f1)\n"
-        f'[ -z "$id" ] || {etcdctl} member remove "$id"'
-    )
-
-
-def node(name: str) -> str:
-    """On a host that has joined: the Node object goes."""
-    return f"{KUBECTL} delete node {quote(name)} --ignore-not-found --timeout=30s"
 
 
 def host(action: ClearNode, limit: float) -> str:

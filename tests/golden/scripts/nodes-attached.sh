@@ -1,0 +1,1 @@
+env NO_PROXY=* no_proxy=* kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl --request-timeout=10s get volumeattachments -o jsonpath='{range .items[?(@.spec.nodeName=="w1")]}{.spec.source.persistentVolumeName}{"\n"}{end}'
