@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
+from kanae import paths
 from kanae.environment import SUDO_PASSWORD
 from kanae.errors import ConnectError, ConnectionLost, HostError, KanaeError
 from kanae.spec.models import Spec
+from kanae.transport.acceptance import Acceptance, HostKeys
 from kanae.transport.connect import Jumps
 from kanae.transport.fence import Fence
 from kanae.transport.gather import Gathered, gather
@@ -63,6 +65,8 @@ class Fleet:
     None when nobody can be asked, which is then an error of each such host.
     tolerant: hosts that cannot be reached are left out and listed in `unreachable`, instead of
     FleetError for all of them together.
+    host_keys: which are accepted beside the trusted ones. UsageError for a fingerprint that no host
+    has.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Fleet:
         run_id: str = "",
         password: Callable[[], str | None] | None = None,
         tolerant: bool = False,
+        host_keys: HostKeys | None = None,
     ) -> None:
         self.spec = spec
         self.run_id = run_id or secrets.token_hex(6)
@@ -80,6 +85,7 @@ class Fleet:
         self._hosts = tuple(hosts) if hosts is not None else tuple(spec.hosts)
         self._password = password
         self._tolerant = tolerant
+        self._host_keys = host_keys or HostKeys()
         self._jumps = Jumps()
         self._transports: dict[str, SshTransport] = {}
 
@@ -95,11 +101,7 @@ class Fleet:
             for reach in reaches
         }
         try:
-            failed = (await self.each(lambda transport: transport.connect())).failed
-            errors = {h: e for h, e in failed.items() if isinstance(e, ConnectError)}
-            for host, error in failed.items():
-                if host not in errors:
-                    errors[host] = ConnectError(host, error.what, remedy=error.remedy)
+            errors = await self._connect()
             if errors and not self._tolerant:
                 raise FleetError(errors)
             self.unreachable = errors
@@ -109,6 +111,37 @@ class Fleet:
             await self.close()
             raise
         return self
+
+    async def _connect(self) -> dict[str, ConnectError]:
+        """Connect all, accepting host keys as far as that is allowed. What keeps hosts away."""
+        acceptance = Acceptance(self._host_keys, paths.known_hosts(self.spec.name))
+        errors = await self._tried(self._transports)
+        while again := acceptance.of(errors):
+            retried = await self._tried(again)
+            errors = {h: e for h, e in errors.items() if h not in again} | retried
+        keys = {host: transport.host_key for host, transport in self._transports.items()}
+        shown = {**self._jumps.host_keys(), **keys}.items()
+        acceptance.require_used(
+            {host: key.get_fingerprint() for host, key in shown if key},
+            errors,
+            tolerant=self._tolerant,
+        )
+        return errors
+
+    async def _tried(self, hosts: Iterable[str]) -> dict[str, ConnectError]:
+        failed = (
+            await gather(
+                {host: self._transports[host] for host in hosts},
+                lambda transport: transport.connect(),
+                self.spec.policies.parallel_hosts,
+            )
+        ).failed
+        return {
+            host: error
+            if isinstance(error, ConnectError)
+            else ConnectError(host, error.what, remedy=error.remedy)
+            for host, error in failed.items()
+        }
 
     async def __aexit__(
         self,
