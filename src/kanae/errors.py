@@ -11,8 +11,9 @@
     ├── MachineUnfit                8   this machine lacks a program, a right or a kernel feature
     ├── ConnectError               10   a host cannot be reached at all
     │   ├── AuthenticationFailed   11   ... it refuses the key or user
-    │   ├── HostKeyUnknown         12   ... its host key is in no known_hosts
-    │   ├── HostKeyChanged         13   ... its host key is not the known one
+    │   ├── HostKeyRefused              ... its host key is not trusted; never raised itself
+    │   │   ├── HostKeyUnknown     12   ... ... because it is in no known_hosts
+    │   │   └── HostKeyChanged     13   ... ... because it is not the known one
     │   └── SudoRefused            14   ... sudo wants a password that was not given
     ├── ConnectionLost             15   a connection broke; the outcome is indeterminate
     ├── FactsError                 16   what a host answered cannot be understood
@@ -35,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from kanae.shown import shown
 
@@ -124,16 +126,59 @@ class HostError(KanaeError):
 class ConnectError(HostError):
     exit_code = 10
 
+    def behind(self, host: str) -> Self:
+        """Said for a host that cannot be reached because of this one; of the same kind, since that
+        tells the cause."""
+        return type(self)(host, self.message, remedy=self.remedy)
+
 
 class AuthenticationFailed(ConnectError):
     exit_code = 11
 
 
-class HostKeyUnknown(ConnectError):
+@dataclass(frozen=True, slots=True)
+class OfferedKey:
+    """A host key that a host has shown and that is not trusted.
+
+    host: its name in the spec, or `jump host NAME`. where: user, address and port. name: of the
+    host in known_hosts, with its port where that is not 22. public: as known_hosts has it,
+    `ssh-ed25519 AAAA...`. algorithm: `ssh-ed25519`. fingerprint: as ssh shows it, `SHA256:...`.
+    known: the keys that are trusted for the host, each with its fingerprint, file and line.
+    """
+
+    host: str
+    where: str
+    name: str
+    public: str
+    fingerprint: str
+    known: tuple[str, ...] = ()
+
+    @property
+    def algorithm(self) -> str:
+        return self.public.split()[0]
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.fingerprint}"
+
+
+class HostKeyRefused(ConnectError):
+    """offered: None when the host has shown no plain key, or one that is revoked."""
+
+    offered: OfferedKey | None = None
+
+    def showing(self, offered: OfferedKey | None) -> Self:
+        self.offered = offered
+        return self
+
+    def behind(self, host: str) -> Self:
+        return super().behind(host).showing(self.offered)
+
+
+class HostKeyUnknown(HostKeyRefused):
     exit_code = 12
 
 
-class HostKeyChanged(ConnectError):
+class HostKeyChanged(HostKeyRefused):
     exit_code = 13
 
 

@@ -64,6 +64,11 @@ def cluster_dir(cluster: str) -> Path:
     return state_dir() / "clusters" / cluster
 
 
+def known_hosts(cluster: str) -> Path:
+    """Host keys of a cluster's hosts that were accepted by their fingerprints."""
+    return cluster_dir(cluster) / "known_hosts"
+
+
 def lab_dir(cluster: str) -> Path:
     """State of the lab that plays the hosts of one cluster; holds `ssh_config` for its hosts."""
     return state_dir() / "labs" / cluster

@@ -78,6 +78,12 @@ def key(path: Path, kind: str = "ed25519", *, passphrase: str = "") -> None:
     )
 
 
+def fingerprint(path: Path) -> str:
+    """As the system's own ssh-keygen shows it."""
+    shown = subprocess.run(["ssh-keygen", "-lf", path], check=True, capture_output=True, text=True)
+    return shown.stdout.split()[1]
+
+
 @contextlib.contextmanager
 def running(
     folder: Path, *, options: str = "", accounts: Mapping[str, str] | None = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from contract_sshd import Sshd, key, running
+from contract_sshd import Sshd, fingerprint, key, running
 
 from kanae.errors import (
     AuthenticationFailed,
@@ -55,7 +55,7 @@ async def test_a_host_key_that_nobody_knows(sshd: Sshd) -> None:
     (sshd.folder / "known_hosts").write_text("")
     error = await _refused(sshd.transport())
     assert isinstance(error, HostKeyUnknown)
-    assert f"ssh-keyscan -p {sshd.port}" in error.remedy
+    assert f"--accept-host-key {fingerprint(sshd.folder / 'host_key')}" in error.remedy
 
 
 async def test_a_known_hosts_file_that_is_missing_knows_no_host(sshd: Sshd) -> None:

@@ -29,7 +29,7 @@ from contract_balancer import (
 )
 
 from kanae.layout import paths
-from kanae.plan.planner import TYPICAL
+from kanae.plan.hosts import TYPICAL
 from kanae.render import haproxy
 from kanae.spec.models import Spec
 

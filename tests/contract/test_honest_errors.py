@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
-from contract_sshd import Sshd, key, running
+from contract_sshd import Sshd, fingerprint, key, running
 
 from kanae.cli import main
 from kanae.lab import record
@@ -60,7 +60,15 @@ def _forget(sshd: Sshd) -> None:
 def _change(sshd: Sshd) -> None:
     key(sshd.folder / "former")
     public = (sshd.folder / "former.pub").read_text()
-    (sshd.folder / "known_hosts").write_text(f"[127.0.0.1]:{sshd.port} {public}")
+    (sshd.folder / "known_hosts").write_text(
+        f"# of an operator\nelsewhere {public}[127.0.0.1]:{sshd.port} {public}"
+    )
+
+
+def _revoke(sshd: Sshd) -> None:
+    public = (sshd.folder / "host_key.pub").read_text()
+    with (sshd.folder / "known_hosts").open("a") as file:
+        file.write(f"@revoked * {public}")
 
 
 CASES = {
@@ -92,13 +100,27 @@ CASES = {
     ),
     "unknown host key": Case(
         12,
-        ("host key of {at} is not in {folder}/known_hosts", "ssh-keyscan -p {port} 127.0.0.1"),
+        (
+            "host key of {at} is not in {folder}/known_hosts: it shows ssh-ed25519 {fingerprint}",
+            "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+            "if they agree: --accept-host-key {fingerprint}",
+        ),
         set_up=_forget,
     ),
     "changed host key": Case(
         13,
-        ("{at} shows another host key", "-f {folder}/known_hosts -R '[127.0.0.1]:{port}'"),
+        (
+            "{at} shows another host key than the known one: it shows ssh-ed25519 {fingerprint}",
+            "known is ssh-ed25519 {former} in {folder}/known_hosts line 3;",
+            "if the machine was reinstalled and they agree: --accept-host-key {fingerprint}",
+        ),
         set_up=_change,
+    ),
+    "revoked host key": Case(
+        13,
+        ("{at} shows no host key that is trusted by {folder}/known_hosts (Host key is revoked",
+         "`ssh-keyscan -p {port} 127.0.0.1 | ssh-keygen -lf -`"),
+        set_up=_revoke,
     ),
     "sudo wants a password": Case(
         14,
@@ -189,6 +211,9 @@ class Operator:
             "at": f"root@127.0.0.1 port {sshd.port}",
         }
         case.set_up(sshd)
+        for name, file in {"fingerprint": "host_key", "former": "former"}.items():
+            if (folder / file).exists():
+                self.names[name] = fingerprint(folder / file)
         (folder / "ssh_config").write_text(
             f"Host m1 w1\n  {self.fill(case.ssh_config)}\n  HostName 127.0.0.1\n"
             f"  Port {sshd.port}\n  User root\n  IdentityFile {folder}/{case.key}\n"

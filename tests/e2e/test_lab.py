@@ -470,3 +470,38 @@ def test_down_kills_a_host_whose_supervisor_was_killed(new_case: NewCase) -> Non
         os.kill(process.pid, signal.SIGKILL)
     case.kanae("down", case.name, "--yes")
     assert case.leftovers() == before
+
+
+# -- another machine in a host's place ---------------------------------------------------------
+
+
+def test_blank_hardware_is_another_machine_and_the_old_one_comes_back(
+    running: Case, lab: Lab
+) -> None:
+    show = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; ls /var/lib/mine"
+
+    def shown() -> list[str]:
+        done = running.kanae("ssh", "h2", "--lab", running.name, "--", f"{show} 2>/dev/null; true")
+        return done.stdout.splitlines()
+
+    def power_on(choice: str) -> list[str]:
+        faults.power_cut(lab, "h2")
+        running.kanae("power-on", "h2", "--lab", running.name, choice)
+        return shown()
+
+    running.kanae("ssh", "h2", "--lab", running.name, "--", "touch /var/lib/mine")
+    old = shown()
+    running.kanae("power-on", "h2", "--lab", running.name, "--blank", status=LabError.exit_code)
+    new = power_on("--blank")
+    assert (len(old), len(new)) == (3, 2)
+    assert old[0] != new[0]
+    assert old[1] != new[1]
+    argv = ["ssh", "-F", str(lab.ssh.config), "h2", "true"]
+    refused = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert "HOST IDENTIFICATION HAS CHANGED" in refused.stderr
+    running.kanae("power-on", "h2", "--lab", running.name, "--blank")
+    assert shown() == new
+    assert power_on("--old") == old
+    assert power_on("--new") == new
+    # As the other tests expect it.
+    assert power_on("--old") == old

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import ignore_option, spec_argument
+from kanae.cli.arguments import asked_host_keys_option, ignore_option, spec_argument
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
@@ -14,6 +14,7 @@ from kanae.operations.apply import Apply
 from kanae.operations.change import Ending, change
 from kanae.operations.project import Project
 from kanae.report.plan_text import plan_text
+from kanae.transport.acceptance import HostKeys
 
 
 @click.command("apply")
@@ -29,6 +30,7 @@ from kanae.report.plan_text import plan_text
     help="A host that has left the spec and is to leave the cluster; may be repeated.",
 )
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
+@asked_host_keys_option
 @output_option
 def command(
     spec: Path,
@@ -37,6 +39,7 @@ def command(
     ignored: tuple[str, ...],
     removes: tuple[str, ...],
     break_lease: bool,
+    host_keys: HostKeys,
     output: str,
 ) -> None:
     """Build the cluster of SPEC, or put right what differs from it.
@@ -51,12 +54,15 @@ def command(
       kanae apply cluster.yaml --yes
       kanae apply cluster.yaml --ignore memory
       kanae apply cluster.yaml --yes --remove worker3
+      kanae apply cluster.yaml --accept-host-key SHA256:uNiVztksCsDhcc0u9e8BrTV9Hq1Iq3AGcVkPb9vL9nY
       kanae apply cluster.yaml --yes -o json | jq '.changed, .seconds'
     """
     project = Project.open(spec)
     name = project.spec.name
     console = Terminal(f"Apply this to {name}?", yes, verbose, removes)
-    changing = change(project, Apply(ignored), console, break_lease=break_lease)
+    changing = change(
+        project, Apply(ignored), console, break_lease=break_lease, host_keys=host_keys
+    )
     done = carried_out(changing, output)
     match done.ending:
         case Ending.NOTHING_TO_DO:

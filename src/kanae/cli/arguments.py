@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from kanae.errors import KanaeError, UsageError
+from kanae.cli.confirm import host_key_accepted
+from kanae.errors import KanaeError, OfferedKey, UsageError
+from kanae.transport.acceptance import HostKeys
 
 DEFAULT_SPEC = Path("cluster.yaml")
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -93,3 +97,40 @@ ignore_option = click.option(
     shell_complete=completer(_checks),
     help="Skip a named check; may be repeated.",
 )
+# 43 digits of base64, which ssh shows without the padding.
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+
+def accept_host_key_option(
+    ask: Callable[[OfferedKey], bool] | None = None,
+) -> Callable[[Decorated], Decorated]:
+    """The parameter `host_keys` of a verb that connects. ask: about keys that are not given, for
+    verbs that change hosts.
+    """
+
+    def accepted(
+        _ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+    ) -> HostKeys:
+        found = [fingerprint.rstrip("=") for fingerprint in given]
+        for fingerprint in found:
+            if not _FINGERPRINT.fullmatch(fingerprint):
+                raise click.BadParameter(
+                    f"{fingerprint!r} is no fingerprint as `ssh-keygen -l` shows it, SHA256:...",
+                    param=parameter,
+                )
+        return HostKeys(frozenset(found), ask, lambda line: click.echo(line, err=True))
+
+    return click.option(
+        "--accept-host-key",
+        "host_keys",
+        metavar="FINGERPRINT",
+        multiple=True,
+        callback=accepted,
+        help="Trust the host that shows the key with this fingerprint (SHA256:...) from now on, "
+        "though its key is unknown or has changed; may be repeated.",
+    )
+
+
+# For verbs that look, and for those that change hosts.
+host_keys_option = accept_host_key_option()
+asked_host_keys_option = accept_host_key_option(host_key_accepted)

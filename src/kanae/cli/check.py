@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import ignore_option, spec_argument
+from kanae.cli.arguments import host_keys_option, ignore_option, spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.errors import CheckFailed
 from kanae.operations.check import Checked, check
 from kanae.operations.project import Project
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import FleetError
 from kanae.verify.model import Finding, Severity
 from kanae.verify.run import alike, as_line, errors
@@ -25,8 +26,9 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "c
 @click.command("check")
 @spec_argument
 @ignore_option
+@host_keys_option
 @output_option
-def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
+def command(spec: Path, ignored: tuple[str, ...], host_keys: HostKeys, output: str) -> None:
     """Check every host of SPEC, and the hosts against each other.
 
     Hosts that have not joined are also probed: round trips between hosts, and the disk under etcd
@@ -39,7 +41,7 @@ def command(spec: Path, ignored: tuple[str, ...], output: str) -> None:
       kanae check cluster.yaml --ignore memory --ignore product-uuid
       kanae check cluster.yaml -o json | jq -r '.[] | select(.severity=="error") | .host'
     """
-    found = asyncio.run(check(Project.open(spec), ignored, ask_password))
+    found = asyncio.run(check(Project.open(spec), ignored, ask_password, host_keys))
     emit([asdict(finding) for finding in found.findings], output, lambda: _text(found))
     if wrong := errors(found.findings):
         raise click.exceptions.Exit(_exit_code(found, wrong))

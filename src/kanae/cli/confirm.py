@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from kanae.errors import UsageError
+from kanae.errors import OfferedKey, UsageError
 
 
 def confirmed(question: str) -> bool:
@@ -30,6 +30,23 @@ def named(hosts: Sequence[str]) -> bool:
         if click.prompt(f"type {host} to remove it from the cluster", err=True) != host:
             return False
     return True
+
+
+def host_key_accepted(offered: OfferedKey) -> bool:
+    """Ask for the word `yes`; nothing else will do. False where nobody can answer."""
+    if not sys.stdin.isatty():
+        return False
+    click.echo(f"{offered.host}: {offered.where} shows the host key\n  {offered}", err=True)
+    if offered.known:
+        click.secho("which is not the known one:", fg="red", err=True)
+        for known in offered.known:
+            click.echo(f"  {known}", err=True)
+        click.echo("The machine was installed anew, or somebody is in between.", err=True)
+    else:
+        click.echo("and no key of it is known.", err=True)
+    question = "Is it the one on the host's own console? Accept it (yes or no)"
+    answer: str = click.prompt(question, default="no", show_default=True, err=True)
+    return answer == "yes"
 
 
 def ask_password() -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import complete_drill, spec_argument
+from kanae.cli.arguments import complete_drill, host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.drill_run import OUTPUT, raise_unless_passed, run_drill, say
 from kanae.drills.judging import history, thresholds
@@ -22,6 +22,7 @@ from kanae.operations.drill_recovery import recover_drills
 from kanae.report.drill_text import LEADER_LOST, comparison_text, verdict_text
 from kanae.report.html import page
 from kanae.spec.load import load
+from kanae.transport.acceptance import HostKeys
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -119,7 +120,9 @@ def check_file(file: Path, limits_file: Path | None, html: Path | None, output: 
 
 @command.command("recover")
 @spec_argument
-def recover_runs(spec: Path) -> None:
+@host_keys_option
+def recover_runs(spec: Path, host_keys: HostKeys) -> None:
     """Put back what an interrupted run has left broken."""
-    if not asyncio.run(recover_drills(load(spec), say=say, password=ask_password)):
+    recovering = recover_drills(load(spec), say=say, password=ask_password, host_keys=host_keys)
+    if not asyncio.run(recovering):
         say("nothing to put back")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import complete_drill, complete_host, spec_argument
+from kanae.cli.arguments import complete_drill, complete_host, host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password, confirmed
 from kanae.drills.judging.series import SERIES_RESULT
 from kanae.drills.judging.verdict import Result, Verdict
@@ -19,6 +19,7 @@ from kanae.errors import DrillFailed, UsageError
 from kanae.operations.drill import DrillOrder, drill
 from kanae.operations.project import Project
 from kanae.report.drill_text import comparison_text, verdict_text
+from kanae.transport.acceptance import HostKeys
 
 OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format."
@@ -60,6 +61,7 @@ def say(line: str) -> None:
 @click.option("--accept-outage", is_flag=True, help="The users of this cluster may lose it.")
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before the fault.")
+@host_keys_option
 @OUTPUT
 def run_drill(
     name: str,
@@ -78,6 +80,7 @@ def run_drill(
     accept_outage: bool,
     break_lease: bool,
     yes: bool,
+    host_keys: HostKeys,
     output: str,
 ) -> None:
     """Run the drill NAME on the cluster of SPEC.
@@ -105,6 +108,7 @@ def run_drill(
         image=image,
         accept_outage=accept_outage,
         break_lease=break_lease,
+        host_keys=host_keys,
     )
     result = asyncio.run(drill(project, order, _Terminal(project.spec.name, yes)))
     if result is None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import spec_argument
+from kanae.cli.arguments import host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.execute.kubeconfig import to_text
 from kanae.operations.kubeconfig import fetch, merge_into, own_file
 from kanae.spec.load import load
+from kanae.transport.acceptance import HostKeys
 
 
 @click.command("kubeconfig")
@@ -23,7 +24,8 @@ from kanae.spec.load import load
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --merge: which file. Default: the first in $KUBECONFIG, else ~/.kube/config.",
 )
-def command(spec: Path, merge: bool, target: Path | None) -> None:
+@host_keys_option
+def command(spec: Path, merge: bool, target: Path | None, host_keys: HostKeys) -> None:
     """Print the cluster's kubeconfig, or merge it into your own.
 
     Merging keeps everything else in the file, and its current context; the context is called as
@@ -35,7 +37,7 @@ def command(spec: Path, merge: bool, target: Path | None) -> None:
       kanae kubeconfig cluster.yaml --merge
     """
     loaded = load(spec)
-    ours = asyncio.run(fetch(loaded, ask_password))
+    ours = asyncio.run(fetch(loaded, ask_password, host_keys))
     if not merge:
         click.echo(to_text(ours), nl=False)
         return

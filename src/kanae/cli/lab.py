@@ -17,6 +17,7 @@ from kanae.cli.output import emit, output_option
 from kanae.errors import LabError, UsageError
 from kanae.lab import faults, machine, record, release
 from kanae.lab import lab as labs
+from kanae.lab.hardware import Choice
 from kanae.lab.lab import HostStatus, Lab
 from kanae.lab.release import Image
 
@@ -221,8 +222,7 @@ def ssh(lab_name: str | None, host: str, words: tuple[str, ...]) -> None:
     One word is a shell command line; several are the command and its arguments, as given.
     """
     lab, name = _find(host, lab_name)
-    lab.record.host(name)
-    argv = ["ssh", "-F", str(lab.ssh.config)]
+    argv = lab.ssh.shell(lab.record.host(name))
     if words and sys.stdin.isatty() and sys.stdout.isatty():
         argv.append("-t")
     remote = words[0] if len(words) == 1 else shlex.join(words)
@@ -254,10 +254,32 @@ def power_cut(lab_name: str | None, host: str) -> None:
 @command.command("power-on")
 @_LAB
 @_HOST
-def power_on(lab_name: str | None, host: str) -> None:
-    """Start HOST with the disk it had, and wait until its sshd answers."""
+@click.option(
+    "--blank",
+    "choice",
+    flag_value=Choice.BLANK,
+    type=Choice,
+    help="With a new, empty disk, machine-id and SSH host key, as new hardware has; what it had "
+    "is kept aside, in place of what was kept there before.",
+)
+@click.option(
+    "--old",
+    "choice",
+    flag_value=Choice.OLD,
+    type=Choice,
+    help="With what it had before --blank, the new being kept.",
+)
+@click.option("--new", "choice", flag_value=Choice.NEW, type=Choice, help="With the new again.")
+def power_on(lab_name: str | None, host: str, choice: Choice | None) -> None:
+    """Start HOST with the disk it had, and wait until its sshd answers.
+
+    \b
+    kanae lab power-on server1
+    kanae lab power-on server1 --blank   a new machine under the same name and address
+    kanae lab power-on server1 --old     the former one comes back in its place
+    """
     machine.require_root()
-    faults.power_on(*_find(host, lab_name))
+    faults.power_on(*_find(host, lab_name), choice=choice)
 
 
 @command.command("pause")

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import complete_host, ignore_option, spec_argument
+from kanae.cli.arguments import (
+    asked_host_keys_option,
+    complete_host,
+    ignore_option,
+    spec_argument,
+)
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
@@ -14,6 +19,7 @@ from kanae.errors import UsageError
 from kanae.operations.change import Ending
 from kanae.operations.project import Project
 from kanae.operations.replace import replace
+from kanae.transport.acceptance import HostKeys
 
 
 @click.command("replace")
@@ -23,6 +29,7 @@ from kanae.operations.replace import replace
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plans.")
 @ignore_option
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
+@asked_host_keys_option
 @output_option
 def command(
     host: str,
@@ -31,6 +38,7 @@ def command(
     verbose: bool,
     ignored: tuple[str, ...],
     break_lease: bool,
+    host_keys: HostKeys,
     output: str,
 ) -> None:
     """Replace HOST of the cluster of SPEC by a machine of the same name and address.
@@ -51,7 +59,9 @@ def command(
         )
     leaving = Terminal(f"Take {host} out of {project.spec.name}?", yes, verbose, (host,))
     joining = Terminal(f"Let the new {host} join {project.spec.name}?", yes, verbose)
-    changing = replace(project, host, ignored, leaving, joining, break_lease=break_lease)
+    changing = replace(
+        project, host, ignored, leaving, joining, break_lease=break_lease, host_keys=host_keys
+    )
     done = carried_out(changing, output)
     if done.ending is Ending.DECLINED:
         raise click.Abort

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import spec_argument
+from kanae.cli.arguments import host_keys_option, spec_argument
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
 from kanae.operations.change import Ending, change
 from kanae.operations.project import Project
 from kanae.operations.reset import Reset
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import FleetError
 
 
@@ -30,6 +31,7 @@ from kanae.transport.fleet import FleetError
     help="Of the cluster that is meant, when its control-plane hosts are gone.",
 )
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
+@host_keys_option
 @output_option
 def command(
     spec: Path,
@@ -39,6 +41,7 @@ def command(
     skip_unreachable: bool,
     identity: str,
     break_lease: bool,
+    host_keys: HostKeys,
     output: str,
 ) -> None:
     """Take the cluster of SPEC off its hosts, so that they are as they were before.
@@ -57,7 +60,7 @@ def command(
     console = Terminal(f"Remove the cluster {name} and all that is in it?", yes, verbose)
     procedure = Reset(keep_artifacts, skip_unreachable, identity)
     try:
-        changing = change(project, procedure, console, break_lease=break_lease)
+        changing = change(project, procedure, console, break_lease=break_lease, host_keys=host_keys)
         done = carried_out(changing, output)
     except FleetError as error:
         if len(error.errors) < len(project.spec.hosts):

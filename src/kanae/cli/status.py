@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from kanae.cli.arguments import spec_argument
+from kanae.cli.arguments import host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password
 from kanae.cli.output import emit, output_option
 from kanae.errors import CheckFailed
 from kanae.operations.project import Project
 from kanae.operations.status import status
+from kanae.transport.acceptance import HostKeys
 from kanae.verify.status import Status
 
 MIB = 1 << 20
@@ -35,8 +36,9 @@ NAMED = 3
     help="End with 0 when it is healthy and as SPEC says, 2 when something differs, 4 when it is "
     "not healthy or that cannot be told.",
 )
+@host_keys_option
 @output_option
-def command(spec: Path, verbose: bool, exit_code: bool, output: str) -> None:
+def command(spec: Path, verbose: bool, exit_code: bool, host_keys: HostKeys, output: str) -> None:
     """Show nodes, etcd, balancers, certificates, and whether anything differs from SPEC.
 
     Everything but the nodes is asked of the hosts themselves, so it is there when the API is down.
@@ -47,7 +49,7 @@ def command(spec: Path, verbose: bool, exit_code: bool, output: str) -> None:
       kanae status cluster.yaml -o json | jq '.etcd[] | select(.leader).host'
       kanae status cluster.yaml --exit-code >/dev/null || echo "look at it"
     """
-    found = asyncio.run(status(Project.open(spec), ask_password))
+    found = asyncio.run(status(Project.open(spec), ask_password, host_keys))
     emit(_data(found), output, lambda: _text(found, verbose))
     if exit_code and (code := _exit_code(found)):
         raise click.exceptions.Exit(code)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from kanae.errors import LabError
-from kanae.lab import host
+from kanae.lab import hardware, host
 from kanae.lab.cgroups import Cgroups
 from kanae.lab.lab import HostState, Lab, locked
 from kanae.lab.network import EMPTY_RULES, TABLE
@@ -85,17 +85,25 @@ def _clear(lab: Lab, of: HostRecord) -> None:
     lab.record.network.drop_port(lab.record.port(of))
 
 
-def power_on(lab: Lab, name: str, *, wait: bool = True) -> None:
+def power_on(
+    lab: Lab, name: str, *, choice: hardware.Choice | None = None, wait: bool = True
+) -> None:
     """Start a host that is off, with the disk it had; nothing happens to one that is on.
 
-    wait: until its sshd answers.
+    choice: with other hardware. LabError for a host that is on with what is not chosen. wait: until
+    its sshd answers.
     """
     with locked(lab.record.name):
         lab = lab.refresh()
-        if state(lab, name) is not HostState.OFF:
+        off = state(lab, name) is HostState.OFF
+        if choice is not None:
+            changed = hardware.exchange(lab.folder, lab.record, name, choice, off=off)
+            lab = Lab(lab.folder, changed)
+        elif not off:
             return
-        _clear(lab, lab.record.host(name))
-        lab = lab.start([name])
+        if off:
+            _clear(lab, lab.record.host(name))
+            lab = lab.start([name])
     if wait:
         lab.wait_for_ssh([name])
 

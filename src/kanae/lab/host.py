@@ -55,9 +55,14 @@ class Disk:
         return self.folder / "console.log"
 
 
-def disk(folder: Path, host: str) -> Disk:
-    """folder: the lab's."""
-    return Disk(folder / "hosts" / host)
+def disk(folder: Path, host: str, number: int = 0) -> Disk:
+    """folder: the lab's. number: as in the host's record."""
+    return Disk(later_disks(folder, host) / str(number) if number else folder / "hosts" / host)
+
+
+def later_disks(folder: Path, host: str) -> Path:
+    """Where the disks are that a host got after its first."""
+    return folder / "hardware" / host
 
 
 def install(disk: Disk, base_root: Path, content: dict[str, tuple[str, int]]) -> None:
@@ -65,7 +70,7 @@ def install(disk: Disk, base_root: Path, content: dict[str, tuple[str, int]]) ->
 
     A disk appears whole or not at all; one that is there must not be installed again.
     """
-    partial = Disk(disk.folder.with_suffix(".partial"))
+    partial = Disk(disk.folder.with_name(f"{disk.folder.name}.partial"))
     if partial.folder.exists():
         shutil.rmtree(partial.folder)
     for path in (partial.folder, partial.upper, partial.work, partial.root):

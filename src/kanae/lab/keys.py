@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from kanae.lab.record import LabRecord
+from kanae.lab.record import HostRecord, LabRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,12 @@ class SshFiles:
             public.write_text(pair.public + " kanae-lab\n")
         return public.read_text()
 
-    def host_key(self, host: str) -> KeyPair:
-        """A host's own key, kept in the lab's folder so that known_hosts can be written anew."""
-        folder = self.folder / "host_keys"
+    def host_key(self, host: str, number: int = 0) -> KeyPair:
+        """A host's own key, kept in the lab's folder so that known_hosts can be written anew.
+
+        number: of the hardware that it belongs to.
+        """
+        folder = self.folder / (f"host_keys.{number}" if number else "host_keys")
         folder.mkdir(exist_ok=True, mode=0o700)
         private, public = folder / host, folder / f"{host}.pub"
         if not public.exists():
@@ -72,8 +75,22 @@ class SshFiles:
             public.write_text(pair.public)
         return KeyPair(private.read_text(), public.read_text())
 
+    def shell(self, host: HostRecord) -> list[str]:
+        """Words of an ssh command that trusts the host's key as it is now; its name comes next."""
+        argv = ["ssh", "-F", str(self.config)]
+        if host.disk == 0:
+            return argv
+        known = self.folder / f"host_keys.{host.disk}" / f"{host.name}.known"
+        key = self.host_key(host.name, host.disk).public
+        known.write_text(f"{host.name},{host.address} {key}\n")
+        return [*argv, "-o", f'UserKnownHostsFile="{known}"']
+
     def write(self, record: LabRecord) -> None:
-        """Write ssh_config and known_hosts for every host of the record."""
+        """Write ssh_config and known_hosts for every host of the record.
+
+        known_hosts has the key that a host was made with, whatever hardware it has now: an operator
+        does not learn by himself that a machine was replaced.
+        """
         known = [f"{h.name},{h.address} {self.host_key(h.name).public}" for h in record.hosts]
         self.known_hosts.write_text("\n".join(known) + "\n")
         blocks = [f"# Lab {record.name}. Use: ssh -F {self.config} {record.hosts[0].name}"]

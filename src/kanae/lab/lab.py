@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kanae.errors import LabError
-from kanae.lab import base, desired, host, machine, network, record
+from kanae.lab import base, desired, hardware, host, machine, network, record
 from kanae.lab.cgroups import TOP, Cgroups
 from kanae.lab.keys import SshFiles
 from kanae.lab.locks import held
 from kanae.lab.programs import run
 from kanae.lab.record import HostRecord, LabRecord, Phase, boot_id
-from kanae.lab.release import RELEASES, Image
+from kanae.lab.release import Image
 from kanae.lab.waiting import wait_until
 from kanae.paths import guest_config, lab_dir
 
@@ -86,7 +86,7 @@ class Lab:
         return SshFiles(self.folder)
 
     def disk(self, name: str) -> host.Disk:
-        return host.disk(self.folder, name)
+        return host.disk(self.folder, name, self.record.host(name).disk)
 
     def group(self, name: str) -> str:
         return host.group(self.record.name, name)
@@ -240,42 +240,18 @@ def _prepare(lab: Lab) -> None:
         with locked(_NETWORKS):
             network.refuse_overlap(current.network, network.routes())
             current.network.create()
-    shadows = {image: _shadow(root, current) for image, root in current.bases.items()}
-    authorized = lab.ssh.operator()
+    lab.ssh.operator()  # made once, before each disk takes it
 
     def prepare(of: HostRecord) -> None:
         disk = lab.disk(of.name)
         if disk.folder.is_dir():
             # Hosts may have come since it was made.
             host.etc(of, disk).joinpath("hosts").write_text(host.hosts_file(current))
-            return
-        key = lab.ssh.host_key(of.name)
-        settings = f"ADDRESS={of.address}/{current.subnet.prefixlen}\nGATEWAY={current.gateway}\n"
-        host.install(
-            disk,
-            current.base(of),
-            {
-                RELEASES[of.image].locale: ("LANG=C.UTF-8\n", 0o644),
-                "etc/hostname": (f"{of.name}\n", 0o644),
-                "etc/hosts": (host.hosts_file(current), 0o644),
-                "etc/kanae-lab/authorized_keys": (authorized, 0o644),
-                "etc/kanae-lab/host": (settings, 0o644),
-                "etc/machine-id": (f"{of.machine_id}\n", 0o444),
-                "etc/resolv.conf": (f"nameserver {current.gateway}\n", 0o644),
-                "etc/shadow": (shadows[of.image], 0o640),
-                "etc/ssh/ssh_host_ed25519_key": (key.private, 0o600),
-                "etc/ssh/ssh_host_ed25519_key.pub": (key.public + "\n", 0o644),
-            },
-        )
+        else:
+            hardware.install(lab.folder, current, of)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(prepare, current.hosts))
-
-
-def _shadow(root: Path, current: LabRecord) -> str:
-    """/etc/shadow of the hosts over this base."""
-    hashed = base.operator_password_hash(root, current.operator_password)
-    return base.shadow_with(root, "operator-pw", hashed)
 
 
 def down(name: str, say: Callable[[str], None]) -> None:
@@ -306,7 +282,8 @@ def _remove(name: str, folder: Path) -> None:
         # deleted anyhow need not be written before, so it is deleted under the standing host.
         with contextlib.suppress(LabError):
             groups.freeze(f"{top}/{child}")
-            _delete(host.disk(folder, child).folder)
+            number = known[child].disk if child in known else 0
+            _delete(host.disk(folder, child, number).folder)
         if child in known:
             host.kill(known[child], groups, f"{top}/{child}")
         else:

@@ -36,19 +36,35 @@ class Supervisor(BaseModel):
         return Process(self.pid, self.start)
 
 
-class HostRecord(BaseModel):
-    """index: stands for the host in names of 15 bytes; machine_id: 32 hex digits.
+class Hardware(BaseModel):
+    """What stands under a host's name. machine_id: 32 hex digits; disk: number of its disk and of
+    its SSH host key, 0 for those that the lab was made with; starts: how often it was powered on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    machine_id: str
+    disk: int = 0
+    starts: int = 0
+
+
+class HostRecord(Hardware):
+    """The host with the hardware that it has now. index: stands for the host in names of 15 bytes;
+    aside: the hardware that it had before, or would have again.
 
     A record from before hosts had images tells of bookworm.
     """
 
-    model_config = ConfigDict(frozen=True)
     name: str
     address: IPv4Address
     index: int
-    machine_id: str
     image: Image = Image.BOOKWORM
     supervisor: Supervisor | None = None
+    aside: Hardware | None = None
+
+    def having(self, hardware: Hardware) -> HostRecord:
+        """The host with this hardware, and what it has now aside."""
+        aside = Hardware(machine_id=self.machine_id, disk=self.disk, starts=self.starts)
+        return self.model_copy(update={**dict(hardware), "aside": aside})
 
 
 class LabRecord(BaseModel):
@@ -102,11 +118,15 @@ class LabRecord(BaseModel):
         return f"vb-{self.machine(host)}"
 
     def with_supervisor(self, name: str, process: Process | None) -> LabRecord:
+        """Powered on once more, or off."""
+        host = self.host(name)
         supervisor = Supervisor(pid=process.pid, start=process.start) if process else None
-        hosts = [
-            host.model_copy(update={"supervisor": supervisor}) if host.name == name else host
-            for host in self.hosts
-        ]
+        starts = host.starts + (process is not None)
+        return self.with_host(host.model_copy(update={"supervisor": supervisor, "starts": starts}))
+
+    def with_host(self, changed: HostRecord) -> LabRecord:
+        """In place of the one of this name."""
+        hosts = [changed if host.name == changed.name else host for host in self.hosts]
         return self.model_copy(update={"hosts": tuple(hosts)})
 
     def with_phase(self, phase: Phase) -> LabRecord:

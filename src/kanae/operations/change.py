@@ -24,6 +24,7 @@ from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.operations.survey import arches, survey
 from kanae.plan.model import Plan
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet, FleetError
 
 # Seconds for an API server to answer, as after a boot of all hosts, and between two looks.
@@ -88,18 +89,23 @@ class Changed:
 
 
 async def change(
-    project: Project, procedure: Procedure, console: Console, *, break_lease: bool = False
+    project: Project,
+    procedure: Procedure,
+    console: Console,
+    *,
+    break_lease: bool = False,
+    host_keys: HostKeys | None = None,
 ) -> Changed:
     """Change a cluster. May be interrupted at any time and called again.
 
-    break_lease: take it from an operator who holds it. Raises FleetError for hosts that cannot be
-    reached, LeaseHeld, RunFailed when a step failed, ApiUnavailable where no API server answers
-    that would have to tell of the cluster, and what the procedure, the artifacts' source or the
-    console raises.
+    break_lease: take it from an operator who holds it. host_keys: see `Fleet`. Raises FleetError
+    for hosts that cannot be reached, LeaseHeld, RunFailed when a step failed, ApiUnavailable where
+    no API server answers that would have to tell of the cluster, and what the procedure, the
+    artifacts' source or the console raises.
     """
     done: Changed | None = None
     for _ in range(_ROUNDS):
-        now = await _once(project, procedure, console, break_lease)
+        now = await _once(project, procedure, console, break_lease, host_keys)
         if now.ending is not Ending.DONE:
             return done if done is not None and now.plan.empty else now
         if procedure.compared(project, now.facts):
@@ -109,7 +115,11 @@ async def change(
 
 
 async def _once(
-    project: Project, procedure: Procedure, console: Console, break_lease: bool
+    project: Project,
+    procedure: Procedure,
+    console: Console,
+    break_lease: bool,
+    host_keys: HostKeys | None,
 ) -> Changed:
     run = new_run_id()
     async with Fleet(
@@ -117,6 +127,7 @@ async def _once(
         run_id=run,
         password=console.password,
         tolerant=procedure.skips_unreachable,
+        host_keys=host_keys,
     ) as fleet:
         facts = await _survey(project, procedure, fleet)
         artifacts = cached(project, arches(facts))

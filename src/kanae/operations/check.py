@@ -10,6 +10,7 @@ from kanae.facts.model import Facts
 from kanae.operations.artifacts import unobtainable
 from kanae.operations.project import Project
 from kanae.operations.survey import arches
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 from kanae.verify.gate import inspect
 from kanae.verify.model import Finding, Subject
@@ -25,14 +26,18 @@ class Checked:
 
 
 async def check(
-    project: Project, ignored: Collection[str], password: Callable[[], str | None]
+    project: Project,
+    ignored: Collection[str],
+    password: Callable[[], str | None],
+    host_keys: HostKeys | None = None,
 ) -> Checked:
     """Hosts that cannot be reached are among the findings.
 
-    ignored: ids of checks to leave out; UsageError for one that does not exist.
+    ignored: ids of checks to leave out; UsageError for one that does not exist. host_keys: see
+    `Fleet`.
     """
     judge(Subject(project.spec, Facts({})), ignored)  # refuses those before hosts are asked
-    async with Fleet(project.spec, password=password, tolerant=True) as fleet:
+    async with Fleet(project.spec, password=password, tolerant=True, host_keys=host_keys) as fleet:
         seen = await inspect(project.spec, fleet)
     missing = await asyncio.to_thread(unobtainable, project, arches(seen.facts))
     subject = replace(seen, missing_artifacts=missing)

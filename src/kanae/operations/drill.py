@@ -33,6 +33,7 @@ from kanae.layout.families import UNKNOWN
 from kanae.operations.project import Project
 from kanae.operations.survey import survey
 from kanae.plan.membership import known, require_ours
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 
 _MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
@@ -45,6 +46,7 @@ class DrillOrder:
 
     image: for drills that make a Deployment, None for one that the nodes have. accept_outage: the
     users of this cluster may lose it. break_lease: take it from an operator who holds it.
+    host_keys: see `Fleet`.
     """
 
     scenario: Scenario
@@ -56,6 +58,7 @@ class DrillOrder:
     image: str | None = None
     accept_outage: bool = False
     break_lease: bool = False
+    host_keys: HostKeys | None = None
 
 
 class DrillConsole(Protocol):
@@ -118,7 +121,11 @@ class _Drills:
         order.scenario.require_time(streams, thresholds.validity(self._thresholds)["min-requests"])
         power = power_of(spec)
         async with Fleet(
-            spec, run_id=run, password=self._console.password, tolerant=order.accept_outage
+            spec,
+            run_id=run,
+            password=self._console.password,
+            tolerant=order.accept_outage,
+            host_keys=order.host_keys,
         ) as fleet:
             first = await survey(self._project, fleet)
             require_ours(spec, first, known(spec, first).identity)

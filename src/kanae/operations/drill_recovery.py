@@ -12,13 +12,19 @@ from kanae.drills.running import recovery_record
 from kanae.drills.running.recovery import recover
 from kanae.errors import KanaeError, Refused
 from kanae.spec.models import Spec
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 
 
 async def recover_drills(
-    spec: Spec, *, say: Callable[[str], None], password: Callable[[], str | None]
+    spec: Spec,
+    *,
+    say: Callable[[str], None],
+    password: Callable[[], str | None],
+    host_keys: HostKeys | None = None,
 ) -> int:
     """For how many runs something was put back. say: told of each, and of what cannot be had.
+    host_keys: see `Fleet`.
 
     Raises Refused while one of them is still running, and KanaeError kinds for what cannot be put
     back now; may be repeated.
@@ -32,7 +38,7 @@ async def recover_drills(
         return 0
     power = power_of(spec)
     for folder in left:
-        async with Fleet(spec, password=password, tolerant=True) as fleet:
+        async with Fleet(spec, password=password, tolerant=True, host_keys=host_keys) as fleet:
             tools = Tools(spec, power, fleet.__getitem__)
             kube = None
             try:

@@ -12,16 +12,19 @@ from kanae.execute import kubeconfig
 from kanae.execute.actions.client import admin_conf
 from kanae.execute.kubeconfig import Document
 from kanae.spec.models import Role, Spec
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet, FleetError
 
 
-async def fetch(spec: Spec, password: Callable[[], str | None]) -> Document:
+async def fetch(
+    spec: Spec, password: Callable[[], str | None], host_keys: HostKeys | None = None
+) -> Document:
     """From the first control-plane host that has it; context and cluster are called as the spec.
 
-    Raises FleetError with why none of them gives it.
+    host_keys: see `Fleet`. Raises FleetError with why none of them gives it.
     """
     masters = spec.having(Role.CONTROL_PLANE)
-    async with Fleet(spec, masters, password=password, tolerant=True) as fleet:
+    async with Fleet(spec, masters, password=password, tolerant=True, host_keys=host_keys) as fleet:
         return await _admin(spec, fleet)
 
 

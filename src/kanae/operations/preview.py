@@ -10,6 +10,7 @@ from kanae.operations.artifacts import cached
 from kanae.operations.project import Project
 from kanae.operations.survey import arches, survey
 from kanae.plan.model import Plan
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet, FleetError
 
 
@@ -21,11 +22,13 @@ class Preview:
     lost: FleetError | None
 
 
-async def preview(project: Project, password: Callable[[], str | None]) -> Preview:
+async def preview(
+    project: Project, password: Callable[[], str | None], host_keys: HostKeys | None = None
+) -> Preview:
     """Nothing is fetched. Raises Refused, except where that may come of hosts that are not known:
-    then their FleetError.
+    then their FleetError. host_keys: see `Fleet`.
     """
-    async with Fleet(project.spec, password=password, tolerant=True) as fleet:
+    async with Fleet(project.spec, password=password, tolerant=True, host_keys=host_keys) as fleet:
         facts = await survey(project, fleet)
     away = {host: why for host, why in facts.unreachable.items() if host in project.spec.hosts}
     lost = FleetError(away) if away else None

@@ -13,6 +13,7 @@ from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.plan.membership import shared
 from kanae.spec.models import Role
+from kanae.transport.acceptance import HostKeys
 
 
 async def replace(
@@ -23,8 +24,11 @@ async def replace(
     joining: Console,
     *,
     break_lease: bool = False,
+    host_keys: HostKeys | None = None,
 ) -> Changed:
-    """The host need not answer while it leaves; one that does is stopped and wiped. It must answer
+    """host_keys: which the new machine may show.
+
+    The host need not answer while it leaves; one that does is stopped and wiped. It must answer
     afterwards, as the new one. Raises Refused for a host without which there is no cluster.
     """
     spec = project.spec
@@ -38,4 +42,6 @@ async def replace(
         gone = await change(project.without(host), Apply(ignored), leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
-    return await change(project, Apply(ignored), joining, break_lease=break_lease)
+    return await change(
+        project, Apply(ignored), joining, break_lease=break_lease, host_keys=host_keys
+    )

@@ -15,6 +15,7 @@ from kanae.operations.survey import arches, ask
 from kanae.render.objects import key_of
 from kanae.resources.model import merge
 from kanae.spec.models import Role, Spec
+from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 from kanae.transport.gather import gather
 from kanae.transport.protocol import Transport
@@ -26,11 +27,15 @@ _BALANCER_TIMEOUT = 15
 _BALANCERS = 50
 
 
-async def status(project: Project, password: Callable[[], str | None]) -> Status:
-    """Hosts that cannot be reached are in it, with their error; needs no API."""
+async def status(
+    project: Project, password: Callable[[], str | None], host_keys: HostKeys | None = None
+) -> Status:
+    """Hosts that cannot be reached are in it, with their error; needs no API. host_keys: see
+    `Fleet`.
+    """
     spec = project.spec
     queries = _queries(project)
-    async with Fleet(spec, password=password, tolerant=True) as fleet:
+    async with Fleet(spec, password=password, tolerant=True, host_keys=host_keys) as fleet:
         facts, balancers = await asyncio.gather(
             ask(fleet, {host: queries[host] for host in fleet}), _balancers(spec, fleet)
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kanae.errors import ConnectError
 from kanae.transport.explain import explained
 from kanae.transport.settings import Reach
-from kanae.transport.target import Target, resolve
+from kanae.transport.target import Target, host_key_algorithms, resolve
 
 if TYPE_CHECKING:
     import asyncssh
@@ -57,6 +57,10 @@ class Jumps:
         target = replace(resolve(_reach(last, behind)), jump=before or None)
         return await _dial(target, tunnel, behind.connect_timeout)
 
+    def host_keys(self) -> dict[str, asyncssh.SSHKey | None]:
+        """What each jump host has shown that is connected."""
+        return {f"jump host {jump}": c.get_server_host_key() for jump, c in self._open.items()}
+
     async def close(self) -> None:
         for connection in self._open.values():
             connection.abort()
@@ -89,6 +93,7 @@ def _reach(jump: str, behind: Reach) -> Reach:
         config=behind.config,
         connect_timeout=behind.connect_timeout,
         is_jump=True,
+        accepted=behind.accepted,
     )
 
 
@@ -100,8 +105,7 @@ async def dial(reach: Reach, jumps: Jumps) -> tuple[Target, asyncssh.SSHClientCo
         try:
             tunnel = await jumps.get(target.jump, reach)
         except ConnectError as error:
-            # Named for the host that cannot be reached; of its kind, since that tells the cause.
-            raise type(error)(reach.host, error.message, remedy=error.remedy) from error
+            raise error.behind(reach.host) from error
     return target, await _dial(target, tunnel, reach.connect_timeout)
 
 
@@ -110,15 +114,20 @@ async def _dial(
 ) -> asyncssh.SSHClientConnection:
     import asyncssh
 
+    from kanae.transport.client import Client  # here, as asyncssh
+
+    known = target.known
+    client = Client()
     try:
         async with asyncio.timeout(timeout):
             return await asyncssh.connect(
                 target.address,
                 target.port,
                 options=target.options,
-                known_hosts=target.known,
-                server_host_key_algs=target.host_key_algorithms(),
+                client_factory=lambda: client,
+                known_hosts=known.text,
+                server_host_key_algs=host_key_algorithms(known),
                 tunnel=tunnel,  # pyright: ignore[reportArgumentType]  # None: none, not even ssh_config's
             )
     except (OSError, asyncssh.Error) as error:
-        raise explained(target, error, timeout) from error
+        raise explained(target, error, timeout, client.untrusted) from error

@@ -11,24 +11,33 @@ import shlex
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kanae.errors import (
     AuthenticationFailed,
     ConnectError,
-    HostKeyChanged,
     HostKeyUnknown,
     LabError,
     SudoRefused,
 )
 from kanae.lab import record
+from kanae.transport.host_keys import host_key_refused
 from kanae.transport.target import Target
+
+if TYPE_CHECKING:
+    import asyncssh
 
 PASSWORD = "`ssh: {sudo: password}`"  # noqa: S105  # how the spec says that sudo wants one
 GIVE_PASSWORD = "it is asked once, or taken from the variable KANAE_SUDO_PASSWORD"  # noqa: S105
 
 
-def explained(target: Target, error: Exception, timeout: float) -> ConnectError:
-    """Why connecting or authenticating failed. error: an OSError or asyncssh.Error."""
+def explained(
+    target: Target, error: Exception, timeout: float, untrusted: asyncssh.SSHKey | None = None
+) -> ConnectError:
+    """Why connecting or authenticating failed. error: an OSError or asyncssh.Error.
+
+    untrusted: the host key that was shown and refused.
+    """
     import asyncssh
 
     host, where = target.host, target.where
@@ -51,7 +60,7 @@ def explained(target: Target, error: Exception, timeout: float) -> ConnectError:
             "ssh-agent with only the keys for these hosts",
         )
     if isinstance(error, asyncssh.HostKeyNotVerifiable | asyncssh.KeyExchangeFailed):
-        return _host_key(target, error)
+        return host_key_refused(target, error, untrusted)
     what, remedy = _unconnected(target, error, timeout)
     return ConnectError(host, f"cannot connect to {where}: {what}", remedy=remedy)
 
@@ -147,52 +156,6 @@ def _offered(target: Target) -> str:
             for file in target.keys
         )
     return f"{skipped}offered: {' and '.join(kinds) or 'no key, and there is no ssh-agent'}"
-
-
-def _host_key(target: Target, error: Exception) -> ConnectError:
-    """Unknown or changed? Changed when known_hosts has any key for the host."""
-    import asyncssh
-
-    reason = error.reason if isinstance(error, asyncssh.DisconnectError) else str(error)
-    scanned = _keyscan(target)
-    file = shlex.quote(str(target.known_hosts[0]))
-    compare = (
-        f"compare `{scanned} | ssh-keygen -lf -` with `ssh-keygen -lf "
-        "/etc/ssh/ssh_host_ed25519_key.pub` on the host's own console"
-    )
-    if any(target.known_keys()[:3]):
-        name = target.known_name
-        lookup = name if target.port == 22 else f"[{name}]:{target.port}"
-        return HostKeyChanged(
-            target.host,
-            f"{target.where} shows another host key than the one in {file} ({reason}): "
-            "the host was installed anew, or somebody is in between",
-            remedy=f"{compare}; only if they agree: "
-            f"ssh-keygen -f {file} -R {shlex.quote(lookup)}; {scanned} >> {file}",
-        )
-    if isinstance(error, asyncssh.KeyExchangeFailed):
-        return ConnectError(
-            target.host,
-            f"cannot connect to {target.where}: {reason}",
-            remedy="the host's sshd offers only algorithms that are not accepted here: update it",
-        )
-    return HostKeyUnknown(
-        target.host,
-        f"the host key of {target.where} is not in {file}",
-        remedy=f"{compare}; if they agree: {scanned} >> {file}",
-    )
-
-
-def _keyscan(target: Target) -> str:
-    """A command that prints the host's keys; on the jump host, where there is one."""
-    scan = f"ssh-keyscan -p {target.port} {shlex.quote(target.address)}"
-    if target.jump is None:
-        return scan
-    before, _, last = target.jump.rpartition(",")
-    # With a port it has to be a URI: user@host:port is none of ssh's forms.
-    gate = f"ssh://{last}" if ":" in last and "://" not in last else last
-    through = f"-J {shlex.quote(before)} " if before else ""
-    return f"ssh {through}{shlex.quote(gate)} {scan}"
 
 
 def sudo_unasked(target: Target) -> SudoRefused:

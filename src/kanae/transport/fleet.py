@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from types import TracebackType
 from typing import Self, TypeVar
 
+from kanae import paths
 from kanae.environment import SUDO_PASSWORD
 from kanae.errors import ConnectError, ConnectionLost, HostError, KanaeError
 from kanae.spec.models import Spec
+from kanae.transport.acceptance import Acceptance, HostKeys
 from kanae.transport.connect import Jumps
 from kanae.transport.fence import Fence
 from kanae.transport.gather import Gathered, gather
@@ -63,6 +65,8 @@ class Fleet:
     None when nobody can be asked, which is then an error of each such host.
     tolerant: hosts that cannot be reached are left out and listed in `unreachable`, instead of
     FleetError for all of them together.
+    host_keys: which are accepted beside the trusted ones. UsageError for a fingerprint that no host
+    has.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Fleet:
         run_id: str = "",
         password: Callable[[], str | None] | None = None,
         tolerant: bool = False,
+        host_keys: HostKeys | None = None,
     ) -> None:
         self.spec = spec
         self.run_id = run_id or secrets.token_hex(6)
@@ -81,49 +86,74 @@ class Fleet:
         self._password = password
         self._tolerant = tolerant
         self._word: str | None = None
+        self._host_keys = host_keys or HostKeys()
         self._jumps = Jumps()
         self._transports: dict[str, SshTransport] = {}
 
     async def __aenter__(self) -> Self:
         try:
-            errors = await self._connect(self.spec, self._hosts)
+            errors = await self._connect(self._open(self.spec, self._hosts))
             if errors and not self._tolerant:
                 raise FleetError(errors)
             self.unreachable = errors
+            for host in errors:
+                del self._transports[host]
         except BaseException:
             await self.close()
             raise
         return self
 
     async def admit(self, spec: Spec, hosts: Iterable[str]) -> None:
-        """Connect hosts that are not in this fleet's own spec; those that cannot be reached are
-        listed in `unreachable`. Once each: later calls pass over them."""
+        """Connect hosts that are not in this fleet's own spec, by keys that are trusted already;
+        those that cannot be reached are listed in `unreachable`. Later calls pass over them."""
         new = [host for host in hosts if host not in self and host not in self.unreachable]
-        self.unreachable |= await self._connect(spec, new)
+        errors = await self._tried(self._open(spec, new))
+        self.unreachable |= errors
+        for host in errors:
+            del self._transports[host]
 
-    async def _connect(self, spec: Spec, hosts: Sequence[str]) -> dict[str, ConnectError]:
-        """Why some of them are not connected now."""
+    def _open(self, spec: Spec, hosts: Sequence[str]) -> Sequence[str]:
         reaches = [reach_of(spec, host) for host in hosts]
         if any(reach.sudo == "password" for reach in reaches) and self._word is None:
             self._word = os.environ.get(SUDO_PASSWORD)
             if self._word is None and self._password is not None:
                 self._word = self._password()
-        new = {
-            reach.host: SshTransport(
+        for reach in reaches:
+            self._transports[reach.host] = SshTransport(
                 reach, jumps=self._jumps, run_id=self.run_id, password=self._word
             )
-            for reach in reaches
-        }
-        self._transports |= new
-        connecting = gather(new, lambda each: each.connect(), self.spec.policies.parallel_hosts)
-        failed = (await connecting).failed
-        errors = {h: e for h, e in failed.items() if isinstance(e, ConnectError)}
-        for host, error in failed.items():
-            if host not in errors:
-                errors[host] = ConnectError(host, error.what, remedy=error.remedy)
-        for host in errors:
-            del self._transports[host]
+        return hosts
+
+    async def _connect(self, hosts: Sequence[str]) -> dict[str, ConnectError]:
+        """Connect all, accepting host keys as far as that is allowed. What keeps hosts away."""
+        acceptance = Acceptance(self._host_keys, paths.known_hosts(self.spec.name))
+        errors = await self._tried(hosts)
+        while again := acceptance.of(errors):
+            retried = await self._tried(again)
+            errors = {h: e for h, e in errors.items() if h not in again} | retried
+        keys = {host: transport.host_key for host, transport in self._transports.items()}
+        shown = {**self._jumps.host_keys(), **keys}.items()
+        acceptance.require_used(
+            {host: key.get_fingerprint() for host, key in shown if key},
+            errors,
+            tolerant=self._tolerant,
+        )
         return errors
+
+    async def _tried(self, hosts: Iterable[str]) -> dict[str, ConnectError]:
+        failed = (
+            await gather(
+                {host: self._transports[host] for host in hosts},
+                lambda transport: transport.connect(),
+                self.spec.policies.parallel_hosts,
+            )
+        ).failed
+        return {
+            host: error
+            if isinstance(error, ConnectError)
+            else ConnectError(host, error.what, remedy=error.remedy)
+            for host, error in failed.items()
+        }
 
     async def __aexit__(
         self,

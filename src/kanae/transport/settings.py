@@ -23,7 +23,8 @@ from kanae.spec.models import Spec, Ssh, Sudo
 class Reach:
     """host: name in the spec. alias: what ssh_config is asked for. None: left to ssh_config.
 
-    is_jump: a jump host, which is not in the spec.
+    is_jump: a jump host, which is not in the spec. accepted: known_hosts of the host keys that were
+    accepted for the cluster.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Reach:
     sudo: Sudo = Sudo.AUTO
     connect_timeout: float = 10.0
     is_jump: bool = False
+    accepted: Path | None = None
 
 
 def reach_of(spec: Spec, host: str) -> Reach:
@@ -56,6 +58,7 @@ def reach_of(spec: Spec, host: str) -> Reach:
         jump=ssh.jump,
         sudo=ssh.sudo,
         connect_timeout=ssh.connect_timeout,
+        accepted=paths.known_hosts(spec.name),
     )
 
 

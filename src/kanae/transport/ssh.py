@@ -37,7 +37,8 @@ class SshTransport:
     """Commands run as root, by sudo if the SSH user is another.
 
     run_id: names the processes of this run on the host, see `leftovers`. password: for sudo.
-    fence: what every script has to pass, None while nothing is to be changed.
+    fence: what every script has to pass, None while nothing is to be changed. host_key: what the
+    host has shown, None before the first connection.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class SshTransport:
         self._connecting = asyncio.Lock()
         self._connection: asyncssh.SSHClientConnection | None = None
         self._target: Target | None = None
+        self.host_key: asyncssh.SSHKey | None = None
         self._sudo = ""
         self.fence: Fence | None = None
         self._mark = f"{run_id}/{secrets.token_hex(4)}"
@@ -82,6 +84,7 @@ class SshTransport:
             if not self.closed:
                 return
             self._target, self._connection = await dial(self._reach, self._jumps)
+            self.host_key = self._connection.get_server_host_key()
             self._sudo = self._become_root(self._target.user)
             if self._sudo:
                 try:

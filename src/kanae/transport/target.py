@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from kanae import paths
 from kanae.errors import AuthenticationFailed
 from kanae.spec.models import Spec
+from kanae.transport.known_hosts import KnownHosts
 from kanae.transport.settings import Reach, reach_of
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ CIPHERS = (
     "aes256-ctr",
     "aes128-ctr",
 )
-HOST_KEYS = (
+HOST_CERTIFICATES = (
     "ssh-ed25519-cert-v01@openssh.com",
     "ecdsa-sha2-nistp256-cert-v01@openssh.com",
     "rsa-sha2-512-cert-v01@openssh.com",
+)
+HOST_KEYS = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
     "ecdsa-sha2-nistp384",
@@ -44,6 +47,7 @@ HOST_KEYS = (
 @dataclass(frozen=True, slots=True)
 class Target:
     """A host as it will be dialled, all settings resolved. known_hosts: files for host keys.
+    accepted: the file of those that were accepted for the cluster, which wins for hosts in it.
 
     alias: what ssh_config was asked for. is_jump: not a host of the spec. jump: the way to it,
     `[user@]host[:port]`, or several with commas between. keys: files with private keys that
@@ -57,16 +61,21 @@ class Target:
     port: int
     user: str
     known_hosts: tuple[Path, ...]
+    accepted: Path | None
     options: asyncssh.SSHClientConnectionOptions
     jump: str | None
     keys: tuple[str, ...]
 
     @property
-    def known(self) -> bytes:
-        """All that is in known_hosts, which need not be UTF-8 in comments. Never None, which would
-        turn checking off; an empty file knows no host."""
-        told = [file.read_bytes() for file in self.known_hosts if file.is_file()]
-        return b"\n".join([*told, b""]).decode(errors="replace").encode() or b"\n"
+    def known(self) -> KnownHosts:
+        """What is known of the host now; its files are read."""
+        return KnownHosts.read(
+            self.known_name,
+            self.port,
+            address=self.address if _is_address(self.address) else "",
+            files=self.known_hosts,
+            accepted=self.accepted,
+        )
 
     @property
     def where(self) -> str:
@@ -77,28 +86,18 @@ class Target:
         """The name under which known_hosts is searched."""
         return self.options.host_key_alias or self.address
 
-    def known_keys(self) -> Sequence[Sequence[object]]:
-        """Keys of the host in known_hosts, of authorities, revoked ones, and more of each kind."""
-        import asyncssh
 
-        return asyncssh.match_known_hosts(
-            self.known,
-            self.known_name,
-            self.address if _is_address(self.address) else "",
-            None if self.port == 22 else self.port,
-        )
+def host_key_algorithms(known: KnownHosts) -> list[str]:
+    """Kinds of known keys first, so that one of these is shown if the host has it; then the rest,
+    so that a host that lost it shows what it has, and is found changed instead of only silent.
 
-    def host_key_algorithms(self) -> list[str]:
-        """Kinds of known keys first, so that one of these is shown if the host has it; then the
-        rest, so that a host that lost it shows what it has, and is found changed instead of only
-        silent."""
-        import asyncssh
-
-        known: list[str] = []
-        for key in self.known_keys()[0]:
-            if isinstance(key, asyncssh.SSHKey):
-                known += [algorithm.decode() for algorithm in key.sig_algorithms]
-        return [*dict.fromkeys(known), *(name for name in HOST_KEYS if name not in known)]
+    Certificates only where an authority is known: without one none can be trusted, while the key
+    in it can be shown and accepted.
+    """
+    kinds = [algorithm.decode() for key in known.keys for algorithm in key.sig_algorithms]
+    return list(
+        dict.fromkeys([*kinds, *(HOST_CERTIFICATES if known.authorities else ()), *HOST_KEYS])
+    )
 
 
 def _is_address(text: str) -> bool:
@@ -143,6 +142,7 @@ def resolve(reach: Reach) -> Target:
             else tuple(paths.expanded(name) for name in files or ())
         )
         or (paths.home() / ".ssh" / "known_hosts",),
+        accepted=reach.accepted,
         options=options,
         jump=tunnel,
         keys=tuple(keys or _identities(options)),

@@ -67,6 +67,7 @@ def test_a_host_takes_each_setting_of_the_cluster() -> None:
         jump="gate",
         sudo=Sudo.PASSWORD,
         connect_timeout=3,
+        accepted=paths.known_hosts("demo"),
     )
 
 
@@ -83,6 +84,7 @@ def test_each_setting_of_a_host_beats_the_clusters_and_is_for_it_alone() -> None
         jump="other@gate:23",
         sudo=Sudo.NONE,
         connect_timeout=4,
+        accepted=paths.known_hosts("demo"),
     )
     assert reach_of(spec, "w1").user == "admin"
 
@@ -97,7 +99,9 @@ def test_a_host_may_set_one_field_and_keep_the_others(field: str) -> None:
 
 
 def test_what_nobody_sets_is_left_to_ssh_config() -> None:
-    assert reach_of(_spec({}), "m1") == Reach("m1", "10.0.0.1", "10.0.0.1")
+    assert reach_of(_spec({}), "m1") == Reach(
+        "m1", "10.0.0.1", "10.0.0.1", accepted=paths.known_hosts("demo")
+    )
 
 
 def test_paths_may_begin_with_the_home_directory(home: Path) -> None:

@@ -63,7 +63,7 @@ def test_without_ssh_config_the_specs_address_is_dialled(home: Path) -> None:
     target = resolve(Reach("m1", "10.0.0.1", "10.0.0.1", user="root"))
     assert target.where == "root@10.0.0.1 port 22"
     assert target.known_hosts == (home / ".ssh" / "known_hosts",)
-    assert target.known == b"\n"
+    assert target.known.text == b"\n"
 
 
 def test_included_files_count(home: Path) -> None:
@@ -150,5 +150,10 @@ def test_an_ssh_config_that_is_wrong_is_an_error_and_no_defect(home: Path, line:
 
 def test_host_keys_behind_a_jump_host_are_looked_at_from_there(home: Path) -> None:
     target = _target(home, "", user="root", jump="a@one,two:23", port=2222)
-    error = explained(target, asyncssh.HostKeyNotVerifiable("no"), 10)
+    (home / "known").write_text(
+        f"@revoked * {_key(home / 'revoked').with_suffix('.pub').read_text()}"
+    )
+    error = explained(
+        replace(target, known_hosts=(home / "known",)), asyncssh.HostKeyNotVerifiable("no"), 10
+    )
     assert "`ssh -J a@one ssh://two:23 ssh-keyscan -p 2222 10.0.0.1 | ssh-keygen" in error.remedy
