@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
@@ -12,7 +12,9 @@ from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, Ho
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.hosts import queries, resources
+from kanae.plan.membership import former, known
 from kanae.plan.pki import AUTHORITIES
+from kanae.plan.view import Site
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
@@ -232,10 +234,17 @@ class World:
 
     def facts(self) -> Facts:
         """What one round of asking every host gives."""
+        facts = self._asked(self.desk.site, self.spec.hosts)
+        whole = former(self.spec, known(self.spec, facts))
+        gone = [name for name in whole.hosts if name not in self.spec.hosts]
+        more = self._asked(replace(self.desk.site, spec=whole), gone)
+        return Facts({**facts.hosts, **more.hosts}, {**facts.unreachable, **more.unreachable})
+
+    def _asked(self, site: Site, names: Iterable[str]) -> Facts:
         found: dict[str, Any] = {}
         lost: dict[str, HostError] = {}
-        queries_ = queries(self.desk.site)
-        for name in self.spec.hosts:
+        queries_ = queries(site)
+        for name in names:
             host = self.hosts[name]
             if not host.powered:
                 lost[name] = ConnectError(name, "no route to host")

@@ -99,12 +99,10 @@ def _leave(
         if here:
             led = Change(Verb.RUN, "move leader", name, "if it leads")
             on(via, "leader", f"etcd is led by another than {name}", MoveLeader(peer), led)
-        if here and spec.etcd_topology is EtcdTopology.STACKED:
-            last = [stop_node(builder, name, last)]
+        # Before anything stops there: of two members, none can be removed when one has stopped.
         on(via, "member", f"take {name} out of etcd", RemoveMember(peer, votes // 2 + 1), gone)
     if here and not shared(spec, name):
-        if votes is None or spec.etcd_topology is EtcdTopology.EXTERNAL:
-            last = [stop_node(builder, name, last)]
+        last = [stop_node(builder, name, last)]
         if name in spec.etcd_hosts:
             last = [remove_etcd(view.former, builder, name, last)]
     if node:

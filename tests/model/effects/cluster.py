@@ -10,7 +10,6 @@ from kanae.plan import actions
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
 from kanae.render.objects import key_of
-from kanae.spec.models import Role
 
 from ..world import Object, World
 from .base import Effects, failed, require_api, wait
@@ -49,8 +48,12 @@ def set_node(world: World, step: Step, action: actions.SetNode) -> Effects:
 
 def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
     def missing() -> str:
-        lost = [host for host in world.spec.having(Role.ETCD) if not world.etcd_runs(host)]
-        return ", ".join(f"{world.spec.hosts[host].address} is unhealthy" for host in lost)
+        asked = {url.partition("://")[2].partition(":")[0] for url in action.endpoints}
+        lost = [
+            host for host in world.spec.etcd_hosts
+            if world.address(host) in asked and not world.etcd_runs(host)
+        ]  # fmt: skip
+        return ", ".join(f"{world.address(host)} is unhealthy" for host in lost)
 
     yield from wait(step, missing)
     return Outcome.OK

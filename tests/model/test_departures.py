@@ -1,0 +1,158 @@
+"""Hosts leave a living cluster, and others come in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kanae.errors import Refused
+from kanae.layout import marks, units
+from kanae.plan.membership import without
+from kanae.spec.models import Spec
+
+from .fixtures import document_of
+from .settled import unsettled
+from .simulator import Moments, Simulator
+
+Document = dict[str, Any]
+
+
+def drop(document: Document, *hosts: str) -> None:
+    for host in hosts:
+        del document["hosts"][host]
+
+
+def edit(sim: Simulator, change: Callable[[Document], object]) -> None:
+    document = document_of(sim.world.spec.name)
+    change(document)
+    sim.world.edit(Spec.model_validate(document))
+
+
+def remembered(sim: Simulator) -> set[str]:
+    """Hosts on the lists that control-plane hosts keep."""
+    return {
+        name
+        for host in sim.world.spec.hosts
+        if host in sim.world.ready_hosts()
+        for name in sim.world.hosts
+        if f'"name": "{name}"' in sim.world.hosts[host].text(marks.path(marks.HOSTS))
+    }
+
+
+LEAVE = [
+    ("vip", ("worker2",)),
+    ("vip", ("lb2",)),
+    ("vip", ("master1", "master2")),
+    ("vip", ("master3", "master2")),
+    ("reference", ("server5",)),
+    ("reference", ("server1", "server2")),
+    ("dedicated-etcd", ("etcd1", "etcd2")),
+    ("dedicated-etcd", ("master1",)),
+    ("three-machines", ("node2", "node3")),
+]
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["answer", "are dead"])
+@pytest.mark.parametrize(("name", "hosts"), LEAVE)
+def test_hosts_that_leave_the_spec_leave_the_cluster(
+    built: Callable[[str], Simulator], name: str, hosts: tuple[str, ...], away: bool
+) -> None:
+    sim = built(name)
+    before = {host: sim.world.hosts[host].units for host in sim.world.spec.hosts}
+    if away:
+        for host in hosts[:1]:
+            sim.world.hosts[host].power_cut()
+    edit(sim, lambda document: drop(document, *hosts))
+    plan = sim.plan()
+    assert set(plan.removes) == set(hosts)
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert remembered(sim) == set(sim.world.spec.hosts)
+    assert sim.plan().empty
+    for host in hosts:
+        here = sim.world.hosts[host]
+        if here.powered:
+            assert not here.has(marks.path(marks.CLUSTER))
+            assert units.KUBELET not in here.units
+            assert not here.pods
+    assert before
+
+
+NEEDED = [
+    ("vip", "master1"),
+    ("vip", "worker1"),
+    ("reference", "server1"),
+    ("reference", "server3"),
+    ("reference", "server4"),
+    ("dedicated-etcd", "etcd2"),
+    ("dedicated-etcd", "master1"),
+    ("three-machines", "node1"),
+]
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["answers", "is dead"])
+@pytest.mark.parametrize(("name", "host"), NEEDED)
+def test_a_host_is_replaced_by_a_blank_one_of_its_name(
+    built: Callable[[str], Simulator], name: str, host: str, away: bool
+) -> None:
+    sim = built(name)
+    whole = sim.world.spec
+    if away:
+        sim.world.hosts[host].power_cut()
+    sim.world.edit(without(whole, host))
+    sim.converge()
+    assert sim.world.violations == []
+    assert host not in sim.world.nodes
+    assert host not in sim.world.members
+    sim.world.edit(whole)
+    sim.world.add_host(host)
+    sim.world.joins.pop(host, None)
+    sim.world.inits = {key: n for key, n in sim.world.inits.items() if key != host} or {host: 1}
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert sim.plan().empty
+
+
+@pytest.mark.parametrize(
+    ("name", "host"), [("vip", "master2"), ("reference", "server2"), ("dedicated-etcd", "etcd1")]
+)
+def test_killed_after_any_record_a_replacement_is_gone_on_with(
+    built: Callable[[str], Simulator], name: str, host: str
+) -> None:
+    start = built(name)
+    start.world.hosts[host].power_cut()
+    whole = start.world.spec
+    for number in range(1, 200):
+        sim = Simulator(start.world.copy())
+        sim.world.edit(without(whole, host))
+        killed = sim.apply(Moments(kill_record=number)) is None
+        sim.converge()
+        assert sim.world.violations == []
+        assert host not in sim.world.members
+        if not killed:
+            break
+    else:
+        raise AssertionError("a departure of more than 200 records")
+    world = sim.world
+    for number in range(1, 400):
+        sim = Simulator(world.copy())
+        sim.world.edit(whole)
+        sim.world.add_host(host)
+        sim.world.joins.pop(host, None)
+        killed = sim.apply(Moments(kill_record=number)) is None
+        sim.converge()
+        assert [each for each in unsettled(sim.world) if "kubeadm init" not in each] == []
+        if not killed:
+            return
+    raise AssertionError("a join of more than 400 records")
+
+
+def test_without_a_quorum_of_the_others_nothing_leaves(built: Callable[[str], Simulator]) -> None:
+    sim = built("dedicated-etcd")
+    sim.world.hosts["etcd1"].power_cut()
+    sim.world.hosts["etcd2"].stop(units.ETCD)
+    edit(sim, lambda document: drop(document, "etcd1", "etcd3"))
+    with pytest.raises(Refused):
+        sim.plan()
