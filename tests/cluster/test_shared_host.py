@@ -1,6 +1,6 @@
 """One host that is everything and that others use, too: Docker and podman with containers, a data
 disk, kubelet's folder a link to it with somebody's mount below. The tests run in the order in which
-they stand: what check says, a boot against files that say otherwise, kubeadm's own opinion, reset.
+they stand.
 """
 
 from __future__ import annotations
@@ -21,20 +21,13 @@ pytestmark = pytest.mark.lab
 PACKAGES = ("docker.io", "podman", "containernetworking-plugins", "busybox-static")
 # Also with what others run there, whose networks' files make CoreDNS a guest of podman's network.
 IGNORED = ("--ignore", "runtime", "--ignore", "pod-network")
-# A disk of its own, by a line of fstab, so that it is there after a boot. A boot starts what is to
-# be restarted always. Each program leaves a file in a volume.
+# Mounted folders stand for disks. Each program runs a container that leaves a file in a volume.
 OTHERS = """set -e
-mkdir -p /srv/disk/theirs /srv/disk/mine /srv/precious /data
+mkdir -p /srv/disk/theirs /srv/disk/kubelet/mine /srv/precious /data
 echo precious >/srv/precious/file
 echo data >/srv/disk/theirs/file
-cat >>/etc/fstab <<'END'
-/srv/disk /data none bind 0 0
-/srv/precious /data/kubelet/mine none bind,x-systemd.requires-mounts-for=/data 0 0
-END
-mkdir -p /srv/disk/kubelet/mine
-systemctl daemon-reload
-mount /data
-mount /data/kubelet/mine
+mount --bind /srv/disk /data
+mount --bind /srv/precious /data/kubelet/mine
 ln -s /data/kubelet /var/lib/kubelet
 mkdir -p /tmp/image/bin
 cp /usr/bin/busybox /tmp/image/bin/
@@ -43,7 +36,7 @@ for program in docker podman; do
   $program import /tmp/image.tar theirs:1
   $program network create theirs
   $program volume create theirs
-  $program run -d --name theirs --restart always --stop-signal KILL -v theirs:/volume theirs:1 \\
+  $program run -d --name theirs --stop-signal KILL -v theirs:/volume theirs:1 \\
     /bin/busybox sh -c 'echo theirs >/volume/file; exec /bin/busybox sleep 1000000'
 done
 """
@@ -136,29 +129,23 @@ def test_an_apply_that_is_told_to_leaves_them_running(cluster: Cluster) -> None:
     untouched(cluster)
 
 
-def ready(cluster: Cluster) -> None:
-    words = "wait --for=condition=Ready node/only --timeout=120s"
-    cluster.in_time("only", f"kubectl get --raw /readyz && kubectl {words}", 180.0)
-
-
-def test_settings_hold_after_a_boot_whatever_other_files_say(cluster: Cluster) -> None:
-    cluster.on("only", "echo net.ipv4.ip_forward = 0 >/etc/sysctl.d/99-x.conf")
-    told = [evidence for _, evidence in findings(cluster, "boot")]
-    assert any("/etc/sysctl.d/99-x.conf sets net.ipv4.ip_forward to 0" in each for each in told)
-    for verb in ("power-off", "power-on"):
-        cluster.kanae("lab", verb, "only", "--lab", cluster.name)
-    ready(cluster)
-    assert cluster.on("only", "sysctl -n net.ipv4.ip_forward").strip() == "1"
-    assert cluster.plan() == []
-    untouched(cluster)
-
-
 def test_kubeadm_itself_is_content(cluster: Cluster) -> None:
     """Its health job runs the pause image with -v and waits for its end. Of what could be upgraded
     to it would ask the Internet: a version is given."""
     said = cluster.on("only", "kubeadm upgrade plan v1.37.2 2>&1", timeout=180)
     assert "Running cluster health checks" in said
     assert "Latest version in the v1.37 series: v1.37.2" in said
+
+
+def test_a_reset_cuts_no_container_loose(cluster: Cluster) -> None:
+    """Debian's containerd cannot speak with what kanae's has started; that stays as it is."""
+    cluster.on("only", "docker run -d --name later theirs:1 /bin/busybox sleep 1000000")
+    refused = cluster.kanae("reset", str(cluster.spec), "--yes", status=None)
+    assert refused.returncode != 0
+    assert "a container that kanae's containerd has started for others" in refused.stderr
+    assert cluster.on("only", "docker exec later /bin/busybox echo alive").strip() == "alive"
+    cluster.on("only", "docker rm -f later")
+    untouched(cluster)
 
 
 def test_reset_takes_kanae_away_and_leaves_what_others_have(cluster: Cluster) -> None:

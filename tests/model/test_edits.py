@@ -179,6 +179,7 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
     sim.world.edit(edited("reference", _set(loadBalancer={"kind": "haproxy"})))
     assert changes(sim) == {
         "lb/system/converge": [
+            "delete unit kanae-settings-reference.service",
             "delete file /etc/sysctl.d/90-kanae-reference.conf",
             "create package haproxy",
         ],
@@ -530,8 +531,8 @@ def test_what_another_file_changes_at_the_next_boot_is_noted() -> None:
     host = replace(facts.hosts["server4"], boot_sysctls={"net.ipv4.ip_forward": theirs})
     plan = Desk.of(spec).plan(replace(facts, hosts={**facts.hosts, "server4": host}))
     assert plan.notes == (
-        "server4: /etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0 at boot, where "
-        "kanae wants 1",
+        "server4: /etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0 at boot, which "
+        "kanae-settings-reference.service sets back to 1",
     )
 
 

@@ -99,6 +99,13 @@ tell_pods() {
   done
 }
 
+for bundle in /run/containerd/io.containerd.runtime.v2.task/*/*; do
+  case $bundle in */k8s.io/*) continue ;; esac
+  ! grep -qs '^/usr/local/bin/' "$bundle/shim-binary-path" ||
+    tell "a container that kanae's containerd has started for others would be cut loose:" \
+      "${bundle#*.task/}; stop it (docker stop, nerdctl stop), and start it again afterwards"
+done
+settled
 foreign() {
   ! grep -q '^/var/lib/containerd/' /var/lib/kanae/found/list 2>/dev/null || return 0
   {

@@ -65,6 +65,12 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
     for path in action.files:
         host.remove(path)
         yield
+    others = any(path.startswith(marks.path(marks.MEMBER)) for path in host.files)
+    if host.has(at.MASKED) and not others:
+        for unit in host.text(at.MASKED).split():
+            host.remove(f"{at.UNITS}/{unit}")
+        host.remove(at.MASKED)
+        yield
     *trees, last = action.trees or ("",)
     for tree in trees:
         host.remove(tree, before)

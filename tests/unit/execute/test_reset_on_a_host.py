@@ -265,6 +265,13 @@ def test_kept_artifacts_keep_the_record_too(host: OwnRoot) -> None:
     assert not host.path(marks.FOLDER).exists()
 
 
+# containerd, until it is stopped.
+RUNS = (
+    'case "$1 $3" in "is-active containerd.service") [ ! -e /off ] ;;\n'
+    "is-active*) false ;; 'disable --now') >/off ;; esac\n"
+)
+
+
 def _a_namespace(host: OwnRoot) -> None:
     host.program("ctr", '[ "$1" = namespaces ] && printf "k8s.io\\nmoby\\n"\n')
 
@@ -286,12 +293,31 @@ def test_containers_of_others_in_containerd_stay(
 ) -> None:
     theirs(host)
     blob = host.write(f"{at.CONTAINERD_STATE}/io.containerd.content.v1.content/blobs/sha256/a")
-    host.program("systemctl", 'case "$1 $3" in "is-active containerd.service") [ ! -e /off ] ;;\n'
-                 "is-active*) false ;; 'disable --now') >/off ;; esac\n")  # fmt: skip
+    host.program("systemctl", RUNS)
     done = host.run(remove())
     assert done.returncode == 0, done.stderr
     assert blob.exists()
     assert "ctr -n k8s.io containers ls -q" in host.calls()
+
+
+def test_containers_that_kanaes_containerd_runs_for_others_are_not_cut_loose(host: OwnRoot) -> None:
+    """Theirs does not know how to speak with them. One that was there before it does know."""
+    bundles = f"{at.CONTAINERD_RUN}/io.containerd.runtime.v2.task"
+    host.write(f"{bundles}/moby/old/shim-binary-path", "/usr/bin/containerd-shim-runc-v2")
+    host.write(f"{bundles}/k8s.io/p/shim-binary-path", f"{at.BIN}/containerd-shim-runc-v2")
+    new = host.write(f"{bundles}/moby/new/shim-binary-path", f"{at.BIN}/containerd-shim-runc-v2")
+    config = host.write(at.CONTAINERD_CONFIG, "ours")
+    host.program("systemctl", RUNS)
+    done = host.run(remove())
+    assert done.returncode == 1
+    assert "moby/new; stop it" in done.stderr
+    assert "moby/old" not in done.stderr
+    assert config.exists()
+    assert not [call for call in host.calls() if "disable" in call]
+    new.unlink()
+    done = host.run(remove())
+    assert done.returncode == 0, done.stderr
+    assert not config.exists()
 
 
 def test_network_namespaces_of_others_stay(host: OwnRoot) -> None:

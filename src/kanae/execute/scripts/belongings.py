@@ -135,6 +135,17 @@ FOREIGN = f"""foreign() {{
 }}
 """
 
+# Containers that others have started in kanae's containerd. The one that was there before, an older
+# one as a rule, does not know how to speak with them (the file bootstrap.json beside
+# shim-binary-path): they would run on, and nobody could stop or enter them.
+ADOPTED = f"""for bundle in {at.CONTAINERD_RUN}/io.containerd.runtime.v2.task/*/*; do
+  case $bundle in */k8s.io/*) continue ;; esac
+  ! grep -qs '^{at.BIN}/' "$bundle/shim-binary-path" ||
+    tell "a container that kanae's containerd has started for others would be cut loose:" \\
+      "${{bundle#*.task/}}; stop it (docker stop, nerdctl stop), and start it again afterwards"
+done
+settled"""
+
 # What kubelet mounts for pods and their volumes, below its folder.
 OF_KUBELET = ("pods", "plugins")
 

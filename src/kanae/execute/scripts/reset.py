@@ -5,6 +5,7 @@ with what is, not with what was tried: whatever of the cluster is left is said, 
 from __future__ import annotations
 
 from kanae.execute.scripts.belongings import (
+    ADOPTED,
     FOREIGN,
     FUNCTIONS,
     OF_KUBELET,
@@ -66,7 +67,7 @@ def remove_cluster(action: RemoveCluster) -> str:
     if action.node:
         parts.append(PODS)
         if not action.keep_images:
-            parts.append(FOREIGN + _namespace())
+            parts += [ADOPTED, FOREIGN + _namespace()]
     if action.units:
         parts.append(
             f"for unit in {quote(*action.units)}; do\n"
