@@ -51,7 +51,9 @@ class Host:
         """Every file and folder with its size and time of change, and what runs or is set."""
         folders = "/etc /usr /opt /root /home /srv /var/lib"
         files = self.inside(f"find {folders} -xdev -printf '%p %s %Z %m\\n' 2>/dev/null || true")
-        units = self.inside("systemctl list-units --all --plain --no-legend | cut -d' ' -f1")
+        # Without those that only another one's unit file names.
+        listed = "systemctl list-units --all --plain --no-legend"
+        units = self.inside(f"{listed} | awk '$2 != \"not-found\" {{ print $1 }}'")
         settings = self.inside("sysctl net.ipv4.ip_forward; cat /proc/mounts")
         volatile = ("/var/lib/systemd", "/var/lib/private")
         return {
