@@ -86,7 +86,7 @@ def known(spec: Spec, facts: Facts) -> Known:
         here = facts.hosts.get(name)
         if here is None or not named_after(spec, here):
             continue
-        hosts |= {host.name: host for host in _listed(here.marks.get(marks.HOSTS, ""))}
+        hosts |= listed(here)
         if identity := _identity(spec, name, here):
             identities.setdefault(identity, name)
     if len(identities) > 1:
@@ -143,6 +143,11 @@ def require_ours(spec: Spec, facts: Facts, identity: str) -> None:
 def leaving(spec: Spec, known: Known) -> tuple[KnownHost, ...]:
     """Hosts of the cluster that the spec does not name any more."""
     return tuple(host for name, host in known.hosts.items() if name not in spec.hosts)
+
+
+def listed(facts: HostFacts) -> dict[str, KnownHost]:
+    """The hosts on the list that this one keeps."""
+    return {host.name: host for host in _listed(facts.marks.get(marks.HOSTS, ""))}
 
 
 def former(spec: Spec, known: Known) -> Spec:

@@ -9,7 +9,7 @@ from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import belongings, binaries, runtime
 from kanae.plan.draft import Draft
-from kanae.plan.membership import cluster_mark, identity_mark, roster, shared
+from kanae.plan.membership import cluster_mark, identity_mark, listed, roster, shared
 from kanae.plan.view import View
 from kanae.render import system
 from kanae.render.kubeadm import fixed
@@ -47,7 +47,10 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     if view.known.identity:
         wanted.append(File(marks.path(identity_mark(spec, host)), view.known.identity, 0o600))
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
-        wanted.append(File(marks.path(marks.HOSTS), roster(spec, view.leaving), 0o600))
+        # One that leaves stays on the lists that have it, until it has left.
+        there = listed(view.host(host))
+        leaving = [each for each in view.leaving if each.name in there]
+        wanted.append(File(marks.path(marks.HOSTS), roster(spec, leaving), 0o600))
         if not view.unanswered:
             # Else nobody has compared the spec with the cluster.
             wanted.append(File(marks.path(marks.FIXED), fixed(spec), 0o600))
