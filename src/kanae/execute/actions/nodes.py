@@ -27,7 +27,7 @@ async def drain(ctx: StepContext) -> Outcome:
     text = await must(transport, nodes.get(name), command=f"kubectl get node {name}")
     if not text.strip():
         return Outcome.OK
-    ready = readiness(cast("dict[str, object]", json.loads(text))).ready
+    ready = _ready(text)
     here = await _leaving(transport, name)
     if ready and any(pod.alone for pod in here):
         raise _blocked(
@@ -50,6 +50,10 @@ async def _evict(ctx: StepContext, name: str) -> None:
     async def look() -> Seen:
         # There is always time left to find out what blocks; until then the last answer stands.
         turn = max(1, min(_TURN, int(ctx.left() / 2)))
+        # A host that was lost just now is taken for Ready until its lease has run out.
+        text = await must(transport, nodes.get(name), command=f"kubectl get node {name}")
+        if not text.strip() or not _ready(text):
+            return Seen(True)
         done = await transport.run(nodes.drain(name, turn), timeout=turn + 15.0)
         if done.status == 0:
             return Seen(True)
@@ -75,6 +79,10 @@ async def _evict(ctx: StepContext, name: str) -> None:
         if blocking:
             raise _blocked(transport, name, blocking, remedy) from error
         raise StepTimedOut(transport.host, error.what, remedy=remedy) from error
+
+
+def _ready(node: bytes) -> bool:
+    return readiness(cast("dict[str, object]", json.loads(node))).ready
 
 
 async def _leaving(transport: Transport, node: str) -> list[Pod]:
