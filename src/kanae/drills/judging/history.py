@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from kanae.drills.judging import thresholds
 from kanae.drills.records import (
     FORMAT,
     Clock,
@@ -80,7 +81,8 @@ def _at(record: Record) -> float:
 
 
 def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) -> History:
-    """Records in any order to a history. Raises UsageError when there is no header."""
+    """Records in any order to a history. Raises UsageError when there is no header, or one by which
+    nothing could be judged."""
     found = list(records)
     header = next((record for record in found if isinstance(record, Header)), None)
     if header is None:
@@ -89,6 +91,9 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
         raise UsageError(
             f"a drill history of format {header.format}; this kanae reads format {FORMAT}"
         )
+    lacking = [name for name in thresholds.RECORDED if name not in header.validity]
+    if lacking or any(stream.period <= 0 for stream in header.streams):
+        raise UsageError("a damaged drill history: its header lacks what runs are judged by")
     return History(
         header=header,
         phases=_of(found, Phase),
