@@ -120,6 +120,7 @@ def test_histories_by_which_nothing_can_be_judged_are_refused(tmp_path: Path) ->
         (
             replace(header, validity={"max-lag-p99": 0.05}),
             replace(header, streams=(replace(first, period=0.0), *rest)),
+            replace(header, streams=(*rest, replace(first, lanes=0))),
         )
     ):
         path = tmp_path / f"{number}.jsonl"

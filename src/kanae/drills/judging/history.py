@@ -40,6 +40,8 @@ from kanae.drills.records import (
 from kanae.errors import UsageError
 
 R = TypeVar("R", bound=Record)
+# Of one stream; a workload has a few.
+_MOST_LANES = 10_000
 ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="k")])
 
 
@@ -92,7 +94,8 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
             f"a drill history of format {header.format}; this kanae reads format {FORMAT}"
         )
     lacking = [name for name in thresholds.RECORDED if name not in header.validity]
-    if lacking or any(stream.period <= 0 for stream in header.streams):
+    sound = all(each.period > 0 and 0 < each.lanes <= _MOST_LANES for each in header.streams)
+    if lacking or not sound:
         raise UsageError("a damaged drill history: its header lacks what runs are judged by")
     return History(
         header=header,
