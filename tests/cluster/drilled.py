@@ -25,6 +25,7 @@ min-share = 0.2
 max-lag-p99 = 10
 max-clock-error = 1
 max-failed-before = 10000
+max-wait-before = 30
 
 [all]
 "heal.redundancy" = 300

@@ -65,8 +65,15 @@ class Http:
         self.client.close()
 
     def location(self, url: str) -> str:
-        """Where an upstream URL is fetched from: itself, or the mirror of its host."""
-        parts = urlsplit(url)
+        """Where an upstream URL is fetched from: itself, or the mirror of its host. ArtifactError
+        for what is no URL: a server may have named it."""
+        import httpx2
+
+        try:
+            httpx2.URL(url)
+            parts = urlsplit(url)
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise ArtifactError(f"{url!r} is no URL: {error}") from None
         base = self.mirror.get(parts.netloc)
         if base is None:
             return url
@@ -85,8 +92,6 @@ class Http:
                 if not _passing(answer.status_code):
                     return answer
                 failures.append(_Broken(f"the server answers {answer.status_code}"))
-            except httpx2.InvalidURL as error:  # a server has named it
-                raise ArtifactError(f"{where!r} is no URL: {error}") from None
             except httpx2.RequestError as error:
                 failures.append(error)
             self._pause(where, failures)

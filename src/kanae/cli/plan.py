@@ -40,7 +40,6 @@ def command(spec: Path, verbose: bool, exit_code: bool, host_keys: HostKeys, out
     plan = found.plan
     emit(plan_data(plan), output, lambda: plan_text(plan, verbose=verbose))
     if found.lost is not None:
-        click.echo(f"left out: {', '.join(found.lost.errors)}", err=True)
         raise found.lost
     if exit_code and not plan.empty:
         raise click.exceptions.Exit(2)

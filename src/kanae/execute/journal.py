@@ -165,15 +165,6 @@ def runs(cluster: str) -> list[Path]:
     return sorted(journal_dir(cluster).glob("*.jsonl"))
 
 
-def last_run(cluster: str) -> RunRecord | None:
-    """The newest run that recorded anything."""
-    for path in reversed(runs(cluster)):
-        record = read_run(path)
-        if record is not None:
-            return record
-    return None
-
-
 def _event(line: bytes) -> Event | None:
     try:
         body: object = json.loads(line)

@@ -10,9 +10,6 @@ from kanae.errors import HostError
 from kanae.layout import families, ports
 from kanae.layout.family import Family
 
-# Enough to tell whose a folder is.
-FOLDER_NAMES = 50
-
 
 @dataclass(frozen=True, slots=True)
 class Query:

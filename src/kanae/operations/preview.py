@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kanae.errors import Refused
 from kanae.operations.artifacts import cached
@@ -16,7 +16,8 @@ from kanae.transport.fleet import Fleet, FleetError
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """lost: names the hosts that cannot be reached, if any; the plan is then that of the others."""
+    """lost: names the hosts that cannot be reached, if any; the plan is then that of the others,
+    and its notes say so."""
 
     plan: Plan
     lost: FleetError | None
@@ -33,7 +34,9 @@ async def preview(
     away = {host: why for host, why in facts.unreachable.items() if host in project.spec.hosts}
     lost = FleetError(away) if away else None
     try:
-        return Preview(project.plan(facts, cached(project, arches(facts))), lost)
+        plan = project.plan(facts, cached(project, arches(facts)))
+        unseen = [f"{host} is left out: it cannot be reached" for host in facts.unreachable]
+        return Preview(replace(plan, notes=(*plan.notes, *unseen)), lost)
     except Refused as refused:
         if lost is not None:
             raise lost from refused

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Final, cast
 
 from kanae.facts.kinds import namespace_of
@@ -18,22 +16,11 @@ MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "kanae"}
 # On pod templates: a changed ConfigMap then restarts the pods that read it only at start.
 DIGEST_ANNOTATION: Final = "kanae.dev/config-digest"
 
-# Fields that are no pointers in k8s.io/api and are left out when they are zero (`omitempty`):
-# false, 0 or "" says the same there as nothing. Elsewhere it does not: runAsUser,
-# automountServiceAccountToken, storageClassName.
+# Fields of KubeletConfiguration and KubeProxyConfiguration that are no pointers and are left out
+# when they are zero (`omitempty`; k8s.io/kubelet/config/v1beta1 and k8s.io/kube-proxy/config/
+# v1alpha1, types.go of v1.37.2): false, 0 or "" says the same there as nothing. kubeadm keeps these
+# documents in ConfigMaps as Go writes them, where no API server can be asked about them.
 _LEFT_OUT: Final = frozenset(
-    {
-        *("hostNetwork", "hostPID", "hostIPC", "paused", "publishNotReadyAddresses"),
-        *("readOnly", "stdin", "stdinOnce", "tty", "unschedulable", "globalDefault"),
-        *("minReadySeconds", "initialDelaySeconds", "hostPort", "nodePort"),
-        *("name", "namespace", "value", "subPath", "subPathExpr", "hostIP", "medium"),
-        *("priorityClassName", "nodeName", "hostname", "subdomain", "effect", "operator"),
-    }
-)
-# The same in KubeletConfiguration and KubeProxyConfiguration (k8s.io/kubelet/config/v1beta1 and
-# k8s.io/kube-proxy/config/v1alpha1, types.go of v1.37.2), which kubeadm keeps in ConfigMaps as Go
-# writes them.
-_LEFT_OUT_OF_COMPONENTS: Final = frozenset(
     {
         *("rotateCertificates", "serverTLSBootstrap", "enableContentionProfiling", "splitStream"),
         *("protectKernelDefaults", "kernelMemcgNotification", "windowsRunAsService"),
@@ -53,14 +40,6 @@ _FREE: Final = frozenset({"data", "labels", "annotations", "matchLabels", "nodeS
 # In the metadata of what the API server gives, of its own making.
 _NOTED: Final = frozenset(
     {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
-)
-_OF_QUANTITIES: Final = frozenset({"requests", "limits", "capacity", "hard", "overhead"})
-_QUANTITIES: Final = frozenset({"sizeLimit", "divisor"})
-_QUANTITY: Final = re.compile(r"([+-]?\d{1,18}(?:\.\d{1,9})?)([numkMGTPE]|[KMGTPE]i)?")
-_UNITS: Final = (
-    {"": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
-    | {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
-    | {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 )
 
 
@@ -105,8 +84,8 @@ def covers(live: object, wanted: object) -> bool:
     """Whether `live` holds everything that `wanted` says; what only `live` has does not matter.
 
     Lists must agree item by item. What Kubernetes does not store is no difference: null, an empty
-    list or mapping, and the zero value of a field that its own encoding then leaves out. Durations
-    (1m, 60s) and quantities (1000m, 1) may be spelt differently: it rewrites them.
+    list or mapping, and the zero value of a component's field that its own encoding then leaves
+    out. Durations (1m, 60s) may be spelt differently: it rewrites them.
     """
     return _covers(live, wanted, "", "")
 
@@ -130,24 +109,14 @@ def _covers(live: object, wanted: object, field: str, within: str) -> bool:
             _covers(have, want, field, within) for have, want in zip(present, items, strict=True)
         )
     if live is None:
-        left_out = field in _LEFT_OUT or field in _LEFT_OUT_OF_COMPONENTS
-        return not wanted and left_out and within not in _FREE
-    if live == wanted or _same_duration(live, wanted):
-        return True
-    return (within in _OF_QUANTITIES or field in _QUANTITIES) and _same_quantity(live, wanted)
+        return not wanted and field in _LEFT_OUT and within not in _FREE
+    return live == wanted or _same_duration(live, wanted)
 
 
 def _same_duration(live: object, wanted: object) -> bool:
     if not (isinstance(live, str) and isinstance(wanted, str)):
         return False
     return (have := go_milliseconds(live)) is not None and have == go_milliseconds(wanted)
-
-
-def _same_quantity(live: object, wanted: object) -> bool:
-    """By value, as resource.Quantity of apimachinery reads them; it also takes plain numbers."""
-    found = [_QUANTITY.fullmatch(str(each)) for each in (live, wanted)]
-    amounts = [Decimal(match[1]) * _UNITS[match[2] or ""] for match in found if match]
-    return len(amounts) == 2 and amounts[0] == amounts[1]
 
 
 def _plural(kind: str) -> str:

@@ -238,3 +238,11 @@ def test_checksum_files_of_all_upstreams_are_read(text: str, digest: str) -> Non
 def test_a_checksum_file_without_the_file_is_an_error(text: str) -> None:
     with pytest.raises(ArtifactError, match=r"where holds no sha256 of file\.tgz"):
         published_digest(text, "file.tgz", "where")
+
+
+@pytest.mark.parametrize("url", ["https://[::1/token", "https://host:port/", "https://a\x00b/"])
+def test_what_a_server_names_and_is_no_url_is_an_error(http: Http, url: str, store: Store) -> None:
+    with pytest.raises(ArtifactError, match="is no URL"):
+        http.get(url)
+    with pytest.raises(ArtifactError, match="is no URL"):
+        http.download_verified(url, DIGEST, store, Counting())

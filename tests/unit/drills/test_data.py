@@ -113,6 +113,29 @@ def test_histories_of_another_format_are_refused(tmp_path: Path) -> None:
         history.read(path)
 
 
+def test_histories_by_which_nothing_can_be_judged_are_refused(tmp_path: Path) -> None:
+    header = good().header
+    first, *rest = header.streams
+    for number, damaged in enumerate(
+        (
+            replace(header, validity={"max-lag-p99": 0.05}),
+            replace(header, streams=(replace(first, period=0.0), *rest)),
+            replace(header, streams=(*rest, replace(first, lanes=0))),
+        )
+    ):
+        path = tmp_path / f"{number}.jsonl"
+        write(path, [damaged])
+        with pytest.raises(UsageError, match="damaged"):
+            history.read(path)
+
+
+def test_every_bound_of_the_file_is_in_force_and_no_other_is_taken() -> None:
+    data = thresholds.load()
+    assert thresholds.validity(data) == data["validity"]
+    with pytest.raises(UsageError, match="no bound max-wait"):
+        thresholds.validity({"validity": {**thresholds.validity(data), "max-wait": 1.0}})
+
+
 @pytest.mark.parametrize("balancer", ["haproxy", "nginx"])
 def test_every_drill_has_limits_and_every_limit_a_drill(balancer: str) -> None:
     data = thresholds.load()

@@ -22,7 +22,7 @@ from kanae.execute.events import (
     StepProgress,
     StepStarted,
 )
-from kanae.execute.journal import Journal, last_run, new_run_id, read, read_run, runs
+from kanae.execute.journal import Journal, new_run_id, read, read_run
 from kanae.execute.redact import MASK, Redactor
 from kanae.execute.values import Values
 
@@ -77,16 +77,6 @@ def test_cut_anywhere_it_reads_as_a_prefix_of_itself() -> None:
         events = list(read(path))
         assert events == whole[: len(events)]
         assert len(events) == data[:size].count(b"\n")
-
-
-def test_the_newest_run_that_recorded_anything_is_the_last() -> None:
-    assert last_run("demo") is None
-    _whole("20260101T000000-aaaaaa")
-    Journal("demo", "20260102T000000-aaaaaa").close()
-    last = last_run("demo")
-    assert last is not None
-    assert last.started.run == "20260101T000000-aaaaaa"
-    assert len(runs("demo")) == 2
 
 
 def test_run_ids_are_not_used_twice() -> None:

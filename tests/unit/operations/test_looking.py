@@ -20,6 +20,7 @@ from kanae.layout import marks
 from kanae.operations import check, kubeconfig, preview, status
 from kanae.operations.project import Project
 from kanae.plan.model import Change, Plan, Verb
+from kanae.report.plan_text import plan_text
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet, FleetError
 from kanae.transport.protocol import Completed
@@ -93,6 +94,8 @@ async def test_a_preview_of_some_hosts_names_the_others(
     assert "w1" not in {step.host for step in part.plan}
     assert part.lost is not None
     assert list(part.lost.errors) == ["w1"]
+    assert part.plan.notes[-1] == "w1 is left out: it cannot be reached"
+    assert "everything is as the spec says" not in plan_text(replace(part.plan, steps=()))
 
 
 async def test_a_refusal_that_may_come_of_a_lost_host_is_that_hosts_error(
@@ -221,6 +224,7 @@ from kanae.facts.model import Facts
 from kanae.operations import change
 from kanae.operations.project import Project
 from kanae.plan.model import Change, Plan, Verb
+from kanae.report.plan_text import plan_text
 
 class Fleet:
     def __init__(self, spec, **more): pass

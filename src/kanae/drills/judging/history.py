@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from kanae.drills.judging import thresholds
 from kanae.drills.records import (
     FORMAT,
     Clock,
@@ -39,6 +40,8 @@ from kanae.drills.records import (
 from kanae.errors import UsageError
 
 R = TypeVar("R", bound=Record)
+# Of one stream; a workload has a few.
+_MOST_LANES = 10_000
 ADAPTER: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="k")])
 
 
@@ -80,7 +83,8 @@ def _at(record: Record) -> float:
 
 
 def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) -> History:
-    """Records in any order to a history. Raises UsageError when there is no header."""
+    """Records in any order to a history. Raises UsageError when there is no header, or one by which
+    nothing could be judged."""
     found = list(records)
     header = next((record for record in found if isinstance(record, Header)), None)
     if header is None:
@@ -89,6 +93,10 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
         raise UsageError(
             f"a drill history of format {header.format}; this kanae reads format {FORMAT}"
         )
+    lacking = [name for name in thresholds.RECORDED if name not in header.validity]
+    sound = all(each.period > 0 and 0 < each.lanes <= _MOST_LANES for each in header.streams)
+    if lacking or not sound:
+        raise UsageError("a damaged drill history: its header lacks what runs are judged by")
     return History(
         header=header,
         phases=_of(found, Phase),

@@ -17,11 +17,20 @@ _METRIC = re.compile(
 )
 # How the metrics end that count and have no unit; all others are seconds.
 COUNTS = (".failed", ".failed-on-return", "leader-changes")
-_VALIDITY = ("min-requests", "min-share", "max-lag-p99", "max-clock-error", "max-failed-before")
+_VALIDITY = (
+    "min-requests",
+    "min-share",
+    "max-lag-p99",
+    "max-clock-error",
+    "max-failed-before",
+    "max-wait-before",
+)
 # In a drill's table: not a metric but a table of them.
 _LEADER = "leader"
 # Came later than files that people have made.
-_OPTIONAL = {"max-clock-error": 0.02}
+_OPTIONAL = {"max-clock-error": 0.02, "max-wait-before": 1.0}
+# What every run has in its history, of whatever age.
+RECORDED = tuple(name for name in _VALIDITY if name not in _OPTIONAL)
 
 
 def is_metric(name: str) -> bool:
@@ -50,6 +59,11 @@ def _table(data: Mapping[str, object], name: str) -> Mapping[str, object]:
 def validity(data: Mapping[str, object]) -> Mapping[str, float]:
     """The bounds outside of which a run is void. All but _OPTIONAL are required."""
     found = {**_OPTIONAL, **_table(data, "validity")}
+    if unknown := sorted(found.keys() - set(_VALIDITY)):
+        raise UsageError(
+            f"thresholds: [validity] has no bound {', '.join(unknown)}",
+            remedy=f"its bounds: {', '.join(_VALIDITY)}",
+        )
     return {name: _number(name, found.get(name)) for name in _VALIDITY}
 
 

@@ -103,7 +103,7 @@ def _unsure_of_time(history: History, bounds: Mapping[str, float]) -> list[str]:
         f"the clock of {clock.host} is not known well enough {clock.when} the workload:"
         f" dates may be wrong by {clock.error:.3f} s"
         for clock in history.clocks
-        if clock.error > bounds["max-clock-error"]
+        if clock.error > bounds.get("max-clock-error", math.inf)
     ]
     unmeasured = {"before", "after"} - {clock.when for clock in history.clocks}
     return found + [
