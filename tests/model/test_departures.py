@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kanae.errors import Refused
 from kanae.layout import marks, units
+from kanae.plan.actions import DrainNode, ReleaseVolumes
 from kanae.plan.membership import without
 from kanae.spec.models import Spec
 
@@ -156,3 +158,38 @@ def test_without_a_quorum_of_the_others_nothing_leaves(built: Callable[[str], Si
     edit(sim, lambda document: drop(document, "etcd1", "etcd3"))
     with pytest.raises(Refused):
         sim.plan()
+
+
+# Hosts that have to go with it, so that the spec stays one.
+LOSES = {"server4": ("server4",), "master2": ("master2", "master3")}
+
+
+def say_off(sim: Simulator, host: str) -> None:
+    desk = sim.world.desk
+    sim.world.desk = replace(desk, site=replace(desk.site, off=frozenset({host})))
+
+
+@pytest.mark.parametrize(("name", "host"), [("reference", "server4"), ("vip", "master2")])
+def test_volumes_of_a_host_that_is_off_are_released_and_nothing_waits_for_it(
+    built: Callable[[str], Simulator], name: str, host: str
+) -> None:
+    sim = built(name)
+    sim.world.hosts[host].power_cut()
+    edit(sim, lambda document: drop(document, *LOSES[host]))
+    say_off(sim, host)
+    did = {type(step.action): step.action for step in sim.plan().steps}
+    assert did[ReleaseVolumes] == ReleaseVolumes(host)
+    assert all(step.action != DrainNode(host) for step in sim.plan().steps)
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert sim.plan().empty
+
+
+def test_a_host_that_answers_is_not_off(built: Callable[[str], Simulator]) -> None:
+    sim = built("vip")
+    edit(sim, lambda document: drop(document, "worker1"))
+    say_off(sim, "worker1")
+    with pytest.raises(Refused) as refused:
+        sim.plan()
+    assert "worker1" in str(refused.value)
+    assert "answers" in str(refused.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import asked_host_keys_option, ignore_option, spec_argument
+from kanae.cli.arguments import asked_host_keys_option, ignore_option, off_option, spec_argument
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
@@ -29,6 +29,7 @@ from kanae.transport.acceptance import HostKeys
     metavar="HOST",
     help="A host that has left the spec and is to leave the cluster; may be repeated.",
 )
+@off_option
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
 @asked_host_keys_option
 @output_option
@@ -38,6 +39,7 @@ def command(
     verbose: bool,
     ignored: tuple[str, ...],
     removes: tuple[str, ...],
+    off: tuple[str, ...],
     break_lease: bool,
     host_keys: HostKeys,
     output: str,
@@ -54,10 +56,11 @@ def command(
       kanae apply cluster.yaml --yes
       kanae apply cluster.yaml --ignore memory
       kanae apply cluster.yaml --yes --remove worker3
+      kanae apply cluster.yaml --yes --remove worker3 --off worker3
       kanae apply cluster.yaml --accept-host-key SHA256:uNiVztksCsDhcc0u9e8BrTV9Hq1Iq3AGcVkPb9vL9nY
       kanae apply cluster.yaml --yes -o json | jq '.changed, .seconds'
     """
-    project = Project.open(spec)
+    project = Project.open(spec).knowing_off(off)
     name = project.spec.name
     console = Terminal(f"Apply this to {name}?", yes, verbose, removes)
     changing = change(

@@ -97,6 +97,14 @@ ignore_option = click.option(
     shell_complete=completer(_checks),
     help="Skip a named check; may be repeated.",
 )
+off_option = click.option(
+    "--off",
+    "off",
+    multiple=True,
+    metavar="HOST",
+    help="A host that leaves the cluster and certainly has no power: nothing waits for it, its "
+    "volumes are released at once; may be repeated.",
+)
 # 43 digits of base64, which ssh shows without the padding.
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 

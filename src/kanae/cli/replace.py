@@ -1,8 +1,13 @@
-"""`kanae replace`: a host that is lost, or is to be, by another one of the same name."""
+"""`kanae replace`: a host that is lost, or is to be, by another machine."""
 
 from __future__ import annotations
 
+import asyncio
+import difflib
+from collections.abc import Coroutine
+from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,19 +17,53 @@ from kanae.cli.arguments import (
     ignore_option,
     spec_argument,
 )
+from kanae.cli.confirm import confirmed
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
 from kanae.errors import UsageError
-from kanae.operations.change import Ending
+from kanae.operations import replace as replacing
+from kanae.operations.apply import Apply
+from kanae.operations.change import Changed, Ending, change
 from kanae.operations.project import Project
-from kanae.operations.replace import replace
 from kanae.transport.acceptance import HostKeys
+
+
+class _Successor(click.ParamType[tuple[str, IPv4Address]]):
+    """NAME=ADDRESS, or an address alone: (name or "", address)."""
+
+    name = "host"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, IPv4Address]:
+        name, _, address = str(value).rpartition("=")
+        try:
+            return name, IPv4Address(address)
+        except AddressValueError:
+            self.fail(f"{value!r} is neither NAME=ADDRESS nor an IPv4 address", param, ctx)
 
 
 @click.command("replace")
 @click.argument("host", shell_complete=complete_host)
 @spec_argument
+@click.option(
+    "--with",
+    "successor",
+    type=_Successor(),
+    metavar="[NAME=]ADDRESS",
+    help="Another machine than the one at the host's address. The spec is edited, which is shown "
+    "first.",
+)
+@click.option(
+    "--off",
+    is_flag=True,
+    help="The old machine certainly has no power: nothing waits for it, its volumes are released "
+    "at once.",
+)
+@click.option(
+    "--cut-power", is_flag=True, help="Cut its power first, by the spec's command (power.off)."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plans.")
 @ignore_option
@@ -34,6 +73,9 @@ from kanae.transport.acceptance import HostKeys
 def command(
     host: str,
     spec: Path,
+    successor: tuple[str, IPv4Address] | None,
+    off: bool,
+    cut_power: bool,
     yes: bool,
     verbose: bool,
     ignored: tuple[str, ...],
@@ -41,28 +83,84 @@ def command(
     host_keys: HostKeys,
     output: str,
 ) -> None:
-    """Replace HOST of the cluster of SPEC by a machine of the same name and address.
+    """Replace HOST of the cluster of SPEC by another machine.
 
-    The old machine need not answer; one that does is drained, stopped and wiped first. It leaves
-    the balancers, etcd and the cluster; then the machine that answers in its place joins. May be
-    interrupted at any time and run again.
+    By default one of the same name and address: new hardware, or the same installed anew. The old
+    machine need not answer; one that does is drained, stopped and wiped first. It leaves the
+    balancers, etcd and the cluster; then its successor joins. May be interrupted at any time and
+    run again.
 
     \b
     Examples:
       kanae replace server1 cluster.yaml
-      kanae replace worker3 cluster.yaml --yes
+      kanae replace worker3 cluster.yaml --off --yes
+      kanae replace server1 cluster.yaml --with server4=192.168.1.14
     """
     project = Project.open(spec)
-    if host not in project.spec.hosts:
-        raise UsageError(
-            f"{spec} has no host {host!r}", remedy=f"its hosts: {', '.join(project.spec.hosts)}"
-        )
+    name, address = successor or ("", None)
+    if not _replaced_already(project, host, name, address):
+        _require(project, host)
+        replacing.require_others(project, host)
+        if cut_power:
+            _cut_power(project, host, yes)
+        if address is not None:
+            project = _edit(project, host, name or host, address, yes)
+    joining = f"Let the new {name or host} join {project.spec.name}?"
     leaving = Terminal(f"Take {host} out of {project.spec.name}?", yes, verbose, (host,))
-    joining = Terminal(f"Let the new {host} join {project.spec.name}?", yes, verbose)
-    changing = replace(
-        project, host, ignored, leaving, joining, break_lease=break_lease, host_keys=host_keys
-    )
-    done = carried_out(changing, output)
-    if done.ending is Ending.DECLINED:
+    changing: Coroutine[Any, Any, Changed]
+    if host not in project.spec.hosts:
+        changing = change(
+            project.knowing_off([host] if off or cut_power else []),
+            Apply(ignored),
+            leaving,
+            break_lease=break_lease,
+            host_keys=host_keys,
+        )
+    else:
+        changing = replacing.replace(
+            project,
+            host,
+            ignored,
+            leaving,
+            Terminal(joining, yes, verbose),
+            off=off or cut_power,
+            break_lease=break_lease,
+            host_keys=host_keys,
+        )
+    if carried_out(changing, output).ending is Ending.DECLINED:
         raise click.Abort
     click.echo(f"{host} has been replaced", err=True)
+
+
+def _replaced_already(project: Project, host: str, name: str, address: IPv4Address | None) -> bool:
+    """Whether an earlier run that was cut off has edited the spec."""
+    there = project.spec.hosts.get(name)
+    return host not in project.spec.hosts and there is not None and there.address == address
+
+
+def _require(project: Project, host: str) -> None:
+    if host not in project.spec.hosts:
+        raise UsageError(
+            f"{project.text.name} has no host {host!r}",
+            remedy=f"its hosts: {', '.join(project.spec.hosts)}",
+        )
+
+
+def _cut_power(project: Project, host: str, yes: bool) -> None:
+    if not yes and not confirmed(f"Cut the power of {host}?"):
+        raise click.Abort
+    asyncio.run(replacing.cut_power(project, host))
+
+
+def _edit(project: Project, host: str, name: str, address: IPv4Address, yes: bool) -> Project:
+    text = replacing.edited(project, host, name, address)
+    if text.text == project.text.text:
+        return project
+    diff = difflib.unified_diff(
+        project.text.text.splitlines(), text.text.splitlines(),
+        f"{project.file} (is)", f"{project.file} (wanted)", n=2, lineterm="",
+    )  # fmt: skip
+    click.echo("\n".join(diff), err=True)
+    if not yes and not confirmed(f"Write this to {project.file}?"):
+        raise click.Abort
+    return replacing.write(project, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +60,10 @@ class Project:
     def without(self, host: str) -> Project:
         """Of the cluster while one of its hosts is away."""
         return self._of(without(self.spec, host))
+
+    def knowing_off(self, hosts: Iterable[str]) -> Project:
+        """The same, where the operator says that these hosts are off."""
+        return replace(self, site=replace(self.site, off=frozenset(hosts)))
 
     def _of(self, spec: Spec) -> Project:
         return replace(self, spec=spec, site=replace(self.site, spec=spec))

@@ -6,12 +6,19 @@ cut off is gone on with by running it again.
 
 from __future__ import annotations
 
-from kanae.errors import Refused
+import os
+from ipaddress import IPv4Address
+
+from kanae.artifacts import atomic
+from kanae.drills.cluster.power import power_of
+from kanae.errors import Refused, UsageError
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending, change
 from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.plan.membership import shared
+from kanae.spec.edit import with_host
+from kanae.spec.load import STANDARD_INPUT, SpecText
 from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
 
@@ -23,25 +30,62 @@ async def replace(
     leaving: Console,
     joining: Console,
     *,
+    off: bool = False,
     break_lease: bool = False,
     host_keys: HostKeys | None = None,
 ) -> Changed:
-    """host_keys: which the new machine may show.
+    """host_keys: which the new machine may show. off: the old one has no power.
 
     The host need not answer while it leaves; one that does is stopped and wiped. It must answer
     afterwards, as the new one. Raises Refused for a host without which there is no cluster.
     """
-    spec = project.spec
-    if spec.having(Role.CONTROL_PLANE) == (host,):
-        raise Refused(
-            f"{host} is the only control-plane host: without it there is no cluster to join",
-            remedy="make another host a control-plane host first",
-        )
-    if not shared(spec, host):
+    require_others(project, host)
+    if not shared(project.spec, host):
         # Balancers and clients hold nothing of the cluster that would have to leave it.
-        gone = await change(project.without(host), Apply(ignored), leaving, break_lease=break_lease)
+        away = project.without(host).knowing_off([host] if off else [])
+        gone = await change(away, Apply(ignored), leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
     return await change(
         project, Apply(ignored), joining, break_lease=break_lease, host_keys=host_keys
     )
+
+
+def require_others(project: Project, host: str) -> None:
+    """Raises Refused for a host without which there is no cluster."""
+    if project.spec.having(Role.CONTROL_PLANE) == (host,):
+        raise Refused(
+            f"{host} is the only control-plane host: without it there is no cluster to join",
+            remedy="make another host a control-plane host first",
+        )
+
+
+async def cut_power(project: Project, host: str) -> None:
+    """By the spec's command, or the lab's. Raises HostError where there is none."""
+    await power_of(project.spec).cut(host)
+
+
+def edited(project: Project, host: str, name: str, address: IPv4Address) -> SpecText:
+    """The spec's text with another machine in the place of a host; nothing is written yet."""
+    if project.file == STANDARD_INPUT:
+        raise UsageError("a spec on standard input cannot be edited", remedy="give its file")
+    if name != host and name in project.spec.hosts:
+        raise UsageError(f"{project.text.name} has a host {name} already")
+    if name != host and address == project.spec.hosts[host].address:
+        raise Refused(
+            f"{name} would have the address of {host}, and etcd tells its members apart by it",
+            remedy=f"kanae replace {host} {project.file}, which keeps name and address",
+        )
+    return with_host(project.text, host, name, address)
+
+
+def write(project: Project, text: SpecText) -> Project:
+    """The spec's file with this text, whole or not at all, opened. A link stays one."""
+    file = project.file.resolve()
+    before = file.stat()
+    with atomic.written(file) as stream:
+        os.fchmod(stream.fileno(), before.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.fchown(stream.fileno(), before.st_uid, before.st_gid)
+        stream.write(text.text.encode())
+    return Project.open(project.file)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kanae.layout import marks
-from kanae.plan.actions import DeleteNode, DrainNode, MoveLeader, RemoveMember
+from kanae.plan.actions import DeleteNode, DrainNode, MoveLeader, ReleaseVolumes, RemoveMember
 from kanae.plan.draft import Draft
 from kanae.plan.etcd import coming, peer_url
 from kanae.plan.membership import KnownHost, roster, shared
@@ -90,7 +90,10 @@ def _leave(
             )
         ]  # fmt: skip
 
-    if node:
+    if node and name in view.site.off:
+        freed = Change(Verb.RUN, "release volumes", name, "it is off: its pods start elsewhere")
+        on(draft.via, "volumes", f"release the volumes of {name}", ReleaseVolumes(name), freed)
+    elif node:
         moved = Change(Verb.RUN, "drain", name, "its pods move to other nodes" if here else "")
         on(draft.via, "drain", f"drain {name}", DrainNode(name), moved)
     if votes is not None:

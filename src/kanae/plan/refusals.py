@@ -51,6 +51,11 @@ def _leaving(view: View) -> None:
     """What the others do for a host that leaves must be possible."""
     if not view.leaving:
         return
+    if alive := sorted(set(view.site.off) & set(view.facts.hosts) - set(view.spec.hosts)):
+        raise Refused(
+            f"{', '.join(alive)} is said to be off, and answers",
+            remedy="leave --off away: a host that answers is drained and stopped",
+        )
     names = ", ".join(map(str, view.leaving))
     if view.unanswered:
         raise Refused(
@@ -83,8 +88,9 @@ def _changed(view: View) -> None:
         if before.address != str(host.address):
             raise Refused(
                 f"the address of {name} cannot be changed ({before.address} -> {host.address}): "
-                "this is not built yet",
-                remedy=f"set address: {before.address}",
+                "its certificates and its etcd member are bound to it",
+                remedy=f"set address: {before.address}, or have it replaced: kanae replace {name} "
+                f"SPEC --with {host.address}",
             )
         old, new = {Role(role) for role in before.roles}, set(host.roles)
         # Balancers are taken down by a plan. A control-plane host is a node without being a worker.

@@ -28,6 +28,7 @@ class Site:
 
     artifacts: those in the cache, by Artifact.id; one that is missing prints as not yet had.
     manifests: the documents of the pod network, and of manifests that the spec names.
+    off: hosts without power, as the operator says.
     """
 
     spec: Spec
@@ -35,6 +36,7 @@ class Site:
     artifacts: Mapping[str, Artifact]
     archives: tuple[LocalArchive, ...] = ()
     manifests: tuple[Mapping[str, object], ...] = ()
+    off: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)

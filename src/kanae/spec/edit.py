@@ -1,0 +1,60 @@
+"""Edits of a spec's text: its comments, order and layout stay."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address
+
+from kanae.errors import Refused
+from kanae.spec.load import SpecText
+from kanae.spec.models import Spec
+from kanae.spec.reader import parse
+from kanae.spec.tree import Node, Scalar, find, key_of
+
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:[^']|'')*'")
+
+
+def with_host(text: SpecText, host: str, name: str, address: IPv4Address) -> SpecText:
+    """The text in which another machine stands in the place of `host`: its name and its address.
+
+    Raises SpecError for a text that is no spec afterwards, Refused where it cannot be edited
+    without changing more, as where the address is an alias of YAML.
+    """
+    before = text.load()
+    root, _ = parse(text.text)
+    changed = text.text
+    if root is not None:
+        # From the end, so that places before it stay what they are.
+        changed = _put(changed, find(root, ("hosts", host, "address")), str(address))
+        changed = _put(changed, key_of(root, ("hosts", host)), name)
+    edited = SpecText(changed, text.name)
+    if edited.load() != _expected(before, host, name, address):
+        raise Refused(
+            f"{text.name} is written in a way in which {host} cannot be exchanged for {name} "
+            f"({address}) without changing more",
+            remedy=f"write {name} in the place of {host} yourself, then: kanae apply",
+        )
+    return edited
+
+
+def _put(text: str, node: Node | None, value: str) -> str:
+    if not isinstance(node, Scalar):
+        return text
+    lines = text.split("\n")
+    line, start = lines[node.line - 1], node.column - 1
+    quotes = _QUOTED.match(line, start)
+    if quotes is None and not line.startswith(node.text, start):
+        return text
+    end = quotes.end() if quotes else start + len(node.text)
+    lines[node.line - 1] = line[:start] + value + line[end:]
+    return "\n".join(lines)
+
+
+def _expected(spec: Spec, host: str, name: str, address: IPv4Address) -> Spec:
+    hosts = {
+        (name if each == host else each): (
+            entry.model_copy(update={"address": address}) if each == host else entry
+        )
+        for each, entry in spec.hosts.items()
+    }
+    return spec.model_copy(update={"hosts": hosts})

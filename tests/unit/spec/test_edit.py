@@ -1,0 +1,49 @@
+"""A spec's text gets another machine in the place of one, and nothing else of it changes."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from kanae.errors import Refused, SpecError
+from kanae.spec.edit import with_host
+from kanae.spec.load import SpecText
+
+TEXT = """# ours
+name: demo
+kubernetes: v1.37.2
+hosts:
+  # the first one
+  "m1": {roles: [control-plane, worker], address: '10.0.0.1'}  # rack 1
+  m2:
+    address: 10.0.0.2   # rack 2
+    roles: [worker]
+    labels: {rack: m2}
+"""
+NEW = IPv4Address("10.0.0.9")
+
+
+def test_name_and_address_change_and_comments_stay() -> None:
+    edited = with_host(SpecText(TEXT, "c.yaml"), "m2", "m9", NEW)
+    assert edited.text == TEXT.replace("  m2:", "  m9:").replace("10.0.0.2 ", "10.0.0.9 ")
+    assert list(edited.load().hosts) == ["m1", "m9"]
+
+
+def test_quotes_go_with_what_they_held() -> None:
+    edited = with_host(SpecText(TEXT, "c.yaml"), "m1", "m1", NEW)
+    assert edited.text == TEXT.replace('"m1"', "m1").replace("'10.0.0.1'", "10.0.0.9")
+
+
+def test_an_address_that_is_said_elsewhere_is_not_edited() -> None:
+    text = TEXT.replace("10.0.0.2 ", "&two 10.0.0.2 ")
+    with pytest.raises(Refused) as refused:
+        with_host(SpecText(text, "c.yaml"), "m2", "m9", NEW)
+    assert "m9 (10.0.0.9)" in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "address"), [("M_9", NEW), ("m9", IPv4Address("10.0.0.1"))])
+def test_what_no_spec_may_say_is_refused_as_ever(name: str, address: IPv4Address) -> None:
+    with pytest.raises(SpecError) as refused:
+        with_host(SpecText(TEXT, "c.yaml"), "m2", name, address)
+    assert "c.yaml:7" in str(refused.value) or "c.yaml:8" in str(refused.value)
