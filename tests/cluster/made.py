@@ -100,10 +100,13 @@ class Cluster:
         stdin: bytes = b"",
     ) -> str:
         """Run a command on a host by plain ssh, as its root."""
-        own = self.state / "kanae/labs" / self.name / "ssh_config"
-        config = own if own.exists() else self.state / "kanae/clusters" / self.name / "ssh_config"
+        lab, own = (self.state / "kanae" / kind / self.name for kind in ("labs", "clusters"))
+        config = next(file for each in (lab, own) if (file := each / "ssh_config").exists())
+        # Machines that took the place of others show keys that were accepted for the cluster.
+        accepted = own / "known_hosts"
+        both = f"UserKnownHostsFile={accepted} {config.parent / 'known_hosts'}"
         done = subprocess.run(
-            ["ssh", "-F", str(config), host, command],
+            ["ssh", "-F", str(config), *(["-o", both] if accepted.exists() else []), host, command],
             capture_output=True,
             input=stdin,
             timeout=timeout,
@@ -201,6 +204,28 @@ def whole(cluster: Cluster) -> None:
     nodes = json.loads(cluster.on("server5", "kubectl get nodes -o json"))["items"]
     names = sorted(node["metadata"]["name"] for node in nodes)
     assert names == ["server1", "server2", "server3", "server4"]
+
+
+def etcdctl(
+    cluster: Cluster,
+    words: str,
+    *,
+    host: str = "server1",
+    status: int = 0,
+    certificates: bool = True,
+) -> str:
+    """On a host with a member."""
+    pki = "/etc/kubernetes/pki/etcd"
+    client = (
+        f"--cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key"
+        if certificates
+        else ""
+    )
+    return cluster.on(
+        host,
+        f"etcdctl --endpoints https://127.0.0.1:2379 --cacert {pki}/ca.crt {client} {words}",
+        status=status,
+    )
 
 
 def kubectl(cluster: Cluster, words: str) -> str:

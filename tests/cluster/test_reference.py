@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import pytest
-from made import MASTERS, NODES, WORKLOAD, Cluster, kubectl, kubectl_json, listening
+from made import MASTERS, NODES, WORKLOAD, Cluster, etcdctl, kubectl, kubectl_json, listening
 
 from kanae.facts.nodes import kubelet_version, readiness
 
@@ -40,20 +40,6 @@ def test_row_2_etcd_has_three_members_run_by_systemd(cluster: Cluster) -> None:
     members = json.loads(etcdctl(cluster, "member list -w json"))["members"]
     assert {member["name"] for member in members} == set(MASTERS)
     assert not any(member.get("isLearner") for member in members)
-
-
-def etcdctl(cluster: Cluster, words: str, *, status: int = 0, certificates: bool = True) -> str:
-    pki = "/etc/kubernetes/pki/etcd"
-    client = (
-        f"--cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key"
-        if certificates
-        else ""
-    )
-    return cluster.on(
-        "server1",
-        f"etcdctl --endpoints https://127.0.0.1:2379 --cacert {pki}/ca.crt {client} {words}",
-        status=status,
-    )
 
 
 def test_row_2_etcd_refuses_a_client_without_a_certificate(cluster: Cluster) -> None:

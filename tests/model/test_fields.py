@@ -25,6 +25,7 @@ OPERATORS: Final = (
     "images",
     "networks.podNetwork.manifests",
     "policies.parallelHosts",
+    "policies.drainTimeout",
     "policies.maxUnavailableWorkers",
     "hosts.*.ssh",
     "hosts.*.power",

@@ -22,8 +22,6 @@ from kanae.resources.file import File
 from kanae.spec.models import EtcdTopology, Role
 
 STAGE = "departure"
-# Seconds: for pods that take their time to end, and budgets that are met only by and by.
-DRAIN = 600.0
 
 
 def plan(draft: Draft) -> None:
@@ -82,7 +80,7 @@ def _leave(
 
     def on(at: str, what: str, title: str, action: Action, change: Change) -> None:
         nonlocal last
-        limit = DRAIN if isinstance(action, DrainNode) else 300.0
+        limit = spec.policies.drain_timeout if isinstance(action, DrainNode) else 300.0
         last = [
             builder.add(
                 at, STAGE, f"{what}-{name}", title, action,

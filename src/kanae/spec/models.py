@@ -140,6 +140,10 @@ class Policies(Model):
         description="Workers on which kubelet or the container runtime may restart at once: a "
         "number or a percentage, rounded down, of which one is the least.",
     )
+    drain_timeout: Annotated[float, Field(gt=0, le=86400)] = Field(
+        default=600.0,
+        description="Seconds that the pods of a node that leaves have to move to other nodes.",
+    )
 
     def workers_at_once(self, workers: int) -> int:
         """How many of so many workers may be unavailable together; at least 1."""
