@@ -193,3 +193,14 @@ def test_a_host_that_answers_is_not_off(built: Callable[[str], Simulator]) -> No
         sim.plan()
     assert "worker1" in str(refused.value)
     assert "answers" in str(refused.value)
+
+
+def test_the_last_ready_api_server_does_not_leave(built: Callable[[str], Simulator]) -> None:
+    sim = built("vip")
+    for host in ("master1", "master2"):
+        sim.world.hosts[host].stop(units.KUBELET)
+        del sim.world.hosts[host].pods["kube-apiserver"]
+    edit(sim, lambda document: drop(document, "master3", "master2"))
+    with pytest.raises(Refused) as refused:
+        sim.plan()
+    assert "no API server would be ready" in str(refused.value)

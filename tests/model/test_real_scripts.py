@@ -43,6 +43,7 @@ from kanae.plan.actions import (
     RemoveCluster,
     RemoveEtcd,
     RemoveMember,
+    StopApiServer,
     StopNode,
 )
 from kanae.plan.model import Action, Step
@@ -78,6 +79,7 @@ DECIDE: Final = MEMBERSHIP | frozenset(
         ClearNode,
         ReconfigureControlPlane,
         ReconfigureKubelet,
+        StopApiServer,
         StopNode,
         RemoveEtcd,
         RemoveCluster,

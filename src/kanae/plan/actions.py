@@ -330,6 +330,12 @@ class WriteKubeconfig(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class StopApiServer(Action):
+    """The API server of the step's host ends in order, for good: it finishes what it was asked, and
+    its clients go to others, before anything goes that it needs."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopNode(Action):
     """Stop kubelet, then end every pod of the node."""
 

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kanae.layout import marks
-from kanae.plan.actions import DeleteNode, DrainNode, MoveLeader, ReleaseVolumes, RemoveMember
+from kanae.plan.actions import (
+    DeleteNode,
+    DrainNode,
+    MoveLeader,
+    ReleaseVolumes,
+    RemoveMember,
+    StopApiServer,
+)
 from kanae.plan.draft import Draft
 from kanae.plan.etcd import coming, peer_url
 from kanae.plan.membership import KnownHost, roster, shared
@@ -94,6 +101,9 @@ def _leave(
     elif node:
         moved = Change(Verb.RUN, "drain", name, "its pods move to other nodes" if here else "")
         on(draft.via, "drain", f"drain {name}", DrainNode(name), moved)
+    if here and Role.CONTROL_PLANE.value in host.roles:
+        ended = Change(Verb.DELETE, "API server", name, "after what it was asked")
+        on(name, "api-server", "the API server ends", StopApiServer(), ended)
     if votes is not None:
         peer, via = peer_url(spec, name), _beside(draft)
         gone = Change(Verb.DELETE, "etcd member", name, peer)

@@ -63,6 +63,12 @@ def _leaving(view: View) -> None:
             remedy="kanae status tells what is down; put it right, or put the hosts back into the "
             "spec, then apply again",
         )
+    masters = [host.name for host in view.leaving if Role.CONTROL_PLANE.value in host.roles]
+    if masters and not any(view.api_ready(host) for host in view.joined_control_planes):
+        raise Refused(
+            f"without {', '.join(masters)} no API server would be ready",
+            remedy="kanae status tells why those of the other control-plane hosts are not",
+        )
     spec = view.former.spec
     alive = {
         host for host in spec.etcd_hosts

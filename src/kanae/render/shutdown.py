@@ -14,7 +14,7 @@ from kanae.layout import paths, units
 from kanae.render.banner import banner
 
 # --shutdown-delay-duration, then what requests take that are in flight; see api_server.patch.
-_API_SERVER_SECONDS: Final = 20
+API_SERVER_SECONDS: Final = 20
 _ETCD_SECONDS: Final = 5
 
 
@@ -31,7 +31,7 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/true
 ExecStop=/bin/sh {paths.SHUTDOWN_SCRIPT}
-TimeoutStopSec={_API_SERVER_SECONDS + _ETCD_SECONDS + 10}
+TimeoutStopSec={API_SERVER_SECONDS + _ETCD_SECONDS + 10}
 
 [Install]
 WantedBy=multi-user.target
@@ -51,6 +51,6 @@ end() {{
     done
 }}
 
-end kube-apiserver {_API_SERVER_SECONDS}
+end kube-apiserver {API_SERVER_SECONDS}
 end etcd {_ETCD_SECONDS}
 """

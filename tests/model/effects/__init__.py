@@ -40,6 +40,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.AwaitApi: cluster.await_api,
     actions.AwaitKubelet: cluster.await_kubelet,
     actions.AwaitNodes: cluster.await_nodes,
+    actions.StopApiServer: reset.stop_api_server,
     actions.StopNode: reset.stop_node,
     actions.RemoveEtcd: reset.remove_etcd,
     actions.RemoveCluster: reset.remove_cluster,

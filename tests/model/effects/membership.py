@@ -9,7 +9,7 @@ from kanae.layout import units
 from kanae.plan import actions
 from kanae.plan.model import Step
 
-from ..world import Object, World
+from ..world import API_SERVER, Object, World
 from .base import Effects, failed, require_api, wait
 
 OUT_OF_SERVICE: Final[Object] = {
@@ -47,6 +47,8 @@ def remove_member(world: World, step: Step, action: actions.RemoveMember) -> Eff
     stay = [host for host in world.healthy() if host != name]
     if world.members[name] and len(stay) < action.keep:
         raise failed(step, f"{stay} would be left, {action.keep} must")
+    if not world.external and API_SERVER in world.hosts[name].pods and world.hosts[name].powered:
+        world.violations.append(f"{step.id} while the API server of {name} needs its etcd")
     yield
     yield from wait(step, lambda: world.removal_refused(name))
     world.forget_member(name)

@@ -14,6 +14,16 @@ from ..world import API_SERVER, World
 from .base import Effects
 
 
+def stop_api_server(world: World, step: Step, action: actions.StopApiServer) -> Effects:
+    host = world.hosts[step.host or ""]
+    host.remove(f"{at.MANIFESTS}/{API_SERVER}.yaml")
+    yield
+    if host.active(units.CONTAINERD):
+        host.pods.pop(API_SERVER, None)
+    yield
+    return Outcome.CHANGED
+
+
 def stop_node(world: World, step: Step, action: actions.StopNode) -> Effects:
     host = world.hosts[step.host or ""]
     host.mark(marks.RESETTING)

@@ -94,6 +94,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "clear-host-stacked": clear.host(
         replace(CLEAR, etcd_member=MEMBER, data_dir="/var/lib/etcd"), LIMIT
     ),
+    "reset-stop-api-server": reset.stop_api_server(),
     "reset-stop-node": reset.stop_node(),
     "reset-remove-etcd": reset.remove_etcd(RemoveEtcd("/var/lib/etcd/member")),
     "reset-remove-cluster-node": reset.remove_cluster(REMOVE),

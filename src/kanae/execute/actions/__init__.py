@@ -56,6 +56,7 @@ def handlers(
         actions.AwaitKubelet: Handler(cluster.await_kubelet),
         actions.AwaitNodes: Handler(cluster.await_nodes),
         actions.WriteKubeconfig: Handler(client.write),
+        actions.StopApiServer: Handler(reset.stop_api_server),
         actions.StopNode: Handler(reset.stop_node),
         actions.RemoveEtcd: Handler(reset.remove_etcd),
         actions.RemoveKubeconfig: Handler(reset.remove_kubeconfig),

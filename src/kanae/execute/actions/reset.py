@@ -6,8 +6,20 @@ from kanae.execute import kubeconfig
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import files, reset
-from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
+from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopApiServer, StopNode
 from kanae.transport.protocol import Upload, must
+
+
+async def stop_api_server(ctx: StepContext) -> Outcome:
+    ctx.action(StopApiServer)
+    await must(
+        ctx.transport(),
+        reset.stop_api_server(),
+        command="stop the API server",
+        timeout=ctx.left(),
+        remedy="`crictl ps` and `journalctl -u containerd` on the host say why it does not end",
+    )
+    return Outcome.CHANGED
 
 
 async def stop_node(ctx: StepContext) -> Outcome:

@@ -17,6 +17,7 @@ from kanae.execute.scripts.guarded import BUSY
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import RemoveCluster, RemoveEtcd
+from kanae.render import shutdown
 from kanae.resources.model import quote
 from kanae.resources.system import SWAP_LINE
 
@@ -37,6 +38,18 @@ _OF_CONTAINERD = (
     "io.containerd.grpc.v1.cri",
     "tmpmounts",
 )
+
+
+def stop_api_server() -> str:
+    """Its manifest first, from which kubelet would start it again. Without containerd it either
+    does not run, or ends when all of the node is stopped."""
+    return f"""exec 9>{at.KUBEADM_LOCK}; flock -w 120 9 || exit {BUSY}
+rm -f {at.MANIFESTS}/kube-apiserver.yaml
+while ids=$(crictl ps --quiet --state running --name '^kube-apiserver$' 2>/dev/null) &&
+  [ -n "$ids" ]
+do
+  crictl stop --timeout {shutdown.API_SERVER_SECONDS} $ids >/dev/null 2>&1 || sleep 0.3
+done"""
 
 
 def stop_node() -> str:
