@@ -43,7 +43,7 @@ def voters(cluster: Cluster, host: str) -> dict[str, str]:
 
 def offered_key(cluster: Cluster) -> str:
     """The fingerprint of another key than the known one, as `plan` tells it."""
-    said = cluster.kanae("plan", str(cluster.spec), status=10).stderr
+    said = cluster.kanae("plan", str(cluster.spec), status=13).stderr
     assert "shows another host key than the known one" in said
     found = re.search(r"--accept-host-key (SHA256:\S+)", said)
     assert found is not None, said

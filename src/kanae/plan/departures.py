@@ -45,7 +45,12 @@ def plan(draft: Draft) -> None:
     def leave(name: str, needs: Sequence[str | None]) -> str | None:
         return _leave(draft, named[name], voters.get(name), needs)
 
-    after: list[str | None] = [*draft.at.balancers, *draft.at.reconfigured, draft.at.quorum]
+    after: list[str | None] = [
+        *draft.at.balancers,
+        *draft.at.reconfigured,
+        draft.at.quorum,
+        draft.at.registration,
+    ]
     at_once = view.spec.policies.workers_at_once(len(view.former.spec.having(Role.WORKER)))
     ends = in_turn(others, leave, after=after)
     ends += in_turn(workers, leave, at_once=at_once, after=ends[-1:] or after)

@@ -18,6 +18,7 @@ from kanae.plan import (
     kubernetes,
     network,
     pki,
+    registration,
     runtime,
     system,
 )
@@ -77,6 +78,7 @@ def _query(site: Site, unasked: View, host: str) -> Query:
         etcd.query(spec, host),
         control_plane.query(spec, host),
         network.query(site, host),
+        registration.query(site, host),
         addons.query(spec, host),
         clients.query(spec, host),
     ]

@@ -51,6 +51,7 @@ def plan(draft: Draft) -> None:
     common = [
         draft.at.init,
         token,
+        draft.at.registration,
         *draft.at.reconfigured,
         *draft.at.balancers,
         *draft.at.left,

@@ -20,6 +20,7 @@ from kanae.plan import (
     pki,
     reconfigure,
     refusals,
+    registration,
     runtime,
     system,
 )
@@ -45,6 +46,7 @@ _PARTS = (
     kubernetes,
     control_plane,
     reconfigure,
+    registration,
     departures,
     members,
     joins,

@@ -37,6 +37,7 @@ def test_its_images_are_loaded_onto_every_node_and_its_objects_applied() -> None
     assert set(loaded) == set(spec.nodes)
     assert all({weave.IMAGE, weave.POLICY_IMAGE} <= images for images in loaded.values())
     assert not any("flannel" in image for images in loaded.values() for image in images)
-    applied = next(step.action for step in found if isinstance(step.action, ApplyObjects))
-    kinds = {json.loads(text)["kind"]: json.loads(text) for text in applied.documents}
+    applied = [step.action for step in found if isinstance(step.action, ApplyObjects)]
+    objects = [json.loads(text) for action in applied for text in action.documents]
+    kinds = {each["kind"]: each for each in objects}
     assert kinds["DaemonSet"]["metadata"]["namespace"] == "kube-system"

@@ -1,0 +1,40 @@
+"""Which hosts may register as nodes; said before any leaves, and before any joins."""
+
+from __future__ import annotations
+
+from kanae.facts.model import Query
+from kanae.plan.actions import ApplyObjects
+from kanae.plan.draft import Draft
+from kanae.plan.objects import compared
+from kanae.plan.view import Site
+from kanae.render import registration
+from kanae.render.objects import applied
+from kanae.spec.models import Role
+
+
+def query(site: Site, host: str) -> Query:
+    if Role.CONTROL_PLANE not in site.spec.hosts[host].roles:
+        return Query()
+    wanted = tuple(map(applied, registration.objects(site.spec)))
+    return Query(cluster=True, objects=tuple(each.key for each in wanted), applied=wanted)
+
+
+def plan(draft: Draft) -> None:
+    """Not while a living cluster's API does not answer: what is there cannot be told then."""
+    view = draft.view
+    if view.joined_control_planes and view.api is None:
+        return
+    found = [(each, compared(view.api, each)) for each in registration.objects(view.spec)]
+    changes = [change for _, change in found if change is not None]
+    if not changes:
+        return
+    wanted = [applied(each).text for each, change in found if change is not None]
+    draft.at.registration = draft.builder.add(
+        draft.via,
+        "registration",
+        "apply",
+        "say which hosts may register as nodes",
+        ApplyObjects(tuple(wanted)),
+        needs=[draft.at.init],
+        changes=changes,
+    )
