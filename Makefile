@@ -3,7 +3,8 @@
 KANAE := .venv/bin/kanae
 SPEC ?= examples/reference.yaml
 
-.PHONY: demo demo-down test setup programs lint types unit mutations e2e topologies soak machines
+.PHONY: demo demo-down test setup programs lint types unit mutations lives e2e topologies soak \
+	machines
 
 demo: setup
 	tools/demo $(SPEC)
@@ -34,6 +35,11 @@ unit: setup
 # `make unit` tries the first 1,500 of them.
 mutations: setup
 	KANAE_MUTATIONS=20000 .venv/bin/python -m pytest -q -n auto tests/mutations
+
+# Whole lives of simulated clusters, a hundred of each topology; about half an hour of one core.
+# `make unit` tries the first few.
+lives: setup
+	KANAE_LIVES=100 .venv/bin/python -m pytest -q -n auto tests/model/test_lives.py
 
 # On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
 e2e: setup

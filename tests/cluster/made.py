@@ -154,7 +154,8 @@ class Applying:
         self._cluster = cluster
         self._before = before
         self.process = subprocess.Popen(
-            cluster.argv("apply", str(cluster.spec), "--yes"),
+            # A test session in the background may ignore SIGINT, which its children inherit.
+            ["env", "--default-signal=INT", *cluster.argv("apply", str(cluster.spec), "--yes")],
             env=cluster.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

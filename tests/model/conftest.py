@@ -12,9 +12,7 @@ import pytest
 from kanae.execute import journal
 from kanae.execute.actions import authorities
 
-from .fixtures import Desk, example
-from .simulator import Simulator
-from .world import World
+from .simulator import Simulator, whole_world
 
 _make = authorities.make_authority
 
@@ -41,14 +39,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
-@cache
-def _built(name: str) -> World:
-    sim = Simulator(World.bare(Desk.of(example(name))))
-    sim.converge()
-    return sim.world
-
-
 @pytest.fixture
 def built() -> Callable[[str], Simulator]:
     """A cluster of an example, built once and copied for each test."""
-    return lambda name: Simulator(_built(name).copy())
+    return lambda name: Simulator(whole_world(name).copy())

@@ -15,6 +15,7 @@ from kanae.artifacts import catalogue
 from kanae.artifacts.model import Artifact, ArtifactSet
 from kanae.facts.model import Facts, HostBase, HostFacts, Interface
 from kanae.plan.hosts import TYPICAL
+from kanae.plan.membership import KnownHost
 from kanae.plan.model import Plan, Step
 from kanae.plan.planner import plan
 from kanae.plan.view import Site, View
@@ -91,6 +92,10 @@ class Desk:
         }
         manifests = network[spec.networks.pod_network.provider]()
         return cls(spec, Site(spec, RELEASE, ARTIFACTS, (), tuple(manifests)))
+
+    def leaving(self, host: KnownHost) -> Desk:
+        """While a host leaves to be replaced."""
+        return replace(self, site=replace(self.site, away=(host,)))
 
     def view(self, facts: Facts) -> View:
         return View(self.site, facts)

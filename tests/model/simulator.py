@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from kanae.transport.protocol import Completed, Transport, Upload
 
 from .effects import EFFECTS
 from .effects.base import Effects
+from .fixtures import Desk, example
 from .world import World
 
 # Their programs outlive the connection that started them (see `execute.actions.guarded`).
@@ -255,3 +257,11 @@ class Simulator:
                 raise
 
         return run
+
+
+@cache
+def whole_world(name: str) -> World:
+    """Of an example's cluster: to be copied."""
+    sim = Simulator(World.bare(Desk.of(example(name))))
+    sim.converge()
+    return sim.world

@@ -207,7 +207,10 @@ class World:
         here = self.hosts[host]
         if not here.powered or API_SERVER not in here.pods or not self.quorum():
             return False
-        return here.active(units.ETCD_BALANCER) if self.external else self.etcd_runs(host)
+        if self.external:
+            return here.active(units.ETCD_BALANCER)
+        # The member of one that has been removed ends as soon as it is told.
+        return self.etcd_runs(host) and host in self.members
 
     def ready_hosts(self) -> list[str]:
         return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]

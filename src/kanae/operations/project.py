@@ -15,7 +15,7 @@ from kanae.artifacts.store import Store
 from kanae.errors import ArtifactError
 from kanae.facts.model import Facts, Query
 from kanae.plan import hosts, planner
-from kanae.plan.membership import former, known, without
+from kanae.plan.membership import as_known, former, known, without
 from kanae.plan.model import Plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
@@ -55,11 +55,12 @@ class Project:
     def former(self, facts: Facts) -> Project:
         """With the hosts that are leaving the cluster still in the spec. Raises Refused when hosts
         are of different clusters."""
-        return self._of(former(self.spec, known(self.spec, facts)))
+        return self._of(former(self.spec, known(self.spec, facts, self.site.away)))
 
     def without(self, host: str) -> Project:
         """Of the cluster while one of its hosts is away."""
-        return self._of(without(self.spec, host))
+        away = self._of(without(self.spec, host))
+        return replace(away, site=replace(away.site, away=(as_known(self.spec, host),)))
 
     def knowing_off(self, hosts: Iterable[str]) -> Project:
         """The same, where the operator says that these hosts are off."""

@@ -78,9 +78,10 @@ def named_after(spec: Spec, facts: HostFacts) -> bool:
     return exclusive or marks.MEMBER + spec.name in facts.marks
 
 
-def known(spec: Spec, facts: Facts) -> Known:
-    """Raises Refused when control-plane hosts of the spec belong to different clusters."""
-    hosts: dict[str, KnownHost] = {}
+def known(spec: Spec, facts: Facts, away: Iterable[KnownHost] = ()) -> Known:
+    """away: hosts that are to leave, remembered or not. Raises Refused when control-plane hosts of
+    the spec belong to different clusters."""
+    hosts = {host.name: host for host in away}
     identities: dict[str, str] = {}
     for name in spec.having(Role.CONTROL_PLANE):
         here = facts.hosts.get(name)
@@ -165,6 +166,14 @@ def former(spec: Spec, known: Known) -> Spec:
     return spec.model_copy(update={"hosts": {**spec.hosts, **gone}}) if gone else spec
 
 
+def as_known(spec: Spec, host: str) -> KnownHost:
+    """A host of the spec as the cluster remembers it."""
+    entry = spec.hosts[host]
+    said = spec.ssh_of(host).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    roles = tuple(sorted(role.value for role in entry.roles))
+    return KnownHost(host, str(entry.address), roles, dict(sorted(said.items())))
+
+
 def without(spec: Spec, host: str) -> Spec:
     """The spec of the cluster while one of its hosts is away to be replaced. See `former`."""
     hosts = {name: each for name, each in spec.hosts.items() if name != host}
@@ -173,16 +182,9 @@ def without(spec: Spec, host: str) -> Spec:
 
 def roster(spec: Spec, leaving: Iterable[KnownHost] = ()) -> str:
     """The list of hosts as it is kept: those of the spec, and those that are still leaving."""
-    hosts = {name: _of(spec, name) for name in spec.hosts}
+    hosts = {name: as_known(spec, name) for name in spec.hosts}
     hosts |= {host.name: host for host in leaving}
     return json.dumps([asdict(hosts[name]) for name in sorted(hosts)], indent=1) + "\n"
-
-
-def _of(spec: Spec, name: str) -> KnownHost:
-    host = spec.hosts[name]
-    said = spec.ssh_of(name).model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    roles = tuple(sorted(role.value for role in host.roles))
-    return KnownHost(name, str(host.address), roles, dict(sorted(said.items())))
 
 
 def _listed(text: str) -> Iterator[KnownHost]:

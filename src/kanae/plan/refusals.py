@@ -63,6 +63,13 @@ def _leaving(view: View) -> None:
             remedy="kanae status tells what is down; put it right, or put the hosts back into the "
             "spec, then apply again",
         )
+    for host in view.leaving:
+        if host.address == view.spec.endpoint_host:
+            raise Refused(
+                f"{host.name} has the address of the endpoint ({host.address}): without it nobody "
+                "reaches the API",
+                remedy=f"put {host.name} back into the spec",
+            )
     masters = [host.name for host in view.leaving if Role.CONTROL_PLANE.value in host.roles]
     if masters and not any(view.api_ready(host) for host in view.joined_control_planes):
         raise Refused(
@@ -213,6 +220,7 @@ def _etcd(view: View) -> None:
             "them, so it does not remove them",
             remedy="put the host into the spec, or remove the member by hand with etcdctl",
         )
+    _removed(view)
     if spec.etcd_topology is not EtcdTopology.EXTERNAL:
         return
     if not view.members:
@@ -229,6 +237,28 @@ def _etcd(view: View) -> None:
             f"{', '.join(empty)} lost the data of its etcd member, and starting it empty "
             "under the same identity could make etcd forget what it acknowledged",
             remedy=f"kanae replace {empty[0]}, which takes the member out of etcd and adds it anew",
+        )
+
+
+def _removed(view: View) -> None:
+    """A host that has left and came back: its etcd knows itself as a member that was removed, and
+    would never start as another one."""
+    spec = view.spec
+    external = spec.etcd_topology is EtcdTopology.EXTERNAL
+    back = [
+        host
+        for host in spec.etcd_hosts
+        if view.members
+        and host in view.reachable
+        and (external or view.joined(host))
+        and peer_url(spec, host) not in view.members
+        and view.host(host).files.get(member_folder(spec)) is not None
+    ]
+    if back:
+        raise Refused(
+            f"{', '.join(back)} has the data of a member that has been taken out of etcd: it has "
+            "left the cluster and came back",
+            remedy=f"kanae replace {back[0]}, which wipes it and lets it join anew",
         )
 
 

@@ -28,7 +28,8 @@ class Site:
 
     artifacts: those in the cache, by Artifact.id; one that is missing prints as not yet had.
     manifests: the documents of the pod network, and of manifests that the spec names.
-    off: hosts without power, as the operator says.
+    off: hosts without power, as the operator says. away: hosts that leave to be replaced; one that
+    has left before and came back is not remembered.
     """
 
     spec: Spec
@@ -37,6 +38,7 @@ class Site:
     archives: tuple[LocalArchive, ...] = ()
     manifests: tuple[Mapping[str, object], ...] = ()
     off: frozenset[str] = frozenset()
+    away: tuple[KnownHost, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ class View:
     @cached_property
     def known(self) -> Known:
         """What the cluster remembers of itself."""
-        return known(self.spec, self.facts)
+        return known(self.spec, self.facts, self.site.away)
 
     @cached_property
     def leaving(self) -> tuple[KnownHost, ...]:
