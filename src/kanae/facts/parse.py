@@ -34,6 +34,7 @@ def parse(
     read = head(answer.lines("files-of-base"))
     trip = (received_at - sent_at) - (answer.ended - answer.started)
     offset = ((answer.started - sent_at) + (answer.ended - received_at)) / 2
+    base = parse_base(answer, read, offset, max(trip, 0.0) / 2)
     files = parse_files(answer)
     records = f"{state}/marks/"
     sysctls = {name: read.get(sysctl_path(name)) for name in query.sysctls}
@@ -44,8 +45,10 @@ def parse(
     return HostFacts(
         host=host,
         read_at=read_at,
-        base=parse_base(answer, read, offset, max(trip, 0.0) / 2),
-        files={path: files.get(path) for path in (*query.files, *query.contents)},
+        base=base,
+        files={
+            path: files.get(base.login.path(path) or "") for path in (*query.files, *query.contents)
+        },
         folders=parse_folders(answer, query.folders),
         certificates=parse_certificates(answer, query.certificates),
         units=parse_units(answer, query.units),

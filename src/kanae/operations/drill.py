@@ -32,7 +32,9 @@ from kanae.facts.model import Facts, Query
 from kanae.layout.families import UNKNOWN
 from kanae.operations.project import Project
 from kanae.operations.survey import survey
+from kanae.plan.clients import kubeconfig
 from kanae.plan.membership import known, require_ours
+from kanae.spec.models import Role
 from kanae.transport.fleet import Fleet
 
 _MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
@@ -208,6 +210,11 @@ class _Drills:
             accepted=order.accept_outage,
             say=self._console.say,
             place=self._place(fleet, run),
+            kubeconfigs={
+                host: there.path
+                for host in spec.having(Role.CLIENT)
+                if host in facts.hosts and (there := kubeconfig(facts.hosts[host])) is not None
+            },
         )
 
 

@@ -30,7 +30,7 @@ async def write(ctx: StepContext) -> Outcome:
     document = kubeconfig.merged(existing, kubeconfig.named(admin, action.cluster))
     authority = await authority_public(ctx, action.source)
     digest = hashlib.sha256(authority.encode()).hexdigest()
-    mark = f"{action.endpoint} {digest}"
+    mark = f"{action.endpoint} {digest} {action.path}"
     await transport.upload(
         [
             Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, action.owner),
