@@ -25,8 +25,9 @@ class Query:
     images: ask containerd for the names and digests of pinned images.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes,
     the objects named in `objects`, and how it would store those of `applied`. etcd: ask the etcd
-    member on this host for its members and status. disks: paths whose file systems' space is read;
-    one that does not exist yet stands for the nearest folder above it that does.
+    member on this host for its members and status. names: resolved as kubelet does. disks: paths
+    whose file systems' space is read; one that does not exist yet stands for the nearest folder
+    above it that does.
     """
 
     files: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Query:
     etcd: bool = False
     objects: tuple[ObjectKey, ...] = ()
     applied: tuple[Applied, ...] = ()
+    names: tuple[str, ...] = ()
     address: str = "127.0.0.1"
     api_port: int = ports.API_SERVER
     disks: tuple[str, ...] = ("/", "/var/lib", "/var/lib/etcd")
@@ -256,7 +258,8 @@ class HostFacts:
 
     folders: path -> names, sorted; empty for a folder that is not there, or is none.
     marks: kanae's own records on the host, name -> content. boot_sysctls: of the sysctls that were
-    asked for, those that a file sets at boot.
+    asked for, those that a file sets at boot. names: those that were asked for -> addresses, none
+    when there is no such name; None when no answer came in time. Empty when it cannot be told.
     """
 
     host: str
@@ -275,6 +278,9 @@ class HostFacts:
     api: ApiFact | None = None  # None when not asked or when it does not answer
     etcd: EtcdFact | None = None
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
+    names: Mapping[str, tuple[str, ...] | None] = field(
+        default_factory=dict[str, tuple[str, ...] | None]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from kanae.facts.parse_certificates import parse_certificates
 from kanae.facts.parse_cluster import parse_api, parse_etcd, parse_images
 from kanae.facts.parse_files import parse_files
 from kanae.facts.parse_units import parse_packages, parse_units
+from kanae.facts.resolving import parse_names
 from kanae.facts.script import sysctl_path
 from kanae.layout import paths as at
 
@@ -66,4 +67,5 @@ def parse(
             for path, fact in files.items()
             if path.startswith(records) and fact.text is not None
         },
+        names=parse_names(answer, query.names),
     )

@@ -16,7 +16,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from kanae.facts import api, folders, login, shell
+from kanae.facts import api, folders, login, resolving, shell
 from kanae.facts.model import Query
 from kanae.facts.words import asked_path, like, path, quoted, quoted_lines
 from kanae.layout import families, ports, proxies
@@ -149,7 +149,7 @@ def below_proc(name: str) -> str:
 
 
 def _slow(query: Query) -> bool:
-    return query.images or query.etcd or query.cluster
+    return query.images or query.etcd or query.cluster or bool(query.names)
 
 
 def _background(query: Query) -> Iterable[str]:
@@ -163,5 +163,7 @@ def _background(query: Query) -> Iterable[str]:
             certificate=at.ETCD_PROBE,
             key=at.key(at.ETCD_PROBE),
         )
+    if query.names:
+        yield resolving.SHELL.format(names=quoted(like(resolving.NAME, n) for n in query.names))
     if query.cluster:
         yield api.asking(query)

@@ -37,6 +37,7 @@ EVERYTHING = Query(
     images=True,
     cluster=True,
     etcd=True,
+    names=("api.example.org",),
     address="192.0.2.1",
     objects=(
         ObjectKey("daemonsets.apps", "kube-system", "kube-proxy"),
