@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import IO
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -40,7 +41,23 @@ def own_network(*addresses: str) -> Generator[None]:
                 command("ip", "address", "add", f"{address}/32", "dev", "lo")
             yield
         finally:
-            _LIBC.setns(before.fileno(), _CLONE_NEWNET)
+            _enter(before)
+
+
+@contextlib.contextmanager
+def inside(network: IO[str]) -> Generator[None]:
+    """As in `own_network`, in one that is there; what is opened in it stays there."""
+    with Path("/proc/thread-self/ns/net").open() as before:
+        _enter(network)
+        try:
+            yield
+        finally:
+            _enter(before)
+
+
+def _enter(network: IO[str]) -> None:
+    if _LIBC.setns(network.fileno(), _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def unplug(address: str) -> None:

@@ -231,7 +231,10 @@ class SimHost:
             self.name,
             READ_AT,
             self.base,
-            files={path: self._file(path, path in contents) for path in query.files},
+            files={
+                path: self._file(self.base.login.path(path) or "", path in contents)
+                for path in query.files
+            },
             folders={path: self._names(path) for path in query.folders},
             certificates={path: self._certificate(path) for path in query.certificates},
             units={name: self._unit(name) for name in query.units},

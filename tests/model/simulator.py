@@ -69,6 +69,9 @@ class SimTransport:
             if path in files:
                 return Completed(0, files[path].text.encode(), "")
             return Completed(0 if found[1] else 1, b"", "" if found[1] else f"no file {path}")
+        if found := re.fullmatch(r"\[ -d (\S+) \] \|\| \{ .* chown -- (\S+) .*; \}", script):
+            self.sim.world.hosts[self.host].folder(found[1], 0o750, found[2])
+            return Completed(0, b"", "")
         if found := re.fullmatch(r"rm -f (\S+)", script):
             self.sim.world.hosts[self.host].remove(found[1])
             return Completed(0, b"", "")

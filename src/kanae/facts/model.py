@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from kanae.errors import HostError
+from kanae.facts.login import ROOT, Login
 from kanae.layout import families, ports
 from kanae.layout.family import Family
 
@@ -15,16 +16,18 @@ from kanae.layout.family import Family
 class Query:
     """What to ask one host besides its base facts. Paths and names are literal, no globs.
 
-    files: kind, mode, owner, size and sha256; `contents` in addition the text (small files only,
-    never secrets). folders: names of what is in them, hidden ones too. Hashes of large files are
-    cached on the host by device, inode, size, mtime_ns and ctime_ns. certificates: PEM
-    certificates to read (the first one of each file), or
-    kubeconfigs whose client certificate is read. units: systemd unit names with suffix.
+    files: kind, mode, owner, size and sha256; one that begins with `~/` is in the home of the
+    account that kanae logs in as. `contents`: in addition the text (small files only, never
+    secrets). folders: names of what is in them, hidden ones too. Hashes of large files are cached
+    on the host by device, inode, size, mtime_ns and ctime_ns. certificates: PEM certificates to
+    read (the first one of each file), or kubeconfigs whose client certificate is read. units:
+    systemd unit names with suffix.
     images: ask containerd for the names and digests of pinned images.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes,
     the objects named in `objects`, and how it would store those of `applied`. etcd: ask the etcd
-    member on this host for its members and status. disks: paths whose file systems' space is read;
-    one that does not exist yet stands for the nearest folder above it that does.
+    member on this host for its members and status. names: resolved as kubelet does. disks: paths
+    whose file systems' space is read; one that does not exist yet stands for the nearest folder
+    above it that does.
     """
 
     files: tuple[str, ...] = ()
@@ -39,6 +42,7 @@ class Query:
     etcd: bool = False
     objects: tuple[ObjectKey, ...] = ()
     applied: tuple[Applied, ...] = ()
+    names: tuple[str, ...] = ()
     address: str = "127.0.0.1"
     api_port: int = ports.API_SERVER
     disks: tuple[str, ...] = ("/", "/var/lib", "/var/lib/etcd")
@@ -160,7 +164,7 @@ class HostBase:
     the connection; never a value, which may hold a password.
     resolvers: name servers in /etc/resolv.conf; upstream_resolvers: in systemd-resolved's own list.
     os_id, os_version, os_name, os_like: ID, VERSION_ID, PRETTY_NAME and the words of ID_LIKE in
-    /etc/os-release, "" or () where it lacks them.
+    /etc/os-release, "" or () where it lacks them. login: whom kanae logs in as.
     """
 
     hostname: str
@@ -196,6 +200,7 @@ class HostBase:
     missing_programs: tuple[str, ...] = ()
     selinux: str = "disabled"
     os_like: tuple[str, ...] = ()
+    login: Login = ROOT
 
     @property
     def family(self) -> Family:
@@ -253,7 +258,8 @@ class HostFacts:
 
     folders: path -> names, sorted; empty for a folder that is not there, or is none.
     marks: kanae's own records on the host, name -> content. boot_sysctls: of the sysctls that were
-    asked for, those that a file sets at boot.
+    asked for, those that a file sets at boot. names: those that were asked for -> addresses, none
+    when there is no such name; None when no answer came in time. Empty when it cannot be told.
     """
 
     host: str
@@ -272,6 +278,9 @@ class HostFacts:
     api: ApiFact | None = None  # None when not asked or when it does not answer
     etcd: EtcdFact | None = None
     marks: Mapping[str, str] = field(default_factory=dict[str, str])
+    names: Mapping[str, tuple[str, ...] | None] = field(
+        default_factory=dict[str, tuple[str, ...] | None]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from kanae.facts.parse_certificates import parse_certificates
 from kanae.facts.parse_cluster import parse_api, parse_etcd, parse_images
 from kanae.facts.parse_files import parse_files
 from kanae.facts.parse_units import parse_packages, parse_units
+from kanae.facts.resolving import parse_names
 from kanae.facts.script import sysctl_path
 from kanae.layout import paths as at
 
@@ -34,6 +35,7 @@ def parse(
     read = head(answer.lines("files-of-base"))
     trip = (received_at - sent_at) - (answer.ended - answer.started)
     offset = ((answer.started - sent_at) + (answer.ended - received_at)) / 2
+    base = parse_base(answer, read, offset, max(trip, 0.0) / 2)
     files = parse_files(answer)
     records = f"{state}/marks/"
     sysctls = {name: read.get(sysctl_path(name)) for name in query.sysctls}
@@ -44,8 +46,10 @@ def parse(
     return HostFacts(
         host=host,
         read_at=read_at,
-        base=parse_base(answer, read, offset, max(trip, 0.0) / 2),
-        files={path: files.get(path) for path in (*query.files, *query.contents)},
+        base=base,
+        files={
+            path: files.get(base.login.path(path) or "") for path in (*query.files, *query.contents)
+        },
         folders=parse_folders(answer, query.folders),
         certificates=parse_certificates(answer, query.certificates),
         units=parse_units(answer, query.units),
@@ -63,4 +67,5 @@ def parse(
             for path, fact in files.items()
             if path.startswith(records) and fact.text is not None
         },
+        names=parse_names(answer, query.names),
     )

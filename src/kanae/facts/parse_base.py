@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kanae.facts.frame import Answer
+from kanae.facts.login import parse_login
 from kanae.facts.model import HostBase, Interface, Listener, Route
 from kanae.layout import paths as at
 
@@ -85,6 +86,7 @@ def parse_base(
             _first(read, "/sys/fs/selinux/enforce"), "disabled"
         ),
         os_like=tuple(release.get("ID_LIKE", "").split()),
+        login=parse_login(answer),
     )
 
 

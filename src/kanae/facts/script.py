@@ -16,9 +16,9 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from kanae.facts import api, folders, shell
+from kanae.facts import api, folders, login, resolving, shell
 from kanae.facts.model import Query
-from kanae.facts.words import like, path, quoted, quoted_lines
+from kanae.facts.words import asked_path, like, path, quoted, quoted_lines
 from kanae.layout import families, ports, proxies
 from kanae.layout import paths as at
 from kanae.layout.family import PROGRAMS as NEEDED
@@ -105,9 +105,10 @@ def script(query: Query, state: str = at.STATE) -> str:
             session=proxies.SESSION,
             proxy_files=" ".join((*proxies.GENERAL, *proxies.OF_SERVICES)),
         ),
+        login.SHELL.format(plain=login.PLAIN),
         shell.FILES.format(
             texts=quoted_lines(path(p) for p in query.contents),
-            paths=quoted(dict.fromkeys(path(p) for p in (*query.files, *query.contents))),
+            paths=" ".join(dict.fromkeys(map(asked_path, (*query.files, *query.contents)))),
         ),
     ]
     if query.folders:
@@ -148,7 +149,7 @@ def below_proc(name: str) -> str:
 
 
 def _slow(query: Query) -> bool:
-    return query.images or query.etcd or query.cluster
+    return query.images or query.etcd or query.cluster or bool(query.names)
 
 
 def _background(query: Query) -> Iterable[str]:
@@ -162,5 +163,7 @@ def _background(query: Query) -> Iterable[str]:
             certificate=at.ETCD_PROBE,
             key=at.key(at.ETCD_PROBE),
         )
+    if query.names:
+        yield resolving.SHELL.format(names=quoted(like(resolving.NAME, n) for n in query.names))
     if query.cluster:
         yield api.asking(query)

@@ -14,6 +14,16 @@ def path(text: str) -> str:
     return text
 
 
+def asked_path(text: str) -> str:
+    """A path as a word of sh; one that begins with `~/` is below "$home", which the script sets.
+
+    Raises ValueError as `path` does.
+    """
+    if text.startswith("~/"):
+        return f'"$home"{shlex.quote(path(text.removeprefix("~")))}'
+    return shlex.quote(path(text))
+
+
 def like(pattern: re.Pattern[str], name: str) -> str:
     """Raises ValueError for another name than the pattern's."""
     if not pattern.fullmatch(name):

@@ -32,7 +32,9 @@ from kanae.facts.model import Facts, Query
 from kanae.layout.families import UNKNOWN
 from kanae.operations.project import Project
 from kanae.operations.survey import survey
+from kanae.plan.clients import kubeconfig
 from kanae.plan.membership import known, require_ours
+from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 
@@ -215,6 +217,11 @@ class _Drills:
             accepted=order.accept_outage,
             say=self._console.say,
             place=self._place(fleet, run),
+            kubeconfigs={
+                host: there.path
+                for host in spec.having(Role.CLIENT)
+                if host in facts.hosts and (there := kubeconfig(facts.hosts[host])) is not None
+            },
         )
 
 

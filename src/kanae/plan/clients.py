@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from kanae.facts.model import Query
+from dataclasses import dataclass
+from typing import Final
+
+from kanae.facts.model import HostFacts, Query
 from kanae.layout import marks
 from kanae.plan.actions import WriteKubeconfig
 from kanae.plan.draft import Draft
@@ -12,42 +15,50 @@ from kanae.plan.view import View
 from kanae.render.kubeadm import endpoint
 from kanae.spec.models import Role, Spec
 
-
-def kubeconfig_path(spec: Spec, host: str) -> str:
-    """~/.kube/config of the user whom kanae reaches the host as."""
-    ssh = spec.ssh_of(host)
-    home = "/root" if ssh.user in (None, "root") else f"/home/{ssh.user}"
-    return f"{home}/.kube/config"
+# As it is asked for: of the account that kanae logs in as.
+KUBECONFIG: Final = "~/.kube/config"
 
 
-def kubeconfig_owner(spec: Spec, host: str) -> str:
-    """That user, with the group that the host has for him: chown(1) reads `user:` so."""
-    return f"{spec.ssh_of(host).user or 'root'}:"
+@dataclass(frozen=True, slots=True)
+class Kubeconfig:
+    """A client's. owner: with the group that the host has for him: chown(1) reads `user:` so."""
+
+    path: str
+    owner: str
+    present: bool
+
+
+def kubeconfig(facts: HostFacts) -> Kubeconfig | None:
+    """None where the account that kanae logs in as has no home that can be used."""
+    login = facts.base.login
+    path = login.path(KUBECONFIG)
+    if path is None:
+        return None
+    return Kubeconfig(path, f"{login.account}:", facts.files.get(KUBECONFIG) is not None)
 
 
 def query(spec: Spec, host: str) -> Query:
-    client = Role.CLIENT in spec.hosts[host].roles
-    return Query(files=(kubeconfig_path(spec, host),)) if client else Query()
+    return Query(files=(KUBECONFIG,)) if Role.CLIENT in spec.hosts[host].roles else Query()
 
 
-def _made_for(view: View) -> str:
-    """What a kubeconfig was made for; differs when endpoint or authority do."""
+def _made_for(view: View, path: str) -> str:
+    """What a kubeconfig was made for; differs when endpoint, authority or the account do."""
     public = AUTHORITIES["ca"][0]
     facts = next(
         (view.host(h).files.get(public) for h in view.control_planes if h in view.reachable), None
     )
-    return f"{endpoint(view.spec)} {facts.sha256 if facts is not None else ''}"
+    return f"{endpoint(view.spec)} {facts.sha256 if facts is not None else ''} {path}"
 
 
 def plan(draft: Draft) -> None:
     view, init = draft.view, draft.at.init
     mark = marks.KUBECONFIG + view.spec.name
     for host in view.spec.having(Role.CLIENT):
-        if host not in draft.hosts:
+        there = kubeconfig(view.host(host)) if host in draft.hosts else None
+        if there is None:
             continue
-        path = kubeconfig_path(view.spec, host)
-        present = view.host(host).files.get(path) is not None
-        if present and init is None and view.mark(host, mark) == _made_for(view):
+        made_for = _made_for(view, there.path)
+        if there.present and init is None and view.mark(host, mark) == made_for:
             continue
         draft.builder.add(
             host,
@@ -57,16 +68,16 @@ def plan(draft: Draft) -> None:
             WriteKubeconfig(
                 draft.via,
                 view.spec.name,
-                path,
+                there.path,
                 endpoint(view.spec),
-                kubeconfig_owner(view.spec, host),
+                there.owner,
             ),
             needs=[init, draft.hosts[host].last],
             changes=[
                 Change(
-                    Verb.UPDATE if present else Verb.CREATE,
+                    Verb.UPDATE if there.present else Verb.CREATE,
                     "kubeconfig",
-                    path,
+                    there.path,
                     f"context {view.spec.name}, known after apply",
                 )
             ],

@@ -126,7 +126,7 @@ def _leave(
            Change(Verb.DELETE, "node", name))  # fmt: skip
     if here:
         if Role.CLIENT.value in host.roles:
-            last = [*last, forget_cluster(spec, builder, name)]
+            last = [*last, forget_cluster(view.former, builder, name)]
         return take_off(view.former, builder, name, last, keep_artifacts=False)
     builder.note(
         f"{name} does not answer, or is not this cluster's any more: nothing is done on it, so "

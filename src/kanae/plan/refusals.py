@@ -14,6 +14,7 @@ from kanae.errors import Refused
 from kanae.facts.nodes import readiness
 from kanae.layout import marks
 from kanae.plan import departures, etcd_edits
+from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import coming, member_folder, peer_url
 from kanae.plan.membership import require_ours
 from kanae.plan.view import View
@@ -34,6 +35,7 @@ def refuse(view: View) -> None:
         )
     _leaving(view)
     _distributions(view)
+    _homes(view)
     etcd_edits.occupied(view)
     if not view.joined_control_planes:
         _unknown(view)
@@ -154,6 +156,19 @@ def _distributions(view: View) -> None:
         if lacking := system.unmet(view.spec, host, base):
             what, remedy = system.unmet_words(base, lacking)
             raise Refused(f"{host} {what}", remedy=remedy)
+
+
+def _homes(view: View) -> None:
+    """A client's kubeconfig is put into no folder that is guessed, or that could bite."""
+    for host in view.spec.having(Role.CLIENT):
+        if host in view.reachable and kubeconfig(view.host(host)) is None:
+            login = view.base(host).login
+            raise Refused(
+                f"{host} gets no kubeconfig: the home there of {login.account or 'the account'}, "
+                f"whom kanae logs in as, is {login.home or 'not known'}, which is no folder or has "
+                "other characters than letters, digits and /._@+-",
+                remedy="set ssh.user to an account with another home, or put that home right",
+            )
 
 
 def _unknown(view: View) -> None:

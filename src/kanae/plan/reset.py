@@ -10,7 +10,7 @@ from kanae.plan import runtime
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopNode
 from kanae.plan.belongings import left_by
 from kanae.plan.builder import Builder
-from kanae.plan.clients import kubeconfig_owner, kubeconfig_path
+from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import data_folder
 from kanae.plan.hosts import resources, typical
 from kanae.plan.membership import cluster_mark, identity_mark, named_after, require_ours, shared
@@ -19,7 +19,7 @@ from kanae.plan.view import View
 from kanae.resources.artifact import Binary
 from kanae.resources.file import Absent, File
 from kanae.resources.unit import NoUnit, Unit
-from kanae.spec.models import Role, Spec
+from kanae.spec.models import Role
 
 
 def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
@@ -43,7 +43,7 @@ def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
     for host in hosts:
         needs = [stops.get(host), etcd.get(host)]
         if Role.CLIENT in spec.hosts[host].roles:
-            needs.append(forget_cluster(spec, builder, host))
+            needs.append(forget_cluster(view, builder, host))
         if Role.CONTROL_PLANE in spec.hosts[host].roles:
             needs += removed
         step = take_off(view, builder, host, needs, keep_artifacts=keep_artifacts)
@@ -77,15 +77,18 @@ def remove_etcd(view: View, builder: Builder, host: str, needs: Sequence[str | N
     )
 
 
-def forget_cluster(spec: Spec, builder: Builder, host: str) -> str:
-    path = kubeconfig_path(spec, host)
+def forget_cluster(view: View, builder: Builder, host: str) -> str | None:
+    """Of the account that kanae logs in as now; it may have been another one once."""
+    there, cluster = kubeconfig(view.host(host)), view.spec.name
+    if there is None or not there.present:
+        return None
     return builder.add(
         host,
         "client",
         "kubeconfig",
         "take the context out of the kubeconfig",
-        RemoveKubeconfig(spec.name, path, kubeconfig_owner(spec, host)),
-        changes=[Change(Verb.UPDATE, "kubeconfig", path, f"without context {spec.name}")],
+        RemoveKubeconfig(cluster, there.path, there.owner),
+        changes=[Change(Verb.UPDATE, "kubeconfig", there.path, f"without context {cluster}")],
     )
 
 

@@ -4,9 +4,9 @@ VRRP version 3 with unicast adverts: with an interval of 0.2 s a dead holder is 
 3 intervals and a skew of (256 - priority) / 256 intervals (keepalived's vrrp.h; RFC 5798 6.1), so
 priorities are high. Source of keywords: keepalived.conf(5) of 2.2.
 
-Adverts count only when they come from a peer's address. What remains: whoever can send packets with
-a peer's address in that network can take the virtual address, as he could by ARP alone; and a
-balancer without peers listens to multicast adverts, as keepalived does without a unicast_peer.
+Adverts count only when they come from a peer's address (`tests/contract/test_keepalived.py`). What
+remains: whoever can send packets with a peer's address in that network can take the virtual
+address, as he could by ARP alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ _HIGHEST: Final = 250
 _STEP: Final = 10
 # With many balancers the last ones share the lowest: addresses then decide (RFC 5798 6.4.3).
 _LOWEST: Final = 200
+# Without a peer keepalived would listen to anyone's multicast adverts. As RFC 5798's owner of the
+# address (priority 255) it would not keep it either: it lowers its own priority when another owner
+# shows up. Nobody else has this address: Linux drops packets that come from a network with a source
+# of the host's own.
+_NOBODY: Final = "127.0.0.1"
 
 
 def priority(spec: Spec, host: str) -> int:
@@ -44,9 +49,10 @@ def config(spec: Spec, host: str, base: HostBase) -> str:
         raise ValueError(f"{spec.name} has no virtual address")
     address = spec.hosts[host].address
     interface = virtual.interface or _interface(base, address)
-    peers = [
+    others = [
         str(spec.hosts[name].address) for name in spec.having(Role.LOAD_BALANCER) if name != host
     ]
+    peers = [f"        {peer}\n" for peer in others or [_NOBODY]]
     return f"""{banner()}global_defs {{
     router_id {host}
     vrrp_version 3
@@ -76,7 +82,9 @@ vrrp_instance {spec.name} {{
     priority {priority(spec, host)}
     advert_int {virtual.advertisement_interval:g}
     unicast_src_ip {address}
-{_peers(peers)}    virtual_ipaddress {{
+    unicast_peer {{
+{"".join(peers)}    }}
+    virtual_ipaddress {{
         {_assigned(virtual, interface)}
     }}
     track_script {{
@@ -109,13 +117,6 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
-
-
-def _peers(peers: list[str]) -> str:
-    if not peers:
-        return ""
-    lines = "".join(f"        {peer}\n" for peer in peers)
-    return f"    unicast_peer {{\n{lines}    }}\n"
 
 
 def _assigned(virtual: VirtualAddress, interface: str) -> str:

@@ -108,6 +108,7 @@ def merge(queries: list[Query]) -> Query:
         units=union("units"),
         packages=union("packages"),
         sysctls=union("sysctls"),
+        names=union("names"),
         images=any(query.images for query in queries),
         cluster=any(query.cluster for query in queries),
         etcd=any(query.etcd for query in queries),

@@ -13,6 +13,7 @@ from kanae.plan.system import OVERRULABLE
 from kanae.render import system
 from kanae.spec.models import Role, Spec
 from kanae.transport.target import dialled
+from kanae.verify.checks import endpoint
 from kanae.verify.checks.dns import resolv_conf
 from kanae.verify.model import touched
 
@@ -38,6 +39,7 @@ def check_query(spec: Spec, host: str) -> Query:
     roles = spec.hosts[host].roles
     master = Role.CONTROL_PLANE in roles
     node = master or Role.WORKER in roles
+    name = spec.endpoint.name
     folders: tuple[str, ...] = ()
     if node:
         folders = tuple(folder for each in RUNTIMES for folder in (each.containers, each.images))
@@ -56,6 +58,7 @@ def check_query(spec: Spec, host: str) -> Query:
         packages=families.RUNTIMES if node else (),
         sysctls=tuple(system.sysctls(spec, host, TYPICAL)),
         cluster=master,
+        names=(name,) if name is not None and host in spec.having(*endpoint.USERS) else (),
         address=str(spec.hosts[host].address),
         disks=("/", "/var/lib", str(spec.etcd.data_dir)),
     )

@@ -3,5 +3,9 @@ set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
 cat >"$config"; trap 'rm -f "$config"' EXIT
 read -r now _ </proc/uptime; end=$((${now%.*} + 585))
 mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
+said=$(kubeadm config validate --config "$config" 2>&1) || {
+  rm -f "$config"
+  printf '%s\n' "kubeadm config validate refuses the configuration:" "$said" >&2
+  exit 65; }
 kubeadm init phase addon kube-proxy --config "$config" >/dev/null
 env NO_PROXY=* no_proxy=* kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl -n kube-system rollout restart daemonset/kube-proxy >/dev/null

@@ -6,6 +6,10 @@ read -r now _ </proc/uptime; end=$((${now%.*} + 585))
 mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
 if [ -e "$mark" ]; then cat >/dev/null; echo already-done; exit 0; fi
 cat >"$config"
+said=$(kubeadm config validate --config "$config" 2>&1) || {
+  rm -f "$config"
+  printf '%s\n' "kubeadm config validate refuses the configuration:" "$said" >&2
+  exit 65; }
 touch /var/lib/kanae/marks/init-started
 status=0 limit=$(read -r now _ </proc/uptime; echo $((end - ${now%.*})))
 [ "$limit" -gt 0 ] || limit=1

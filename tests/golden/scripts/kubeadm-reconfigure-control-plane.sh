@@ -3,6 +3,10 @@ set -eu; umask 077; mkdir -p /run/kanae; config=/run/kanae/kubeadm-phase.yaml
 cat >"$config"; trap 'rm -f "$config"' EXIT
 read -r now _ </proc/uptime; end=$((${now%.*} + 585))
 mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
+said=$(kubeadm config validate --config "$config" 2>&1) || {
+  rm -f "$config"
+  printf '%s\n' "kubeadm config validate refuses the configuration:" "$said" >&2
+  exit 65; }
 manifest=/etc/kubernetes/manifests/kube-apiserver.yaml
 before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$(crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1)
 kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +13,7 @@ from ruamel.yaml import YAML
 
 from kanae.errors import Refused
 from kanae.execute.kubeconfig import Document, merged, named, to_text, without
+from kanae.execute.scripts import files
 
 ADMIN = """apiVersion: v1
 kind: Config
@@ -129,3 +134,18 @@ def test_a_file_that_is_no_kubeconfig_is_refused(existing: str) -> None:
     assert caught.value.remedy
     with pytest.raises(Refused):
         without(existing, "lab")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a folder to another account")
+def test_its_folder_is_made_as_the_accounts_own_and_left_alone_where_there_is_one(
+    tmp_path: Path,
+) -> None:
+    """In a folder of root's `kubectl config use-context` could not even lock the file."""
+    script = files.folder_of(f"{tmp_path}/.kube/config", "nobody:")
+    subprocess.run(["/bin/sh", "-c", script], check=True)
+    made = (tmp_path / ".kube").stat()
+    account = pwd.getpwnam("nobody")
+    assert (made.st_uid, made.st_gid) == (account.pw_uid, account.pw_gid)
+    os.chown(tmp_path / ".kube", 0, 0)
+    subprocess.run(["/bin/sh", "-c", script], check=True)
+    assert (tmp_path / ".kube").stat().st_uid == 0

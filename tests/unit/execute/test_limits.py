@@ -155,7 +155,9 @@ async def test_a_kubeadm_that_does_not_end_is_told_with_the_end_of_its_log(
     host: ShellHost, action: Action
 ) -> None:
     os.mkfifo(host.folder / "never")
-    host.program("kubeadm", f"echo waiting for kubelet; cat {host.folder}/never")
+    host.program(
+        "kubeadm", f'[ "$1" = config ] || {{ echo waiting for kubelet; cat {host.folder}/never; }}'
+    )
     error = await failure(host, action, 2.5)
     assert "waiting for kubelet" in error.message
     assert "did not end within 1 s and was ended" in error.message
@@ -166,12 +168,43 @@ async def test_an_api_server_that_does_not_come_back_is_shown_with_what_to_do(
     host: ShellHost,
 ) -> None:
     manifest = host.path(at.MANIFESTS) / "kube-apiserver.yaml"
-    host.program("kubeadm", f"echo new >{manifest}")
+    host.program("kubeadm", f'[ "$1" = config ] || echo new >{manifest}')
     host.program("crictl", '[ "$1 $2" != "ps -a" ] || echo Exited kube-apiserver')
     error = await failure(host, ReconfigureControlPlane("c", "f", "m1", 6443), 2.5)
     assert "Exited kube-apiserver" in error.message
     assert "the new API server is not ready" in error.message
     assert "crictl logs" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        KubeadmInit("nonsense: 1", "f", "e", "demo"),
+        UploadConfig("nonsense: 1"),
+        ReconfigureControlPlane("nonsense: 1", "f", "m1", 6443),
+        Addon("kube-proxy", "nonsense: 1"),
+    ],
+)
+async def test_what_kubeadm_refuses_is_told_in_its_words_before_anything_is_changed(
+    host: ShellHost, action: Action
+) -> None:
+    """As kubeadm v1.37 puts it; its phases themselves only warn of an unknown field."""
+    ran = host.folder / "ran"
+    host.program(
+        "kubeadm",
+        f"""[ "$1 $2 $3" = "config validate --config" ] || {{ echo "$*" >>{ran}; exit 0; }}
+grep -q '^nonsense' "$4" || exit 0
+echo 'error: ... strict decoding error: unknown field "nonsense"' >&2
+exit 1""",
+    )
+    before = {path for path in host.folder.rglob("*") if path.is_file()}
+    error = await failure(host, action, 2.5)
+    assert "refuses the configuration" in error.message
+    assert 'unknown field "nonsense"' in error.message
+    assert "in the spec" in error.remedy
+    assert not ran.exists()
+    after = {path for path in host.folder.rglob("*") if path.is_file()}
+    assert {path.name for path in after - before} <= {"kubeadm.lock"}
 
 
 async def test_there_is_always_some_time_left() -> None:

@@ -138,6 +138,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "images-pin": images.pin(IMAGES),
     "files-read": files.read(at.ADMIN_CONF),
     "files-read-if-there": files.read_if_there("/home/ann/.kube/config"),
+    "files-folder-of": files.folder_of("/home/ann/.kube/config", "ann:"),
     "files-remove": files.remove("/home/ann/.kube/config"),
     "lease-acquire": lease.acquire(at.LEASE, "run-2", "ann@desk boot 7 8 9", take=(), before=()),
     "lease-acquire-taking": lease.acquire(

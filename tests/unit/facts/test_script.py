@@ -28,7 +28,7 @@ from kanae.layout import proxies
 CONFIG_MAP = ObjectKey("configmaps", "default", "x")
 EVERYTHING = Query(
     folders=("/etc/cni/net.d", "/it's here"),
-    files=("/etc/hosts", "/it's here; $(touch /tmp/kanae-no)"),
+    files=("/etc/hosts", "/it's here; $(touch /tmp/kanae-no)", "~/it's $(touch no)"),
     contents=("/etc/hostname",),
     certificates=("/etc/kubernetes/pki/ca.crt",),
     units=("kubelet.service", "a\\x2db@1.mount"),
@@ -37,6 +37,7 @@ EVERYTHING = Query(
     images=True,
     cluster=True,
     etcd=True,
+    names=("api.example.org",),
     address="192.0.2.1",
     objects=(
         ObjectKey("daemonsets.apps", "kube-system", "kube-proxy"),

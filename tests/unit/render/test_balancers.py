@@ -156,6 +156,19 @@ def test_virtual_address_sits_on_the_interface_of_the_hosts_address() -> None:
     assert "virtual_router_id 7\n" in text
 
 
+def test_a_balancer_without_peers_listens_to_nobody() -> None:
+    """Without a unicast_peer it would listen to multicast."""
+    spec = small(
+        loadBalancer={"virtualAddress": {"address": "10.0.0.100"}},
+        hosts={
+            "lb": {"address": "10.0.0.8", "roles": ["load-balancer"]},
+            "m1": {"address": "10.0.0.10", "roles": ["control-plane"]},
+        },
+    )
+    text = keepalived.config(spec, "lb", base_of(spec, "lb", V2))
+    assert "unicast_peer {\n        127.0.0.1\n    }" in text
+
+
 def test_without_a_virtual_address_there_is_no_keepalived() -> None:
     with pytest.raises(ValueError, match="no virtual address"):
         keepalived.config(small(), "lb", V2)

@@ -248,6 +248,16 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         ),
     ),
     ("resolvers", Severity.ERROR, "w1", lambda s: change(s, "w1", resolvers=())),
+    (
+        "endpoint-name",
+        Severity.ERROR,
+        "w1",
+        lambda s: change(
+            replace(s, spec=make_spec(endpoint={"name": "api.example.org", "port": 6440})),
+            "w1",
+            names={"api.example.org": ()},
+        ),
+    ),
     ("resolvers", Severity.ERROR, "w1", lambda s: change(s, "w1", resolvers=("127.0.0.1",))),
     (
         "resolvers",

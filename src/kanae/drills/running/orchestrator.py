@@ -62,7 +62,12 @@ class Orchestrator:
         self._etcd = Etcd(spec, setting.tools.transport)
         self._healing = Healing(setting.tools, self._kube, self._etcd, setting.hosts)
         self._deployments = Deployments(
-            spec, self._kube, setting.tools.transport, setting.namespace, setting.image
+            spec,
+            self._kube,
+            setting.tools.transport,
+            setting.namespace,
+            setting.image,
+            setting.kubeconfigs,
         )
         self._away = NOBODY
         self._disturbed = False

@@ -16,7 +16,6 @@ from kanae.drills.probing.client import RequestFailed
 from kanae.drills.probing.objects import Json
 from kanae.errors import CheckFailed, HostError
 from kanae.execute.scripts.programs import KUBECTL
-from kanae.plan.clients import kubeconfig_path
 from kanae.spec.models import Role, Spec
 from kanae.transport.protocol import Transport, must
 
@@ -159,26 +158,28 @@ class Deployments:
         transport: Callable[[str], Transport],
         namespace: str,
         image: Image,
+        kubeconfigs: Mapping[str, str],
     ) -> None:
+        """kubeconfigs: client host -> the path to which kanae merged the cluster's context."""
         self._spec = spec
         self._kube = kube
         self._transport = transport
         self._namespace = namespace
         self._image = image
+        self._kubeconfigs = kubeconfigs
 
     async def create(self, dead: tuple[str, ...], *, prefer: str = "") -> str:
         """kubectl apply, from a client host if there is one; where it ran. Raises HostError, and
         CheckFailed when there is no host to make it from.
         """
-        clients = self._spec.having(Role.CLIENT)
         masters = [host for host in self._spec.having(Role.CONTROL_PLANE) if host not in dead]
-        host = next(iter((*clients, *masters)), None)
+        host = next(iter((*self._kubeconfigs, *masters)), None)
         if host is None:
             raise CheckFailed("no host is left from which a Deployment could be made")
         kubectl = KUBECTL
-        if clients:
+        if host in self._kubeconfigs:
             # The context that kanae merged there; it names the endpoint.
-            config = shlex.quote(kubeconfig_path(self._spec, host))
+            config = shlex.quote(self._kubeconfigs[host])
             kubectl = f"kubectl --kubeconfig {config} --context {self._spec.name}"
         workers = [host for host in self._spec.having(Role.WORKER) if host not in dead]
         anywhere = bool(prefer) or not workers

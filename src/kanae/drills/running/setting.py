@@ -24,7 +24,7 @@ class Setting:
     and the run is judged all the same (it cannot pass, as it is not whole after it either).
     limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
     host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
-    where the prober runs.
+    where the prober runs. kubeconfigs: client host -> path of its kubeconfig.
     """
 
     run: str
@@ -46,6 +46,7 @@ class Setting:
     deadline: float = 10.0
     place: Place = field(default_factory=Here)
     leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    kubeconfigs: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def namespace(self) -> str:

@@ -25,12 +25,15 @@ async def write(ctx: StepContext) -> Outcome:
     action = ctx.action(WriteKubeconfig)
     transport = ctx.transport()
     admin = ctx.values.put("admin.conf", await admin_conf(ctx.transport(action.source)))
+    # kubectl locks a kubeconfig by a file beside it, and has its cache there.
+    folder = files.folder_of(action.path, action.owner)
+    await must(transport, folder, command=f"make the folder of {action.path}")
     there = await transport.run(files.read_if_there(action.path))
     existing = there.stdout.decode(errors="replace")
     document = kubeconfig.merged(existing, kubeconfig.named(admin, action.cluster))
     authority = await authority_public(ctx, action.source)
     digest = hashlib.sha256(authority.encode()).hexdigest()
-    mark = f"{action.endpoint} {digest}"
+    mark = f"{action.endpoint} {digest} {action.path}"
     await transport.upload(
         [
             Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, action.owner),

@@ -6,6 +6,7 @@ import secrets
 import string
 from typing import cast
 
+from kanae.errors import StepFailed, step_failed
 from kanae.execute.actions import guarded
 from kanae.execute.actions.authorities import authority_hash, authority_public
 from kanae.execute.actions.membership import leave
@@ -35,8 +36,10 @@ TOKEN_TTL = "30m0s"  # noqa: S105  # a duration: longer than the slowest run of 
 # The group that kubeadm lets bootstrap a node.
 JOINERS = "system:bootstrappers:kubeadm:default-node-token"
 _LETTERS = string.ascii_lowercase + string.digits
+_SPEC = "put right in the spec what kubeadm names, then apply again; nothing was changed"
 # Words of kubeadm's output -> what to do. The first that fits: those that say most come first.
 REMEDIES = {
+    kubeadm.REFUSES: _SPEC,
     "[preflight] Some fatal errors": "put right what kubeadm's checks name above, then apply again",
     "etcdserver: unhealthy cluster": "etcd takes no member while one that it counts on does not "
     "answer: bring its host back, or remove it from etcd, then apply again",
@@ -181,14 +184,34 @@ async def clear_node(ctx: StepContext) -> Outcome:
     return Outcome.CHANGED
 
 
+async def _phase(
+    ctx: StepContext, script: str, config: str, *, command: str, remedy: str = ""
+) -> None:
+    """remedy: of the phase itself, when kubeadm has not refused its configuration before."""
+    try:
+        await must(
+            ctx.transport(),
+            script,
+            command=command,
+            stdin=config.encode(),
+            timeout=ctx.left(),
+            remedy=remedy,
+        )
+    except StepFailed as error:
+        if error.status != kubeadm.REFUSED:
+            raise
+        raise step_failed(
+            error.host, "kubeadm config validate", error.status, error.stderr, remedy=_SPEC
+        ) from error
+
+
 async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
     action = ctx.action(ReconfigureControlPlane)
-    await must(
-        ctx.transport(),
+    await _phase(
+        ctx,
         kubeadm.reconfigure_control_plane(action, ctx.left_on_host()),
+        action.config,
         command="kubeadm init phase control-plane all",
-        stdin=action.config.encode(),
-        timeout=ctx.left(),
         remedy="the new API server does not become ready: `crictl logs` of kube-apiserver on the "
         "host says why; put the setting right in the spec and apply again",
     )
@@ -196,12 +219,11 @@ async def reconfigure_control_plane(ctx: StepContext) -> Outcome:
 
 
 async def upload_config(ctx: StepContext) -> Outcome:
-    await must(
-        ctx.transport(),
+    await _phase(
+        ctx,
         kubeadm.upload_config(ctx.left_on_host()),
+        ctx.action(UploadConfig).config,
         command="kubeadm init phase upload-config all",
-        stdin=ctx.action(UploadConfig).config.encode(),
-        timeout=ctx.left(),
     )
     return Outcome.CHANGED
 
@@ -219,11 +241,10 @@ async def reconfigure_kubelet(ctx: StepContext) -> Outcome:
 
 async def addon(ctx: StepContext) -> Outcome:
     action = ctx.action(Addon)
-    await must(
-        ctx.transport(),
+    await _phase(
+        ctx,
         kubeadm.addon(action, ctx.left_on_host()),
+        action.config,
         command=f"kubeadm init phase addon {action.name}",
-        stdin=action.config.encode(),
-        timeout=ctx.left(),
     )
     return Outcome.CHANGED

@@ -6,6 +6,7 @@ from kanae.verify.checks import (
     capacity,
     cluster,
     dns,
+    endpoint,
     identity,
     kernel,
     network,
@@ -46,6 +47,9 @@ CHECKS: tuple[Check, ...] = (
     Check("address", "each host has its address, and a default route", network.address),
     Check("networks", "pod and service networks overlap no route of a host", network.overlap),
     Check("resolvers", "name servers are there, and none of them is a pod itself", dns.resolvers),
+    Check(
+        "endpoint-name", "endpoint.name leads to the endpoint on hosts that use it", endpoint.named
+    ),
     Check("pod-network", "no other pod network is on a node", pod_network.remains),
     Check("proxy", "proxy variables, which the cluster's programs must not get", proxy.proxy),
     Check("ports", "ports that a role needs are free, or held by this cluster", network.listening),
