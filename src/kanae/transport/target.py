@@ -63,10 +63,14 @@ class Target:
 
     @property
     def known(self) -> bytes:
-        """All that is in known_hosts, which need not be UTF-8 in comments. Never None, which would
-        turn checking off; an empty file knows no host."""
+        """All that is in known_hosts and can be read; comments need not be UTF-8. Never None, which
+        would turn checking off; an empty file knows no host."""
         told = [file.read_bytes() for file in self.known_hosts if file.is_file()]
-        return b"\n".join([*told, b""]).decode(errors="replace").encode() or b"\n"
+        text = b"\n".join([*told, b""]).decode(errors="replace")
+        if not _is_readable(text):
+            # As OpenSSH does: a line that is no entry is passed over, and the others hold.
+            text = "\n".join([line for line in text.splitlines() if _is_readable(line)])
+        return text.encode() or b"\n"
 
     @property
     def where(self) -> str:
@@ -99,6 +103,17 @@ class Target:
             if isinstance(key, asyncssh.SSHKey):
                 known += [algorithm.decode() for algorithm in key.sig_algorithms]
         return [*dict.fromkeys(known), *(name for name in HOST_KEYS if name not in known)]
+
+
+def _is_readable(known_hosts: str) -> bool:
+    """Whether asyncssh takes it: one line that it does not know fails all of a file."""
+    import asyncssh
+
+    try:
+        asyncssh.import_known_hosts(known_hosts)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_address(text: str) -> bool:
