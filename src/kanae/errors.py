@@ -193,7 +193,7 @@ class ConnectionLost(HostError):
 
 
 class FactsError(HostError):
-    """A host's answer to the script of facts is cut short or not what the script prints."""
+    """A host's answer is cut short or not what the script prints."""
 
     exit_code = 16
 

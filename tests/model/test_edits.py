@@ -201,6 +201,35 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
         assert not here.has(at.GATE_UNIT)
 
 
+def test_a_master_that_comes_restarts_the_gates_of_the_others_and_nothing_else(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("reference")
+
+    def add(document: dict[str, Any]) -> None:
+        document["hosts"]["server6"] = {"address": "10.77.1.15", "roles": ["control-plane"]}
+
+    sim.world.edit(edited("reference", add))
+    found = changes(sim)
+    for host in MASTERS:
+        here = [change for step in found if step.startswith(f"{host}/") for change in found[step]]
+        assert here == [
+            f"update file {marks.FOLDER}/hosts",
+            f"update file {at.GATE_SCRIPT}",
+            f"run unit {units.GATE}",
+        ]
+    sim.converge()
+    assert sim.world.violations == []
+
+
+def test_a_lone_master_has_no_gate() -> None:
+    def alone(document: dict[str, Any]) -> None:
+        document["loadBalancer"] = {"kind": "nginx"}
+
+    plan = Desk.of(edited("single", alone)).plan(bare(edited("single", alone)))
+    assert not [c for step in plan.steps for c in step.changes if c.subject == units.GATE]
+
+
 def _gone(name: str) -> list[str]:
     kind = name.removesuffix("-vip")
     ending = "conf" if kind == "keepalived" else "cfg"

@@ -4,35 +4,25 @@ one paragraph and an exit code."""
 from __future__ import annotations
 
 import io
-import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
-import click
 import pytest
 
 from kanae import cli
-from kanae.errors import LabError, MachineUnfit
-from kanae.lab import lab as labs
+from kanae.errors import MachineUnfit
 
-# Nothing listens at port 9 of this machine.
-SPEC = """name: demo
-kubernetes: v1.37.2
-ssh: {port: 9, connectTimeout: 0.5}
-hosts:
-  m1: {address: 127.0.0.1, roles: [control-plane, worker]}
-  c1: {address: 127.0.0.2, roles: [client]}
-"""
+from .every_verb import FORMS, SPEC, SSH_CONFIG, faults
 
 
 def _spec(old: str = "", new: str = "") -> Path:
     assert old in SPEC
     file = Path("cluster.yaml")
     file.write_text(SPEC.replace(old, new, 1) if old else SPEC)
+    Path(".ssh").mkdir()
+    Path(".ssh/config").write_text(SSH_CONFIG)
     return file
 
 
@@ -67,13 +57,11 @@ def _key_of_nobody(_patch: pytest.MonkeyPatch) -> None:
 
 def _binary_known_hosts(patch: pytest.MonkeyPatch) -> None:
     _spec()
-    Path(".ssh").mkdir()
     Path(".ssh/known_hosts").write_bytes(b"\xff\xfe\x00 ssh-ed25519 \x80AAAA\n" * 3)
 
 
 def _binary_ssh_config(_patch: pytest.MonkeyPatch) -> None:
     _spec()
-    Path(".ssh").mkdir()
     Path(".ssh/config").write_bytes(b"Host \xff*\n  Port \x80\n")
 
 
@@ -149,62 +137,6 @@ INPUTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "no bundle": _no_bundle,
     "bundle without sizes": _no_sizes,
 }
-# What a verb wants besides its options, and what keeps it from going on for minutes: PORTAL is
-# where a captive portal answers.
-MIRROR = ("--source", "mirror", "--mirror", "dl.k8s.io=PORTAL")
-WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("init",): ("new.yaml",),
-    ("apply",): ("--yes",),
-    ("reset",): ("--yes",),
-    ("completion",): ("bash",),
-    ("artifacts", "fetch"): ("kubeadm", *MIRROR),
-    ("bundle", "create"): ("none/b.tar", *MIRROR),
-    ("bundle", "verify"): ("b.tar",),
-    ("bundle", "inspect"): ("b.tar",),
-    ("drill", "run"): ("power-cut", "cluster.yaml", "--yes"),
-    ("drill", "check"): ("history.jsonl",),
-    ("lab", "down"): ("demo", "--yes"),
-    ("lab", "ssh"): ("m1", "--", "true"),
-    **{("lab", verb): ("m1",) for verb in ("power-off", "power-cut", "power-on", "pause")},
-    ("lab", "resume"): ("m1",),
-    ("lab", "partition"): ("m1",),
-}
-
-
-def _commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    def found(group: click.Group, before: tuple[str, ...]) -> Iterator[Any]:
-        ctx = click.Context(group)
-        for name in group.list_commands(ctx):
-            command = group.get_command(ctx, name)
-            if isinstance(command, click.Group):
-                yield from found(command, (*before, name))
-            elif command is not None:
-                yield (*before, name), command
-
-    return found(cli.command, ())
-
-
-def _forms() -> Iterator[tuple[str, ...]]:
-    """Every verb's words, with each form of output that it has."""
-    for verb, command in _commands():
-        outputs = [p for p in command.params if "--output" in p.opts]
-        choices = [o.type.choices for o in outputs if isinstance(o.type, click.Choice)]
-        words = (*verb, *WORDS.get(verb, ()))
-        for choice in choices[0] if choices else [None]:
-            yield (*verb, "-o", str(choice), *words[len(verb) :]) if choice else words
-
-
-FORMS = tuple(_forms())
-
-
-@contextmanager
-def _ended() -> Generator[list[int]]:
-    codes: list[int] = []
-    try:
-        yield codes
-        codes.append(0)
-    except SystemExit as end:
-        codes.append(int(end.code or 0))
 
 
 @pytest.mark.parametrize("given", INPUTS)
@@ -215,47 +147,7 @@ def test_every_verb_in_every_form_ends_in_one_paragraph_and_a_code(
     capsys: pytest.CaptureFixture[str],
     portal: str,
 ) -> None:
-    def up(*_: object) -> None:
-        raise LabError("no lab is made here")
-
-    monkeypatch.setattr(labs, "up", up)
-
-    def clean(*_: object) -> tuple[str, ...]:
-        return ()
-
-    monkeypatch.setattr(labs, "clean", clean)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    faults: list[str] = []
-    for number, words in enumerate(FORMS):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        with monkeypatch.context() as patch:
-            patch.chdir(folder)
-            for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
-                patch.setenv(name, str(folder))
-            INPUTS[given](patch)
-            capsys.readouterr()
-            with _ended() as codes:
-                cli.main([word.replace("PORTAL", portal) for word in words])
-        said = capsys.readouterr()
-        line = f"{given}: kanae {' '.join(words)}: {codes} {said.err[-300:]}"
-        if "Traceback" in said.out + said.err or codes == [70] or codes == [1]:
-            faults.append(line)
-        if "\x1b" in said.out or (codes != [0] and not said.err):
-            faults.append(line)
-        # A program that reads it gets a document, or nothing.
-        if said.out and {"json", "yaml"} & set(words):
-            _read(said.out, words, faults)
-    assert faults == []
-
-
-def _read(out: str, words: tuple[str, ...], faults: list[str]) -> None:
-    from ruamel.yaml import YAML, YAMLError
-
-    try:
-        YAML(typ="safe", pure=True).load(out)  # pyright: ignore[reportUnknownMemberType]  # untyped in ruamel.yaml
-    except YAMLError as error:
-        faults.append(f"kanae {' '.join(words)}: {error}")
+    assert faults(given, INPUTS[given], tmp_path, monkeypatch, capsys, portal=portal) == []
 
 
 def test_no_verb_is_left_out() -> None:

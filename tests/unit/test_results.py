@@ -163,6 +163,19 @@ def test_logs_lists_runs_and_shows_one(capsys: pytest.CaptureFixture[str]) -> No
     assert _run("logs", "cluster.yaml", "none") == 2
 
 
+@pytest.mark.parametrize("run", ["last", "20260102T000000-b"])
+def test_without_a_spec_a_run_is_one_of_the_spec_in_this_folder(
+    capsys: pytest.CaptureFixture[str], run: str
+) -> None:
+    _journal("20260102T000000-b", failed=True)
+    assert _run("logs", "cluster.yaml", run) == 0
+    whole = capsys.readouterr().out
+    assert _run("logs", run) == 0
+    assert capsys.readouterr().out == whole
+    assert _run("logs", "20260102T000000-c") == 2
+    assert "there is no run 20260102T000000-c of demo" in capsys.readouterr().err
+
+
 def test_a_run_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     log = _journal("20260102T000000-b", failed=True)
     assert _run("logs", "cluster.yaml", "last", "-o", "json") == 0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from kanae.cli.arguments import completer, spec_argument, typed_spec
+from kanae.cli.arguments import DEFAULT_SPEC, completer, spec_argument, typed_spec
 from kanae.cli.output import emit, output_option
 from kanae.errors import UsageError
-from kanae.execute.journal import RunRecord, read_run, runs
+from kanae.execute.journal import RUN_ID, RunRecord, read_run, runs
 from kanae.report.run_text import run_data, run_text, runs_text
 from kanae.spec.load import load
 
@@ -29,14 +29,17 @@ def _runs(ctx: click.Context) -> Iterable[str]:
 def command(spec: Path, run: str | None, verbose: bool, output: str) -> None:
     """List the runs of apply and reset on the cluster of SPEC, or show one.
 
-    RUN is a run's id, or `last`. Only runs that were begun on this machine are known.
+    RUN is a run's id, or `last`; without SPEC it is one of the cluster.yaml in this folder. Only
+    runs that were begun on this machine are known.
 
     \b
     Examples:
       kanae logs cluster.yaml
-      kanae logs cluster.yaml last
+      kanae logs last
       kanae logs cluster.yaml last -o json | jq -r '.steps[] | select(.error != "").host'
     """
+    if run is None and not spec.exists() and _names_run(str(spec)):
+        spec, run = DEFAULT_SPEC, str(spec)
     cluster = load(spec).name
     found = [record for path in runs(cluster) if (record := read_run(path)) is not None]
     if run is None:
@@ -44,6 +47,10 @@ def command(spec: Path, run: str | None, verbose: bool, output: str) -> None:
         return
     chosen = _chosen(cluster, found, run)
     emit(run_data(chosen), output, lambda: run_text(chosen, verbose=verbose))
+
+
+def _names_run(word: str) -> bool:
+    return word == LAST or RUN_ID.fullmatch(word) is not None
 
 
 def _chosen(cluster: str, found: list[RunRecord], run: str) -> RunRecord:

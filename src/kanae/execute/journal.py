@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from kanae import paths
 from kanae.execute.events import (
@@ -47,6 +47,10 @@ _RUN_ID = re.compile(r"[A-Za-z0-9-]+")
 
 def journal_dir(cluster: str) -> Path:
     return paths.cluster_dir(cluster) / "journal"
+
+
+# As `new_run_id` makes them.
+RUN_ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]+")
 
 
 def new_run_id() -> str:

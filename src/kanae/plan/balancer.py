@@ -28,12 +28,14 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
     virtual = holds and spec.load_balancer.virtual_address is not None
-    gated = spec.load_balancer.kind is Balancer.NGINX
+    planes = spec.having(Role.CONTROL_PLANE)
+    # A lone API server is used whether it is ready or not.
+    gated = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
     return (
         *(_balancer(spec, host, base) if holds else ()),
         *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
         *(() if holds else _no_balancer(spec)),
-        *(_gate(spec, host, wanted=gated) if Role.CONTROL_PLANE in spec.hosts[host].roles else ()),
+        *(_gate(spec, host, wanted=gated) if host in planes else ()),
     )
 
 

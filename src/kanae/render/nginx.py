@@ -114,7 +114,8 @@ WantedBy=multi-user.target
 
 
 def gate_script(spec: Spec, host: str) -> str:
-    """On a control-plane host: new connections of the balancers are reset until /readyz is ok.
+    """On a control-plane host: new connections of the balancers are reset until /readyz is ok,
+    for as long as another API server is ready.
 
     To be ready means 200 from /readyz. Only a clear no closes an open gate: an answer that is not
     200, a refused or broken connection. Silence does not: a busy host's API server may be slow,
@@ -122,22 +123,36 @@ def gate_script(spec: Spec, host: str) -> str:
     closed by a set element that expires after 5 s and is renewed while the answer is no, so
     whatever happens to this script, the port is open 5 s later. Connections that exist are never
     touched: an API server that is told to stop ends them itself.
+
+    When none is ready (etcd slow everywhere), every gate is open: a slow answer is better than
+    none. Each host finds that out by itself. Before it closes its gate, and with each renewal, it
+    asks the other API servers, and one clear yes is what it takes. Two that close at once, each
+    having just seen the other ready, open again with the next renewal. A balancer's own question
+    is reset at another host's closed gate, which is the right answer: nginx does not get through
+    there either.
     """
     addresses = [str(spec.hosts[name].address) for name in spec.having(Role.LOAD_BALANCER)]
+    others = [name for name in spec.having(Role.CONTROL_PLANE) if name != host]
     if spec.load_balancer.virtual_address is not None:
         addresses.append(str(spec.load_balancer.virtual_address.address))
     return _GATE.format(
         banner=banner(),
         host=host,
         port=ports.API_SERVER,
+        others=" ".join(str(spec.hosts[name].address) for name in others),
         balancers=f"elements = {{ {', '.join(addresses)} }}" if addresses else "",
     )
 
 
 def gate_unit() -> str:
-    """Closed before kubelet can start an API server; open when the unit is stopped."""
+    """Closed before kubelet can start an API server; open when the unit is stopped.
+
+    The network comes first, as it does for kubelet: the other API servers must be asked.
+    """
     return f"""{banner()}[Unit]
 Description=keeps balancers from an API server that is not ready
+Wants=network-online.target
+After=network-online.target
 Before={units.KUBELET}
 StartLimitIntervalSec=0
 
@@ -157,7 +172,9 @@ WantedBy=multi-user.target
 # Doubled braces stand for single ones. Exit statuses are curl's: 7 refused, 22 an HTTP error,
 # 35 TLS broken off, 52 no answer before the end, 56 reset; 28 is a timeout.
 _GATE: Final = """#!/bin/sh
-{banner}# {host}: closes port {port} to the balancers while the API server is not ready.
+{banner}# {host}: closes port {port} to the balancers while only other API servers are ready.
+export NO_PROXY='*' no_proxy='*'
+others='{others}'
 table='inet kanae_gate'
 element='{{ {port} timeout 5s }}'
 
@@ -200,25 +217,46 @@ open() {{
 
 ready() {{
     if command -v curl >/dev/null; then
-        curl -skf -o /dev/null --max-time 1 https://127.0.0.1:{port}/readyz
+        curl -skf -o /dev/null --max-time 1 "https://$1:{port}/readyz"
         return
     fi
-    KUBECONFIG=/dev/null kubectl --server=https://127.0.0.1:{port} --request-timeout=1s \\
-        --insecure-skip-tls-verify get --raw=/readyz >/dev/null 2>&1 || return 22
+    # Without any name kubectl asks for one. No API server reads it: the question is anonymous.
+    KUBECONFIG=/dev/null timeout 2 kubectl --server="https://$1:{port}" --username=anonymous \\
+        --cache-dir=/dev/null --insecure-skip-tls-verify get --raw=/readyz >/dev/null 2>&1
+    case $? in
+    0) return 0 ;;
+    124) return 28 ;;
+    *) return 22 ;;
+    esac
+}}
+
+# All are asked at once, so that dead ones hold up the answer only once.
+another() {{
+    asked=
+    for address in $others; do
+        ready "$address" &
+        asked="$asked $!"
+    done
+    found=1
+    for question in $asked; do
+        wait "$question" && found=0
+    done
+    return $found
 }}
 
 case $1 in
-prepare) ready || make ;;
+prepare) if ! ready 127.0.0.1 && another; then make; fi ;;
 open) nft delete table $table 2>/dev/null || true ;;
 watch)
     state=
     while :; do
-        ready
+        ready 127.0.0.1
         case $? in
         7 | 22 | 35 | 52 | 56) now=closed ;;
         28) now=${{state:-closed}} ;;
         *) now=open ;;
         esac
+        [ "$now" = open ] || another || now=open
         if [ "$now" != "$state" ]; then
             echo "$now"
             [ "$now" = closed ] || open
@@ -226,7 +264,7 @@ watch)
         fi
         if [ "$state" = closed ]; then
             close
-            sleep 0.2
+            sleep 0.5
         else
             sleep 1
         fi

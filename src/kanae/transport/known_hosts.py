@@ -99,8 +99,23 @@ def accept(file: Path, offered: OfferedKey) -> None:
 
 
 def _text(file: Path) -> str:
-    """Need not be UTF-8 in comments; a file that is not there knows no host."""
-    return file.read_bytes().decode(errors="replace") if file.is_file() else ""
+    """Need not be UTF-8 in comments; a file that is not there knows no host. A line that is no
+    entry is passed over, as OpenSSH does, and the others hold: it is empty here."""
+    text = file.read_bytes().decode(errors="replace") if file.is_file() else ""
+    if _is_readable(text):
+        return text
+    return "\n".join(line if _is_readable(line) else "" for line in text.splitlines())
+
+
+def _is_readable(text: str) -> bool:
+    """Whether asyncssh takes it: one line that it does not know fails all of a file."""
+    import asyncssh
+
+    try:
+        asyncssh.import_known_hosts(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _lines_of(text: str, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kanae.errors import StepTimedOut, step_failed
+from kanae.errors import FactsError, StepTimedOut, step_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +80,16 @@ async def must(
     if done.status != 0:
         raise step_failed(transport.host, command, done.status, done.stderr, remedy=remedy)
     return done.stdout
+
+
+async def must_text(transport: Transport, script: str, *, command: str) -> str:
+    """As `must`, for what is text. Raises FactsError when it is not."""
+    try:
+        return (await must(transport, script, command=command)).decode()
+    except UnicodeDecodeError:
+        raise FactsError(
+            transport.host,
+            f"what {command!r} prints is no text (not UTF-8)",
+            remedy="see what has become of the file; where it is whole, what the SSH login shell "
+            "prints",
+        ) from None

@@ -132,6 +132,13 @@ def test_gate_closes_the_port_to_every_balancer_and_to_nobody_else() -> None:
     assert "ip saddr @balancers tcp dport @closed" in script
 
 
+def test_gate_asks_all_other_api_servers_and_not_its_own() -> None:
+    spec = example("reference")
+    _, *others = (str(spec.hosts[name].address) for name in spec.having(Role.CONTROL_PLANE))
+    host = spec.having(Role.CONTROL_PLANE)[0]
+    assert f"others='{' '.join(others)}'\n" in nginx.gate_script(spec, host)
+
+
 @pytest.mark.parametrize("spec", [virtual(), example("single")], ids=["balancers", "none"])
 def test_gate_script_is_posix_sh(spec: Spec) -> None:
     script = nginx.gate_script(spec, next(iter(spec.having(Role.CONTROL_PLANE))))

@@ -66,6 +66,25 @@ def test_without_ssh_config_the_specs_address_is_dialled(home: Path) -> None:
     assert target.known.text == b"\n"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "word",
+        "@cert-authority",
+        "@nonsense 10.0.0.9 KEY",
+        "|1|bad KEY",
+        "|1|not|base64 KEY",
+        "|2|YQ==|YQ== KEY",
+    ],
+)
+def test_a_line_of_known_hosts_that_is_no_entry_is_passed_over(home: Path, line: str) -> None:
+    key = _key(home / "id").with_suffix(".pub").read_text().strip()
+    (home / "known").write_text(f"{line.replace('KEY', key)}\n10.0.0.1 {key}\n")
+    target = _target(home, "", known_hosts=home / "known")
+    known, *_ = target.known.keys
+    assert known.export_public_key().decode().split()[:2] == key.split()[:2]
+
+
 def test_included_files_count(home: Path) -> None:
     (home / "more").write_text("Host m1\n Port 2022\n")
     assert _target(home, f"Include {home}/more\nHost *\n Port 23\n").port == 2022

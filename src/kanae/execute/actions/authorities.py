@@ -28,7 +28,7 @@ from kanae.plan.actions import (
 )
 from kanae.plan.membership import identity_of
 from kanae.plan.pki import AUTHORITIES
-from kanae.transport.protocol import Upload, must
+from kanae.transport.protocol import Upload, must_text
 
 # kubeadm's own: CertificateAuthorityDefaultPeriod and CertificateDefaultPeriod
 # (cmd/kubeadm/app/constants).
@@ -56,9 +56,9 @@ async def gather(ctx: StepContext) -> Outcome:
         public, private = AUTHORITIES[name]
         if action.source:
             host = ctx.transport(action.source)
-            cert = await must(host, files.read(public), command=f"cat {public}")
-            key = await must(host, files.read(private), command=f"cat {private}")
-            remember(ctx.values, name, cert.decode(), key.decode())
+            cert = await must_text(host, files.read(public), command=f"cat {public}")
+            key = await must_text(host, files.read(private), command=f"cat {private}")
+            remember(ctx.values, name, cert, key)
         else:
             remember(ctx.values, name, *make_authority(name))
     return Outcome.OK if action.source else Outcome.CHANGED
@@ -227,4 +227,4 @@ async def authority_public(ctx: StepContext, source: str) -> str:
     if known is not None:
         return known
     path = AUTHORITIES["ca"][0]
-    return (await must(ctx.transport(source), files.read(path), command=f"cat {path}")).decode()
+    return await must_text(ctx.transport(source), files.read(path), command=f"cat {path}")

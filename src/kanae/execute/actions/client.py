@@ -12,13 +12,13 @@ from kanae.execute.scripts import files
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import WriteKubeconfig
-from kanae.transport.protocol import Transport, Upload, must
+from kanae.transport.protocol import Transport, Upload, must, must_text
 
 
 async def admin_conf(transport: Transport) -> str:
     """The administrator's credentials: a secret."""
     script = files.read(at.ADMIN_CONF)
-    return (await must(transport, script, command=script)).decode()
+    return await must_text(transport, script, command=script)
 
 
 async def write(ctx: StepContext) -> Outcome:

@@ -7,7 +7,7 @@ from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import files, reset
 from kanae.plan.actions import RemoveCluster, RemoveEtcd, RemoveKubeconfig, StopApiServer, StopNode
-from kanae.transport.protocol import Upload, must
+from kanae.transport.protocol import Upload, must, must_text
 
 
 async def stop_api_server(ctx: StepContext) -> Outcome:
@@ -43,10 +43,10 @@ async def remove_etcd(ctx: StepContext) -> Outcome:
 async def remove_kubeconfig(ctx: StepContext) -> Outcome:
     action = ctx.action(RemoveKubeconfig)
     transport, path = ctx.transport(), action.path
-    text = await must(transport, files.read_if_there(path), command=f"cat {path}")
+    text = await must_text(transport, files.read_if_there(path), command=f"cat {path}")
     if not text.strip():
         return Outcome.OK
-    left = kubeconfig.without(text.decode(), action.cluster)
+    left = kubeconfig.without(text, action.cluster)
     if left is None:
         await must(transport, files.remove(path), command=f"rm {path}")
         return Outcome.CHANGED
