@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 import click
 
@@ -56,7 +57,7 @@ def list_drills(output: str) -> None:
         click.echo(json.dumps(rows, indent=1))
         return
     for drill in DRILLS.values():
-        click.echo(f"{drill.name:17} {drill.title}")
+        _wrapped(f"{drill.name:17} ", drill.title)
         for kind in _KINDS:
             _show(kind, thresholds.limits(data, drill.name, kind))
             instead = thresholds.leader_limits(data, drill.name, kind)
@@ -65,8 +66,22 @@ def list_drills(output: str) -> None:
 
 
 def _show(when: str, limits: Mapping[str, float]) -> None:
-    shown = ", ".join(f"{metric} <= {limit:g}" for metric, limit in limits.items())
-    click.echo(f"{'':17}   {when}: {shown}")
+    # A limit is not broken in the middle.
+    shown = ", ".join(f"{metric}\0<=\0{limit:g}" for metric, limit in limits.items())
+    _wrapped(f"{'':20}", f"{when}: {shown}")
+
+
+def _wrapped(begin: str, text: str) -> None:
+    """In 80 columns, further lines below where the first begins."""
+    lines = wrap(
+        text,
+        80,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    click.echo("\n".join(lines).replace("\0", " "))
 
 
 _KINDS = ("haproxy", "nginx")

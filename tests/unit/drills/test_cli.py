@@ -58,6 +58,10 @@ def test_drills_are_listed_with_their_limits(capsys: pytest.CaptureFixture[str])
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["power-cut"]["limits"]["nginx"]["new.any.gap"] == 1.1
     assert {"return", "cold-start", "partition-oneway"} <= set(rows)
+    assert code("list") == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "any.any.failed-on-return <= 0" in text
 
 
 def test_a_good_history_checks_with_status_0_and_a_bad_one_with_40(
