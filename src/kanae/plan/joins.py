@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from kanae.layout import marks, ports
 from kanae.layout import paths as at
@@ -22,13 +23,16 @@ from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
 from kanae.spec.models import EtcdTopology, Role
 
+# Workers that join together. Three hundred at once time out at the API servers (kubeadm#3181).
+_AT_ONCE: Final = 20
+
 
 def plan(draft: Draft) -> None:
     """Every host joins with what the cluster's ConfigMaps say, so they must be the new ones, and by
     the endpoint.
 
     With stacked etcd each control-plane join adds an etcd member, and etcd takes one at a time;
-    with external etcd they run together. Workers always do.
+    with external etcd they run together. Workers do, so many at a time.
     """
     view = draft.view
     joining = [
@@ -66,9 +70,7 @@ def plan(draft: Draft) -> None:
     masters = [host for host in joining if _is_control_plane(view, host)]
     stacked = view.spec.etcd_topology is EtcdTopology.STACKED
     in_turn(masters, join, at_once=1 if stacked else max(1, len(masters)))
-    for host in joining:
-        if host not in masters:
-            join(host, ())
+    in_turn([host for host in joining if host not in masters], join, at_once=_AT_ONCE)
 
 
 def _join(draft: Draft, host: str, needs: Sequence[str | None], *, cleared: bool) -> str:

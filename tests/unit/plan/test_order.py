@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kanae.layout import marks
-from kanae.plan.actions import Converge
+from kanae.plan.actions import Converge, KubeadmJoin
 from kanae.plan.membership import cluster_mark
+from kanae.spec.models import Spec
 
-from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, example
+from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, document_of, example
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -26,3 +27,21 @@ def test_nothing_is_put_on_a_host_before_it_is_marked_as_the_clusters(name: str)
         others = [step.id for step in plan if step.host == host and step.id != first.id]
         assert others
         assert [step for step in others if first.id not in ancestors(plan.by_id(), step)] == []
+
+
+def test_no_more_than_twenty_workers_join_at_once() -> None:
+    document = document_of("reference")
+    for number in range(45):
+        address = f"10.77.1.{100 + number}"
+        document["hosts"][f"w{number:02}"] = {"address": address, "roles": ["worker"]}
+    spec = Spec.model_validate(document)
+    plan = Desk.of(spec).plan(bare(spec))
+    joins = [
+        step.id
+        for step in plan
+        if isinstance(step.action, KubeadmJoin) and not step.action.control_plane
+    ]
+    assert len(joins) == 46
+    for earlier, later in zip(joins, joins[20:], strict=False):
+        assert earlier in ancestors(plan.by_id(), later)
+    assert joins[0] not in ancestors(plan.by_id(), joins[19])
