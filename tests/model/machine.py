@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -26,6 +27,7 @@ from .certificate import certificate
 from .fixtures import READ_AT
 
 KUBELET: Final = units.KUBELET
+_SERVER: Final = re.compile(r"(?m)^ *server: (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +246,12 @@ class SimHost:
             api=api if query.cluster else None,
             etcd=etcd if query.etcd else None,
             marks=held,
+            servers={path: url for path in query.kubeconfigs if (url := self._server(path))},
         )
+
+    def _server(self, path: str) -> str:
+        match = _SERVER.search(self.text(path)) if self.has(path) else None
+        return match[1] if match else ""
 
     def _names(self, folder: str) -> tuple[str, ...]:
         inside = [path for path in self.files if path.startswith(f"{folder}/")]

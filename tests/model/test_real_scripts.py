@@ -51,8 +51,8 @@ from kanae.spec.models import Balancer, Role, Spec
 
 from .effects import EFFECTS
 from .effects.base import STATIC_PODS, documents
-from .effects.kubeadm import CA, etcd_manifest, stored
-from .effects.node import admin_conf, kubelet_config, manifest, member
+from .effects.kubeadm import CA, etcd_manifest, local_server, server_of, stored
+from .effects.node import admin_conf, kubelet_conf, kubelet_config, manifest, member
 from .fixtures import BASES, Desk, document_of
 from .real_host import RealHost, RealHosts, State, membership, programs, words
 from .simulator import Moments, Simulator
@@ -283,16 +283,21 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
         case KubeadmInit():
             docs = documents(action.config)
             config = docs["ClusterConfiguration"]
-            own = (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF, at.KUBELET_CONF)
-            files = {path: admin_conf(host.name) for path in own}
+            files: dict[str, str | None] = {
+                f"{at.PKI}/apiserver.crt": admin_conf(host.name, ""),
+                at.ADMIN_CONF: admin_conf(host.name, server_of(config)),
+                at.KUBELET_CONF: kubelet_conf(local_server(world, host.name)),
+            }
             kubelet_ = kubelet(docs["KubeletConfiguration"])
             real.kubeadm_writes("init", files | control_plane(config) | stacked(config) | kubelet_)
         case KubeadmJoin():
             config = stored(world, 0)
-            files: dict[str, str | None] = {at.KUBELET_CONF: f"of {host.name}"}
-            if action.control_plane:
-                files |= {path: admin_conf(host.name)
-                          for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF)}  # fmt: skip
+            plane = action.control_plane
+            leads = local_server(world, host.name) if plane else server_of(config)
+            files = {at.KUBELET_CONF: kubelet_conf(leads)}
+            if plane:
+                files[f"{at.PKI}/apiserver.crt"] = admin_conf(host.name, "")
+                files[at.ADMIN_CONF] = admin_conf(host.name, server_of(config))
                 files |= control_plane(config) | stacked(config)
             else:
                 files[CA] = world.hosts[action.source].text(CA)

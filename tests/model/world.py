@@ -221,6 +221,16 @@ class World:
         balanced = not balancers or any(self.hosts[host].active(unit) for host in balancers)
         return balanced and bool(self.ready_hosts())
 
+    def reached(self, server: str) -> bool:
+        """Whether an API server answers at this URL."""
+        address = server.removeprefix("https://").partition(":")[0]
+        name = next((host for host in self.hosts if self.address(host) == address), None)
+        if name is None:
+            return self.endpoint_answers()
+        if self.hosts[name].active(units.balancer(self.spec.name)):
+            return bool(self.ready_hosts())
+        return self.api_ready(name)
+
     def node_ready(self, name: str) -> bool:
         here = self.hosts[name]
         network = ObjectKey("daemonsets.apps", "kube-flannel", "kube-flannel-ds")

@@ -25,9 +25,9 @@ class Query:
     images: ask containerd for the names and digests of pinned images.
     cluster: ask the API server on this host (with admin.conf, at `address`:`api_port`) for nodes,
     the objects named in `objects`, and how it would store those of `applied`. etcd: ask the etcd
-    member on this host for its members and status. names: resolved as kubelet does. disks: paths
-    whose file systems' space is read; one that does not exist yet stands for the nearest folder
-    above it that does.
+    member on this host for its members and status. names: resolved as kubelet does. kubeconfigs:
+    which server they name. disks: paths whose file systems' space is read; one that does not exist
+    yet stands for the nearest folder above it that does.
     """
 
     files: tuple[str, ...] = ()
@@ -43,6 +43,7 @@ class Query:
     objects: tuple[ObjectKey, ...] = ()
     applied: tuple[Applied, ...] = ()
     names: tuple[str, ...] = ()
+    kubeconfigs: tuple[str, ...] = ()
     address: str = "127.0.0.1"
     api_port: int = ports.API_SERVER
     disks: tuple[str, ...] = ("/", "/var/lib", "/var/lib/etcd")
@@ -260,6 +261,7 @@ class HostFacts:
     marks: kanae's own records on the host, name -> content. boot_sysctls: of the sysctls that were
     asked for, those that a file sets at boot. names: those that were asked for -> addresses, none
     when there is no such name; None when no answer came in time. Empty when it cannot be told.
+    servers: URLs by path, of those kubeconfigs that were asked for.
     """
 
     host: str
@@ -281,6 +283,7 @@ class HostFacts:
     names: Mapping[str, tuple[str, ...] | None] = field(
         default_factory=dict[str, tuple[str, ...] | None]
     )
+    servers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from kanae.facts.parse_files import parse_files
 from kanae.facts.parse_units import parse_packages, parse_units
 from kanae.facts.resolving import parse_names
 from kanae.facts.script import sysctl_path
+from kanae.facts.servers import parse_servers
 from kanae.layout import paths as at
 
 
@@ -68,4 +69,5 @@ def parse(
             if path.startswith(records) and fact.text is not None
         },
         names=parse_names(answer, query.names),
+        servers=parse_servers(answer, query.kubeconfigs),
     )

@@ -16,7 +16,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from kanae.facts import api, folders, login, resolving, shell
+from kanae.facts import api, folders, login, resolving, servers, shell
 from kanae.facts.model import Query
 from kanae.facts.words import asked_path, like, path, quoted, quoted_lines
 from kanae.layout import families, ports, proxies
@@ -111,6 +111,8 @@ def script(query: Query, state: str = at.STATE) -> str:
             paths=" ".join(dict.fromkeys(map(asked_path, (*query.files, *query.contents)))),
         ),
     ]
+    if query.kubeconfigs:
+        parts.append(servers.SHELL.format(paths=quoted(map(path, query.kubeconfigs))))
     if query.folders:
         parts.append(folders.SHELL.format(paths=quoted(map(path, query.folders))))
     if query.certificates:

@@ -48,6 +48,7 @@ MANIFESTS: Final = f"{KUBERNETES}/manifests"
 ETCD_MANIFEST: Final = f"{MANIFESTS}/etcd.yaml"
 SERVICE_ACCOUNT_PUBLIC: Final = f"{PKI}/sa.pub"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"
+SUPER_ADMIN_CONF: Final = f"{KUBERNETES}/super-admin.conf"
 KUBELET_CONF: Final = f"{KUBERNETES}/kubelet.conf"
 BOOTSTRAP_KUBELET_CONF: Final = f"{KUBERNETES}/bootstrap-kubelet.conf"
 

@@ -252,6 +252,18 @@ class ReconfigureKubelet(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class LeadTo(Action):
+    """Kubeconfigs of the step's host name another server, as soon as it answers there.
+
+    server: its URL. kubelet: whether kubelet reads one of them, which it does only at its start.
+    """
+
+    server: str
+    paths: tuple[str, ...]
+    kubelet: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Addon(Action):
     """Apply one of kubeadm's own add-ons again. name: kube-proxy or coredns."""
 

@@ -8,6 +8,7 @@ from kanae.facts.model import ApiFact, ObjectKey, Query
 from kanae.facts.workloads import DNS, PROXY
 from kanae.plan.actions import Addon
 from kanae.plan.draft import Draft
+from kanae.plan.endpoint import server, servers
 from kanae.plan.model import Change, Verb
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
@@ -53,7 +54,7 @@ def plan(draft: Draft) -> None:
         ]
         restart = False
         if name == "kube-proxy" and not changes:
-            changes = _proxy_settings(api, documents)
+            changes = _proxy_settings(view.spec, api, documents)
             restart = bool(changes)
         if changes:
             draft.builder.add(
@@ -67,11 +68,20 @@ def plan(draft: Draft) -> None:
             )
 
 
-def _proxy_settings(api: ApiFact, documents: Sequence[Mapping[str, object]]) -> list[Change]:
+def _proxy_settings(
+    spec: Spec, api: ApiFact, documents: Sequence[Mapping[str, object]]
+) -> list[Change]:
     key = ADDONS["kube-proxy"][1]
     wanted = next(doc for doc in documents if doc["kind"] == "KubeProxyConfiguration")
+    changes: list[Change] = []
     old_config = kubeadm.held(api.objects[key], "config.conf")
-    if covers(old_config, wanted):
-        return []
-    old, new = to_yaml([old_config]), to_yaml([wanted])
-    return [Change(Verb.UPDATE, "configmaps", key.name, diff=text_diff(old, new, key.name))]
+    if not covers(old_config, wanted):
+        old, new = to_yaml([old_config]), to_yaml([wanted])
+        diff = text_diff(old, new, key.name)
+        changes.append(Change(Verb.UPDATE, "configmaps", key.name, diff=diff))
+    # Without it kube-proxy reaches the API some other way, which somebody has chosen.
+    was = servers(kubeadm.held(api.objects[key], "kubeconfig.conf"))
+    if elsewhere := sorted(was - {server(spec)}):
+        told = f"{', '.join(elsewhere)} -> {server(spec)}"
+        changes.append(Change(Verb.UPDATE, "configmaps", key.name, told))
+    return changes

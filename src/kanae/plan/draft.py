@@ -22,6 +22,7 @@ class Milestones:
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
     reconfigured: list[str] = field(default_factory=list[str])
+    led: dict[str, str] = field(default_factory=dict[str, str])
     registration: StepId = None
     left: list[str] = field(default_factory=list[str])
     joins: dict[str, str] = field(default_factory=dict[str, str])

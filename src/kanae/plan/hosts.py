@@ -13,6 +13,7 @@ from kanae.plan import (
     binaries,
     clients,
     control_plane,
+    endpoint,
     etcd,
     images,
     kubernetes,
@@ -80,6 +81,7 @@ def _query(site: Site, unasked: View, host: str) -> Query:
         network.query(site, host),
         registration.query(site, host),
         addons.query(spec, host),
+        endpoint.query(spec, host),
         clients.query(spec, host),
     ]
     return replace(merge(asked), address=str(spec.hosts[host].address))

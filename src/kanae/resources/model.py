@@ -109,6 +109,7 @@ def merge(queries: list[Query]) -> Query:
         packages=union("packages"),
         sysctls=union("sysctls"),
         names=union("names"),
+        kubeconfigs=union("kubeconfigs"),
         images=any(query.images for query in queries),
         cluster=any(query.cluster for query in queries),
         etcd=any(query.etcd for query in queries),

@@ -35,6 +35,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.ReconfigureKubelet: living.reconfigure_kubelet,
     actions.Addon: living.addon,
     actions.ApplyObjects: cluster.apply_objects,
+    actions.LeadTo: cluster.lead_to,
     actions.SetNode: cluster.set_node,
     actions.AwaitEtcd: cluster.await_etcd,
     actions.AwaitApi: cluster.await_api,

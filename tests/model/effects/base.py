@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from copy import deepcopy
 from functools import cache
@@ -41,8 +42,11 @@ def require_api(world: World, step: Step) -> None:
     host = world.hosts[step.host or ""]
     if not host.has(at.ADMIN_CONF) and Role.CONTROL_PLANE in world.spec.hosts[host.name].roles:
         raise failed(step, f"no {at.ADMIN_CONF}")
-    if not world.endpoint_answers():
-        raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
+    conf = host.text(at.ADMIN_CONF) if host.has(at.ADMIN_CONF) else ""
+    match = re.search(r"server: (\S+)", conf)
+    server = match[1] if match else f"https://{world.spec.endpoint_host}"
+    if not world.reached(server):
+        raise failed(step, f"dial {server}: no answer")
 
 
 def wait(step: Step, missing: Callable[[], str], turns: int = 400) -> Iterator[None]:

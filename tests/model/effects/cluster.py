@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from kanae.execute.events import Outcome
 from kanae.layout import units
@@ -17,6 +18,24 @@ from .base import Effects, failed, require_api, wait
 
 def mint_token(world: World, step: Step, action: actions.MintToken) -> Effects:
     require_api(world, step)
+    yield
+    return Outcome.CHANGED
+
+
+def lead_to(world: World, step: Step, action: actions.LeadTo) -> Effects:
+    host = world.hosts[step.host or ""]
+    yield from wait(
+        step, lambda: "" if world.reached(action.server) else f"{action.server}: no answer"
+    )
+    for path in action.paths:
+        text = re.sub(r"(?m)^( *server: ).*", rf"\g<1>{action.server}", host.text(path))
+        host.write(path, text, 0o600)
+        yield
+    if action.kubelet and host.active(units.KUBELET):
+        host.stop(units.KUBELET)
+        yield
+        host.start(units.KUBELET, "restart")
+        host.sync_pods()
     yield
     return Outcome.CHANGED
 

@@ -9,10 +9,11 @@ from typing import Final, cast
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import kubeadm as scripts
 from kanae.facts.model import ObjectKey
-from kanae.layout import marks, units
+from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.addons import ADDONS
+from kanae.plan.endpoint import CLUSTER_INFO
 from kanae.plan.model import Step
 from kanae.render import registration as nodes_policy
 from kanae.render.documents import to_yaml
@@ -24,6 +25,7 @@ from . import preflight
 from .base import Effects, documents, failed, wait
 from .node import (
     admin_conf,
+    kubelet_conf,
     member,
     record_kubelet,
     record_manifests,
@@ -78,9 +80,12 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         raise failed(step, wrong)
     if not host.has(*SHARED):
         world.violations.append(f"kubeadm init makes authorities of its own on {name}")
-    for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF, at.KUBELET_CONF):
-        host.write(path, admin_conf(name), 0o600)
-        yield
+    host.write(f"{at.PKI}/apiserver.crt", admin_conf(name, ""), 0o600)
+    yield
+    host.write(at.ADMIN_CONF, admin_conf(name, server_of(config)), 0o600)
+    yield
+    host.write(at.KUBELET_CONF, kubelet_conf(local_server(world, name)), 0o600)
+    yield
     if not world.external:
         yield from start_member(world, host, config)
         world.members.setdefault(name, True)
@@ -95,6 +100,8 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
     yield from wait(step, missing)
     yield from store_config(world, docs)
     register(world, name, docs["InitConfiguration"])
+    yield
+    world.objects[CLUSTER_INFO] = {"data": {"kubeconfig": kubelet_conf(server_of(config))}}
     yield
     for addon in ADDONS:
         yield from put_addon(world, addon, docs)
@@ -166,6 +173,15 @@ def join_etcd(world: World, host: SimHost, step: Step, cluster: Object) -> Itera
     yield
 
 
+def server_of(cluster: Object) -> str:
+    """Of a ClusterConfiguration."""
+    return f"https://{cluster['controlPlaneEndpoint']}"
+
+
+def local_server(world: World, host: str) -> str:
+    return f"https://{world.address(host)}:{ports.API_SERVER}"
+
+
 def store_config(world: World, docs: dict[str, Object]) -> Iterator[None]:
     for key, field, kind in CONFIG_MAPS:
         world.objects[key] = {"data": {field: to_yaml([docs[kind]])}}
@@ -176,7 +192,9 @@ def put_addon(world: World, name: str, docs: dict[str, Object]) -> Iterator[None
     for key in ADDONS[name]:
         data: Object = {}
         if name == "kube-proxy" and key.resource == "configmaps":
+            leads = kubelet_conf(server_of(docs["ClusterConfiguration"]))
             data = {"config.conf": to_yaml([docs["KubeProxyConfiguration"]])}
+            data["kubeconfig.conf"] = leads
         world.objects[key] = {"data": data}
         yield
 
@@ -202,9 +220,10 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     if plane:
         if not host.has(*SHARED):
             raise failed(step, "one or more conditions for hosting a new control plane: no keys")
-        for path in (f"{at.PKI}/apiserver.crt", at.ADMIN_CONF):
-            host.write(path, admin_conf(name), 0o600)
-            yield
+        host.write(f"{at.PKI}/apiserver.crt", admin_conf(name, ""), 0o600)
+        yield
+        host.write(at.ADMIN_CONF, admin_conf(name, server_of(cluster)), 0o600)
+        yield
         yield from write_manifests(world, host, cluster)
     host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
     yield
@@ -213,7 +232,8 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
         yield
     yield from start_kubelet(host, stored(world, 1))
     register(world, name, config)
-    host.write(at.KUBELET_CONF, f"of {name}", 0o600)
+    leads = local_server(world, name) if plane else server_of(cluster)
+    host.write(at.KUBELET_CONF, kubelet_conf(leads), 0o600)
     host.remove(at.BOOTSTRAP_KUBELET_CONF)
     yield
     if plane and not world.external:

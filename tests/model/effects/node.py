@@ -13,15 +13,20 @@ from ..world import API_SERVER, Object, World
 from .base import STATIC_PODS
 
 
-def admin_conf(host: str) -> str:
+def admin_conf(host: str, server: str) -> str:
     """A kubeconfig as kubeadm writes it, with a key that tests look for where it must not be."""
     return (
         "apiVersion: v1\nkind: Config\n"
-        "clusters: [{name: kubernetes, cluster: {server: https://endpoint}}]\n"
+        f"clusters:\n- name: kubernetes\n  cluster:\n    server: {server}\n"
         f"users: [{{name: kubernetes-admin, user: {{client-key-data: SECRET-KEY-OF-{host}}}}}]\n"
         "contexts: [{name: c, context: {cluster: kubernetes, user: kubernetes-admin}}]\n"
         "current-context: c\n"
     )
+
+
+def kubelet_conf(server: str) -> str:
+    """Without the client's key, which is in a file of its own."""
+    return f"clusters:\n- cluster:\n    server: {server}\n"
 
 
 def member(cluster: Object) -> str:

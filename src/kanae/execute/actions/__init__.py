@@ -49,6 +49,7 @@ def handlers(
         actions.UploadConfig: Handler(kubeadm.upload_config),
         actions.ReconfigureKubelet: Handler(kubeadm.reconfigure_kubelet),
         actions.Addon: Handler(kubeadm.addon),
+        actions.LeadTo: Handler(cluster.lead_to),
         actions.ApplyObjects: Handler(cluster.apply_objects),
         actions.SetNode: Handler(cluster.set_node),
         actions.AwaitEtcd: Handler(cluster.await_etcd),

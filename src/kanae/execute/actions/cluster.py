@@ -10,7 +10,15 @@ from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import etcd, kubectl
 from kanae.facts.nodes import readiness
-from kanae.plan.actions import ApplyObjects, AwaitApi, AwaitEtcd, AwaitKubelet, AwaitNodes, SetNode
+from kanae.plan.actions import (
+    ApplyObjects,
+    AwaitApi,
+    AwaitEtcd,
+    AwaitKubelet,
+    AwaitNodes,
+    LeadTo,
+    SetNode,
+)
 from kanae.transport.protocol import must
 
 
@@ -34,6 +42,23 @@ async def set_node(ctx: StepContext) -> Outcome:
         ctx.transport(),
         kubectl.set_node(action),
         command=f"kubectl patch node {action.node}",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def lead_to(ctx: StepContext) -> Outcome:
+    action = ctx.action(LeadTo)
+    await _until_succeeds(
+        ctx,
+        kubectl.answers(action),
+        f"{action.server}/readyz",
+        "the balancer there (`kanae status`), and the firewalls on the way (`kanae check`)",
+    )
+    await must(
+        ctx.transport(),
+        kubectl.lead_to(action),
+        command=f"lead {', '.join(action.paths)} to {action.server}",
         timeout=ctx.left(),
     )
     return Outcome.CHANGED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from kanae.execute.scripts.programs import KUBECTL
+from kanae.execute.scripts.programs import DIRECT, KUBECTL
 from kanae.facts.api import FIELD_MANAGER
 from kanae.layout import paths as at
 from kanae.layout import units
-from kanae.plan.actions import AwaitApi, AwaitKubelet, SetNode
+from kanae.plan.actions import AwaitApi, AwaitKubelet, LeadTo, SetNode
 from kanae.plan.nodes import OWNED
 from kanae.resources.model import quote
 
@@ -48,6 +48,28 @@ def create_token() -> str:
 def ready(action: AwaitApi) -> str:
     server = f"https://{action.address}:{action.port}"
     return f"{KUBECTL} --server {server} --request-timeout=3s get --raw /readyz 2>&1"
+
+
+def answers(action: LeadTo) -> str:
+    """Whether the server does, to who is in the first of the kubeconfigs."""
+    return (
+        f"{DIRECT} {at.BIN}/kubectl --kubeconfig {quote(action.paths[0])}"
+        f" --cache-dir {at.KUBECTL_CACHE} --server {quote(action.server)}"
+        " --request-timeout=3s get --raw /readyz 2>&1"
+    )
+
+
+def lead_to(action: LeadTo) -> str:
+    """Each file as a whole, with its mode and owner."""
+    edit = quote(rf"s|^\( *server: \).*|\1{action.server}|")
+    lines = (
+        f"set -e; umask 077; for path in {quote(*action.paths)}; do\n"
+        '  cp -p -- "$path" "$path.kanae"\n'
+        f'  sed {edit} "$path" >"$path.kanae"\n'
+        '  mv -f -- "$path.kanae" "$path"\n'
+        "done"
+    )
+    return f"{lines}\nsystemctl restart {units.KUBELET}" if action.kubelet else lines
 
 
 def kubelet_healthy(action: AwaitKubelet) -> str:

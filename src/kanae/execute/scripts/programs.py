@@ -5,7 +5,7 @@ from __future__ import annotations
 from kanae.layout import paths as at
 
 # Clusters are reached directly, whatever proxy the host's environment names.
-_DIRECT = "env NO_PROXY=* no_proxy=*"
-KUBECTL = f"{_DIRECT} kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir {at.KUBECTL_CACHE}"
+DIRECT = "env NO_PROXY=* no_proxy=*"
+KUBECTL = f"{DIRECT} kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir {at.KUBECTL_CACHE}"
 _AS_PROBE = f"--cert {at.ETCD_PROBE} --key {at.key(at.ETCD_PROBE)}"
-ETCDCTL = f"{_DIRECT} etcdctl --cacert {at.ETCD_CA} {_AS_PROBE} --command-timeout=3s"
+ETCDCTL = f"{DIRECT} etcdctl --cacert {at.ETCD_CA} {_AS_PROBE} --command-timeout=3s"

@@ -1,0 +1,134 @@
+"""A living cluster gets another endpoint: a single host grows to three, balancers come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kanae.errors import Refused
+from kanae.layout import paths as at
+from kanae.plan.endpoint import CLUSTER_INFO
+from kanae.spec.models import Role, Spec
+
+from .fixtures import document_of
+from .settled import unsettled
+from .simulator import Moments, Simulator
+
+Document = dict[str, Any]
+
+
+def grown() -> Document:
+    """The single host of the example with two more masters, and two balancers with an address."""
+    document = document_of("single")
+    (first,) = document["hosts"].values()
+    network = first["address"].rpartition(".")[0]
+    hosts = {
+        "m2": {"address": f"{network}.12", "roles": ["control-plane"]},
+        "m3": {"address": f"{network}.13", "roles": ["control-plane"]},
+        "lb1": {"address": f"{network}.21", "roles": ["load-balancer"]},
+        "lb2": {"address": f"{network}.22", "roles": ["load-balancer"]},
+        "w1": {"address": f"{network}.31", "roles": ["worker"]},
+    }
+    document["hosts"] |= hosts
+    document["endpoint"] = {"port": 6440}
+    document["loadBalancer"] = {
+        "kind": "haproxy",
+        "virtualAddress": {"address": f"{network}.100"},
+    }
+    return document
+
+
+def lead_elsewhere(sim: Simulator) -> list[str]:
+    """What leads somewhere else than to the endpoint, by what is on hosts and in the cluster."""
+    spec = sim.world.spec
+    wanted = f"server: https://{spec.endpoint_host}:{spec.endpoint.port}\n"
+    masters = spec.having(Role.CONTROL_PLANE)
+    found = [
+        f"{host}:{path}"
+        for host in spec.nodes
+        for path in (at.ADMIN_CONF, at.KUBELET_CONF)
+        if sim.world.hosts[host].has(path)
+        and not (path == at.KUBELET_CONF and host in masters)
+        and wanted not in sim.world.hosts[host].text(path)
+    ]
+    if wanted not in sim.world.objects[CLUSTER_INFO]["data"]["kubeconfig"]:
+        found.append("cluster-info")
+    return found
+
+
+def test_a_single_host_grows_to_three_behind_a_virtual_address(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("single")
+    sim.world.edit(Spec.model_validate(grown()))
+    assert not sim.plan().empty
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert lead_elsewhere(sim) == []
+    assert sim.world.members == dict.fromkeys(sim.world.spec.etcd_hosts, True)
+
+
+@pytest.mark.parametrize("kill", range(5, 150, 13))
+def test_killed_on_the_way_it_is_gone_on_with(built: Callable[[str], Simulator], kill: int) -> None:
+    sim = built("single")
+    sim.world.edit(Spec.model_validate(grown()))
+    sim.apply(Moments(kill_record=kill))
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert lead_elsewhere(sim) == []
+
+
+def to_virtual(document: Document) -> None:
+    document["hosts"]["lb2"] = {"address": "10.77.1.20", "roles": ["load-balancer"]}
+    document["loadBalancer"] = {"kind": "haproxy", "virtualAddress": {"address": "10.77.1.100"}}
+
+
+def test_a_virtual_address_comes_before_a_balancer(built: Callable[[str], Simulator]) -> None:
+    sim = built("reference")
+    document = document_of("reference")
+    to_virtual(document)
+    document["apiServer"] = {"certSans": ["10.77.1.9"]}
+    sim.world.edit(Spec.model_validate(document))
+    steps = [step.id for step in sim.plan()]
+    assert steps.index("lb2/balancer/converge") < steps.index("server4/endpoint/lead")
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert lead_elsewhere(sim) == []
+    client = sim.world.hosts["server5"].text("/root/.kube/config")
+    assert "10.77.1.100:6440" in client
+
+
+def without_name(document: Document) -> None:
+    to_virtual(document)
+
+
+def without_the_old(document: Document) -> None:
+    to_virtual(document)
+    document["hosts"]["lb"]["address"] = "10.77.1.9"
+    document["hosts"]["lb3"] = document["hosts"].pop("lb") | {"address": "10.77.1.23"}
+
+
+def another_port(document: Document) -> None:
+    document["endpoint"] = {"port": 7443}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without_name, "add 10.77.1.9 to apiServer.certSans"),
+        (without_the_old, "nobody would answer at the old one"),
+        (another_port, "nobody would answer at the old one"),
+    ],
+)
+def test_the_old_one_goes_on_until_nobody_uses_it(
+    built: Callable[[str], Simulator], change: Callable[[Document], None], words: str
+) -> None:
+    sim = built("reference")
+    document = document_of("reference")
+    change(document)
+    sim.world.edit(Spec.model_validate(document))
+    with pytest.raises(Refused) as refused:
+        sim.plan()
+    assert words in f"{refused.value} {refused.value.remedy}"
