@@ -110,8 +110,8 @@ def command(
     changing: Coroutine[Any, Any, Changed]
     if host not in project.spec.hosts:
         changing = change(
-            project.knowing_off([host] if off or cut_power else []),
-            Apply(ignored),
+            project,
+            Apply(ignored, (host,) if off or cut_power else ()),
             leaving,
             break_lease=break_lease,
             host_keys=host_keys,

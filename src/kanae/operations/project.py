@@ -62,10 +62,6 @@ class Project:
         away = self._of(without(self.spec, host))
         return replace(away, site=replace(away.site, away=(as_known(self.spec, host),)))
 
-    def knowing_off(self, hosts: Iterable[str]) -> Project:
-        """The same, where the operator says that these hosts are off."""
-        return replace(self, site=replace(self.site, off=frozenset(hosts)))
-
     def _of(self, spec: Spec) -> Project:
         return replace(self, spec=spec, site=replace(self.site, spec=spec))
 
@@ -88,9 +84,13 @@ class Project:
         """What plans are made of. artifacts: those in the cache."""
         return View(replace(self.site, artifacts=artifacts), facts)
 
-    def plan(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
-        """What makes the hosts into the cluster. Raises Refused for what kanae must not do."""
-        return planner.plan(self.view(facts, artifacts))
+    def plan(
+        self, facts: Facts, artifacts: Mapping[str, Artifact], off: Iterable[str] = ()
+    ) -> Plan:
+        """What makes the hosts into the cluster. off: those without power. Raises Refused for what
+        kanae must not do."""
+        view = self.view(facts, artifacts)
+        return planner.plan(replace(view, site=replace(view.site, off=frozenset(off))))
 
 
 def _folder(file: Path) -> Path:

@@ -42,8 +42,8 @@ async def replace(
     require_others(project, host)
     if not shared(project.spec, host):
         # Balancers and clients hold nothing of the cluster that would have to leave it.
-        away = project.without(host).knowing_off([host] if off else [])
-        gone = await change(away, Apply(ignored), leaving, break_lease=break_lease)
+        away = Apply(ignored, (host,) if off else ())
+        gone = await change(project.without(host), away, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
     return await change(
