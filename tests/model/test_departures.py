@@ -204,3 +204,39 @@ def test_the_last_ready_api_server_does_not_leave(built: Callable[[str], Simulat
     with pytest.raises(Refused) as refused:
         sim.plan()
     assert "no API server would be ready" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts"), [("vip", ("master2", "master3")), ("dedicated-etcd", ("etcd2", "etcd3"))]
+)
+def test_no_member_leaves_while_who_they_are_is_not_told(
+    built: Callable[[str], Simulator], name: str, hosts: tuple[str, ...]
+) -> None:
+    """As where etcdctl has not come in time, or has not been delivered yet: the data of a member
+    would be removed, and the member stay."""
+    sim = built(name)
+    edit(sim, lambda document: drop(document, *hosts))
+    facts = sim.world.facts()
+    silent = {host: replace(each, etcd=None) for host, each in facts.hosts.items()}
+    with pytest.raises(Refused, match="none of its members answers"):
+        sim.world.desk.plan(replace(facts, hosts=silent))
+
+
+def test_etcd_is_asked_where_its_member_answers(built: Callable[[str], Simulator]) -> None:
+    """Of five one is dead and leaves, another is sick and stays: the first that would be asked."""
+    sim = built("vip")
+    document = document_of("vip")
+    for number in (4, 5):
+        document["hosts"][f"master{number}"] = document["hosts"]["master3"] | {
+            "address": f"10.77.2.{240 + number}"
+        }
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    sim.world.hosts["master1"].pods.pop("etcd")
+    sim.world.hosts["master5"].power_cut()
+    drop(document, "master4", "master5")
+    sim.world.edit(Spec.model_validate(document))
+    result = sim.apply()
+    assert result is not None
+    assert result.ok, result.failure(sim.values.redactor)
+    assert set(sim.world.members) == {"master1", "master2", "master3"}

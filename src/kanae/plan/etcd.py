@@ -95,6 +95,12 @@ def peer_url(spec: Spec, host: str) -> str:
     return f"https://{spec.hosts[host].address}:{ports.ETCD_PEER}"
 
 
+def answers(view: View, host: str) -> bool:
+    """Whether the member there tells of etcd, and of nothing that is wrong with itself."""
+    facts = view.facts.hosts.get(host)
+    return facts is not None and facts.etcd is not None and not facts.etcd.errors
+
+
 def coming(view: View) -> tuple[str, ...]:
     """Hosts whose member joins an external etcd that is there, in this order: not listed yet, or
     never started, or not a voter yet."""

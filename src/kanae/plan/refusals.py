@@ -33,7 +33,7 @@ def refuse(view: View) -> None:
             "cannot be built upon",
             remedy="run kanae reset again, to its end",
         )
-    _leaving(view)
+    departures.refuse(view)
     _distributions(view)
     _homes(view)
     etcd_edits.occupied(view)
@@ -47,51 +47,6 @@ def refuse(view: View) -> None:
     _nodes(view)
     _etcd(view)
     _networks(view)
-
-
-def _leaving(view: View) -> None:
-    """What the others do for a host that leaves must be possible."""
-    if not view.leaving:
-        return
-    if alive := sorted(set(view.site.off) & set(view.facts.hosts) - set(view.spec.hosts)):
-        raise Refused(
-            f"{', '.join(alive)} is said to be off, and answers",
-            remedy="leave --off away: a host that answers is drained and stopped",
-        )
-    names = ", ".join(map(str, view.leaving))
-    if view.unanswered:
-        raise Refused(
-            f"{names} cannot leave the cluster while no API server answers",
-            remedy="kanae status tells what is down; put it right, or put the hosts back into the "
-            "spec, then apply again",
-        )
-    for host in view.leaving:
-        if host.address == view.spec.endpoint_host:
-            raise Refused(
-                f"{host.name} has the address of the endpoint ({host.address}): without it nobody "
-                "reaches the API",
-                remedy=f"put {host.name} back into the spec",
-            )
-    masters = [host.name for host in view.leaving if Role.CONTROL_PLANE.value in host.roles]
-    if masters and not any(view.api_ready(host) for host in view.joined_control_planes):
-        raise Refused(
-            f"without {', '.join(masters)} no API server would be ready",
-            remedy="kanae status tells why those of the other control-plane hosts are not",
-        )
-    spec = view.former.spec
-    alive = {
-        host for host in spec.etcd_hosts
-        if (facts := view.facts.hosts.get(host)) is not None
-        and facts.etcd is not None and not facts.etcd.errors
-    }  # fmt: skip
-    for name, votes in departures.votes_after(view).items():
-        alive.discard(name)
-        if len(alive) <= votes // 2:
-            raise Refused(
-                f"without {name} etcd would have {len(alive)} healthy of {votes} members, and no "
-                "quorum",
-                remedy="bring its other members up first",
-            )
 
 
 def _changed(view: View) -> None:
