@@ -83,7 +83,7 @@ class World:
         return inputs
 
     def units_of(self, host: str) -> tuple[Unit, ...]:
-        """What should run on a host of the whole cluster."""
+        """What should run on a host of the whole cluster; nothing on one that has left the spec."""
         if host not in self.wanted_units:
             whole = {
                 name: HostFacts(name, READ_AT, self.hosts[name].base, marks={marks.JOINED: ""})
@@ -94,7 +94,7 @@ class World:
                 name: tuple(each for each in resources(view, name) if isinstance(each, Unit))
                 for name in whole
             }
-        return self.wanted_units[host]
+        return self.wanted_units.get(host, ())
 
     def copy(self) -> World:
         world = World(
@@ -128,6 +128,8 @@ class World:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
         self.wanted_units.clear()
+        # One that has left serves nobody; should it join again, it begins anew.
+        self.been_up = {what: hosts & set(spec.hosts) for what, hosts in self.been_up.items()}
         for host in spec.hosts:
             if host not in self.hosts:
                 self.add_host(host)
@@ -238,7 +240,7 @@ class World:
     def facts(self) -> Facts:
         """What one round of asking every host gives."""
         facts = self._asked(self.desk.site, self.spec.hosts)
-        whole = former(self.spec, known(self.spec, facts))
+        whole = former(self.spec, known(self.spec, facts, self.desk.site.away))
         gone = [name for name in whole.hosts if name not in self.spec.hosts]
         more = self._asked(replace(self.desk.site, spec=whole), gone)
         return Facts({**facts.hosts, **more.hosts}, {**facts.unreachable, **more.unreachable})
