@@ -18,7 +18,7 @@ from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.plan.membership import shared
 from kanae.spec.edit import with_host
-from kanae.spec.load import STANDARD_INPUT, SpecText
+from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
 
@@ -31,17 +31,20 @@ async def replace(
     joining: Console,
     *,
     off: bool = False,
+    moved: bool = False,
     break_lease: bool = False,
     host_keys: HostKeys | None = None,
 ) -> Changed:
-    """host_keys: which the new machine may show. off: the old one has no power.
+    """host_keys: which the new machine may show. off: the old one has no power. moved: it has, or
+    had, another address than the new one.
 
     The host need not answer while it leaves; one that does is stopped and wiped. It must answer
     afterwards, as the new one. Raises Refused for a host without which there is no cluster.
     """
     require_others(project, host)
-    if not shared(project.spec, host):
-        # Balancers and clients hold nothing of the cluster that would have to leave it.
+    if moved or not shared(project.spec, host):
+        # Balancers and clients hold nothing of the cluster that would have to leave it; but the old
+        # one would go on serving at its address.
         away = project.without(host).knowing_off([host] if off else [])
         gone = await change(away, Apply(ignored), leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
@@ -80,8 +83,14 @@ def edited(project: Project, host: str, name: str, address: IPv4Address) -> Spec
 
 
 def write(project: Project, text: SpecText) -> Project:
-    """The spec's file with this text, whole or not at all, opened. A link stays one."""
+    """The spec's file with this text, whole or not at all, opened. A link stays one. Raises Refused
+    where somebody has edited it since it was read."""
     file = project.file.resolve()
+    if read(project.file).text != project.text.text:
+        raise Refused(
+            f"{project.file} has been edited since it was read, and nothing was written",
+            remedy="run it again",
+        )
     before = file.stat()
     with atomic.written(file) as stream:
         os.fchmod(stream.fileno(), before.st_mode & 0o777)
