@@ -83,7 +83,7 @@ class World:
         return inputs
 
     def units_of(self, host: str) -> tuple[Unit, ...]:
-        """What should run on a host of the whole cluster."""
+        """What should run on a host of the whole cluster; nothing on one that has left the spec."""
         if host not in self.wanted_units:
             whole = {
                 name: HostFacts(name, READ_AT, self.hosts[name].base, marks={marks.JOINED: ""})
@@ -94,7 +94,7 @@ class World:
                 name: tuple(each for each in resources(view, name) if isinstance(each, Unit))
                 for name in whole
             }
-        return self.wanted_units[host]
+        return self.wanted_units.get(host, ())
 
     def copy(self) -> World:
         world = World(
