@@ -119,9 +119,9 @@ class Life(RuleBasedStateMachine):
             spec = Spec.model_validate(self.document | {"hosts": hosts})
         except ValueError:
             return False
-        return (
-            not list(violations(spec)) and spec.endpoint_host == self.sim.world.spec.endpoint_host
-        )
+        now = self.sim.world.spec
+        stays = spec.endpoint_host == now.endpoint_host and spec.etcd_topology is now.etcd_topology
+        return stays and not list(violations(spec))
 
     def _edit(self) -> None:
         world = self.sim.world
