@@ -119,9 +119,10 @@ class Life(RuleBasedStateMachine):
             spec = Spec.model_validate(self.document | {"hosts": hosts})
         except ValueError:
             return False
+        if list(violations(spec)):
+            return False
         now = self.sim.world.spec
-        stays = spec.endpoint_host == now.endpoint_host and spec.etcd_topology is now.etcd_topology
-        return stays and not list(violations(spec))
+        return spec.endpoint_host == now.endpoint_host and spec.etcd_topology is now.etcd_topology
 
     def _edit(self) -> None:
         world = self.sim.world

@@ -79,6 +79,12 @@ def edited(project: Project, host: str, name: str, address: IPv4Address) -> Spec
             f"{name} would have the address of {host}, and etcd tells its members apart by it",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",
         )
+    there = str(project.spec.hosts[host].address)
+    if address != project.spec.hosts[host].address and there == project.spec.endpoint_host:
+        raise Refused(
+            f"{host} has the address of the endpoint ({there}): without it nobody reaches the API",
+            remedy=f"kanae replace {host} {project.file}, which keeps name and address",
+        )
     return with_host(project.text, host, name, address)
 
 

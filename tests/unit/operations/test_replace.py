@@ -68,3 +68,10 @@ def test_what_somebody_else_has_edited_meanwhile_is_not_written_over(tmp_path: P
     with pytest.raises(Refused, match="has been edited since it was read"):
         replacing.write(opened, text)
     assert opened.file.read_text() == theirs
+
+
+def test_who_has_the_address_of_the_endpoint_keeps_it(tmp_path: Path) -> None:
+    opened = project(tmp_path)
+    assert opened.spec.endpoint_host == "192.0.2.1"
+    with pytest.raises(Refused, match="m1 has the address of the endpoint"):
+        replacing.edited(opened, "m1", "m9", NEW)
