@@ -352,6 +352,9 @@ class World:
             if units.KUBELET in names:
                 # A join that is taken back ends the kubelet that it began.
                 down = [host for host in down if self.hosts[host].marked(marks.JOINED)]
+            if units.ETCD in names:
+                # One that has left and comes again serves when it votes.
+                down = [host for host in down if host in self.voters()]
             self.most_down[what] = max(self.most_down.get(what, 0), len(down))
             if len(down) > budget:
                 yield f"{what} of {down} are down at once"
