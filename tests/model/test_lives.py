@@ -124,9 +124,10 @@ class Life(RuleBasedStateMachine):
             spec = Spec.model_validate(self.document | {"hosts": hosts})
         except ValueError:
             return False
-        return (
-            not list(violations(spec)) and spec.endpoint_host == self.sim.world.spec.endpoint_host
-        )
+        if list(violations(spec)):
+            return False
+        now = self.sim.world.spec
+        return spec.endpoint_host == now.endpoint_host and spec.etcd_topology is now.etcd_topology
 
     def _edit(self) -> None:
         world = self.sim.world

@@ -124,6 +124,7 @@ def command(
             leaving,
             Terminal(joining, yes, verbose),
             off=off or cut_power,
+            moved=address is not None,
             break_lease=break_lease,
             host_keys=host_keys,
         )

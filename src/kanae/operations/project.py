@@ -15,7 +15,7 @@ from kanae.artifacts.store import Store
 from kanae.errors import ArtifactError
 from kanae.facts.model import Facts, Query
 from kanae.plan import hosts, planner
-from kanae.plan.membership import as_known, former, known, without
+from kanae.plan.membership import Known, as_known, former, known, without
 from kanae.plan.model import Plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
@@ -52,10 +52,14 @@ class Project:
         site = Site(spec, release, {}, tuple(archives), tuple(manifests))
         return cls(spec, file, text, site, store)
 
-    def former(self, facts: Facts) -> Project:
-        """With the hosts that are leaving the cluster still in the spec. Raises Refused when hosts
-        are of different clusters."""
-        return self._of(former(self.spec, known(self.spec, facts, self.site.away)))
+    def known(self, facts: Facts) -> Known:
+        """What the cluster remembers of itself. Raises Refused when hosts are of different
+        clusters."""
+        return known(self.spec, facts, self.site.away)
+
+    def former(self, known: Known) -> Project:
+        """With the hosts that are leaving the cluster still in the spec."""
+        return self._of(former(self.spec, known))
 
     def without(self, host: str) -> Project:
         """Of the cluster while one of its hosts is away."""

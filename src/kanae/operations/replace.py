@@ -18,7 +18,7 @@ from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.plan.membership import shared
 from kanae.spec.edit import with_host
-from kanae.spec.load import STANDARD_INPUT, SpecText
+from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
 
@@ -31,17 +31,20 @@ async def replace(
     joining: Console,
     *,
     off: bool = False,
+    moved: bool = False,
     break_lease: bool = False,
     host_keys: HostKeys | None = None,
 ) -> Changed:
-    """host_keys: which the new machine may show. off: the old one has no power.
+    """host_keys: which the new machine may show. off: the old one has no power. moved: it has, or
+    had, another address than the new one.
 
     The host need not answer while it leaves; one that does is stopped and wiped. It must answer
     afterwards, as the new one. Raises Refused for a host without which there is no cluster.
     """
     require_others(project, host)
-    if not shared(project.spec, host):
-        # Balancers and clients hold nothing of the cluster that would have to leave it.
+    if moved or not shared(project.spec, host):
+        # Balancers and clients hold nothing of the cluster that would have to leave it; but the old
+        # one would go on serving at its address.
         away = Apply(ignored, (host,) if off else ())
         gone = await change(project.without(host), away, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
@@ -76,12 +79,24 @@ def edited(project: Project, host: str, name: str, address: IPv4Address) -> Spec
             f"{name} would have the address of {host}, and etcd tells its members apart by it",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",
         )
+    there = str(project.spec.hosts[host].address)
+    if address != project.spec.hosts[host].address and there == project.spec.endpoint_host:
+        raise Refused(
+            f"{host} has the address of the endpoint ({there}): without it nobody reaches the API",
+            remedy=f"kanae replace {host} {project.file}, which keeps name and address",
+        )
     return with_host(project.text, host, name, address)
 
 
 def write(project: Project, text: SpecText) -> Project:
-    """The spec's file with this text, whole or not at all, opened. A link stays one."""
+    """The spec's file with this text, whole or not at all, opened. A link stays one. Raises Refused
+    where somebody has edited it since it was read."""
     file = project.file.resolve()
+    if read(project.file).text != project.text.text:
+        raise Refused(
+            f"{project.file} has been edited since it was read, and nothing was written",
+            remedy="run it again",
+        )
     before = file.stat()
     with atomic.written(file) as stream:
         os.fchmod(stream.fileno(), before.st_mode & 0o777)

@@ -36,11 +36,26 @@ def refuse(view: View) -> None:
     """What the others do for hosts that leave must be possible. Raises Refused."""
     if not view.leaving:
         return
-    if alive := sorted(set(view.site.off) & set(view.facts.hosts) - set(view.spec.hosts)):
+    leaving = {host.name: host for host in view.leaving}
+    if alive := sorted(view.site.off & leaving.keys() & view.facts.hosts.keys()):
         raise Refused(
             f"{', '.join(alive)} is said to be off, and answers",
             remedy="leave --off away: a host that answers is drained and stopped",
         )
+    if others := sorted(view.site.off - leaving.keys()):
+        raise Refused(
+            f"{', '.join(others)} is said to be off, and is not leaving the cluster",
+            remedy=f"say --off only of hosts that leave: {', '.join(leaving)}",
+        )
+    at = {str(entry.address): name for name, entry in view.spec.hosts.items()}
+    for name, host in leaving.items():
+        if successor := at.get(host.address):
+            raise Refused(
+                f"{name} leaves the cluster and {successor} has its address ({host.address}): a "
+                "host cannot be renamed, since its node and its certificates have its name",
+                remedy=f"take {successor} out of the spec and apply, so that {name} leaves; then "
+                f"add {successor} and apply again",
+            )
     names = ", ".join(map(str, view.leaving))
     if view.unanswered:
         raise Refused(
