@@ -39,8 +39,13 @@ def plan(draft: Draft) -> None:
     def kubelet(host: str, needs: Sequence[str | None]) -> str | None:
         return _kubelet(draft, host, [upload, *needs])
 
+    # One whose API server was taken away, as of a host that was to leave, comes back before any
+    # other is touched.
+    away = manifest("kube-apiserver")
+    planes = sorted(view.joined_control_planes, key=lambda host: host in view.reachable
+                    and view.host(host).files.get(away) is not None)  # fmt: skip
     steps = draft.rolling.roll(
-        view.joined_control_planes,
+        planes,
         static_pods,
         lambda host, step: await_api(draft, host, "control-plane", "ready", step),
         serves=lambda _: True,
