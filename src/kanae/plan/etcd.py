@@ -201,7 +201,7 @@ def plan(draft: Draft) -> None:
         serves=lambda host: _member(view, host) or view.api_ready(host),
         started=started if any(_member(view, host) for host in members) else None,
     )
-    if touched and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
+    if touched and members and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
         draft.at.quorum = await_etcd(draft, members[0], "etcd", "quorum", *touched, without=later)
 
 

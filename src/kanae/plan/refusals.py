@@ -191,6 +191,11 @@ def _etcd(view: View) -> None:
             remedy="put the host into the spec, or remove the member by hand with etcdctl",
         )
     _removed(view)
+    if (later := coming(view)) and not set(view.spec.etcd_hosts) - set(later):
+        raise Refused(
+            f"no member of etcd on a host of the spec has started and votes ({', '.join(later)})",
+            remedy="`etcdctl member list` on one of them shows who is there; bring one up first",
+        )
     if spec.etcd_topology is not EtcdTopology.EXTERNAL:
         return
     if not view.members:
