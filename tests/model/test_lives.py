@@ -154,10 +154,8 @@ class Life(RuleBasedStateMachine):
         try:
             result = self.sim.apply(Moments(kill_record=kill) if kill else None)
         except Refused as refused:
-            if replacing or "came back" not in refused.message:
-                return False
-            host = refused.message.split()[0]
-            if not self._leaves(host):
+            host = refused.remedy.partition("kanae replace ")[2].split(" ")[0].rstrip(",;")
+            if replacing or not host or not self._leaves(host):
                 return False
             self._edit()
             return self._apply(None, replacing=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from kanae.errors import Refused
@@ -31,7 +31,7 @@ def refuse(view: View) -> None:
         raise Refused(
             f"a reset of {view.spec.name} was interrupted ({', '.join(begun)}): half a cluster "
             "cannot be built upon",
-            remedy="run kanae reset again, to its end",
+            remedy=_to_its_end(view, begun),
         )
     departures.refuse(view)
     _distributions(view)
@@ -47,6 +47,14 @@ def refuse(view: View) -> None:
     _nodes(view)
     _etcd(view)
     _networks(view)
+
+
+def _to_its_end(view: View, begun: Sequence[str]) -> str:
+    """A host that was leaving bears the same mark as all do in a reset."""
+    again = "run kanae reset again, to its end"
+    if not set(view.joined_control_planes) - set(begun):
+        return again
+    return f"if {begun[0]} alone was to leave: kanae replace {begun[0]} SPEC; else {again}"
 
 
 def _changed(view: View) -> None:
