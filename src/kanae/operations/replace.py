@@ -7,11 +7,12 @@ cut off is gone on with by running it again.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from kanae.artifacts import atomic
 from kanae.drills.cluster.power import power_of
-from kanae.errors import Refused, UsageError
+from kanae.errors import ConnectError, Refused, UsageError
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending, change
 from kanae.operations.console import Console
@@ -21,6 +22,7 @@ from kanae.spec.edit import with_host
 from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
+from kanae.transport.fleet import Fleet
 
 
 async def replace(
@@ -38,15 +40,18 @@ async def replace(
     """host_keys: which the new machine may show. off: the old one has no power. moved: it has, or
     had, another address than the new one.
 
-    The host need not answer while it leaves; one that does is stopped and wiped. It must answer
-    afterwards, as the new one. Raises Refused for a host without which there is no cluster.
+    The host need not answer while it leaves; one that does is stopped and wiped. Its successor must
+    answer: under the same name afterwards, or at once where the spec names it in the host's place.
+    Raises Refused for a host without which there is no cluster.
     """
+    apply = Apply(ignored, (host,) if off else ())
+    if host not in project.spec.hosts:
+        return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
     require_others(project, host)
     if moved or not shared(project.spec, host):
         # Balancers and clients hold nothing of the cluster that would have to leave it; but the old
         # one would go on serving at its address.
-        away = Apply(ignored, (host,) if off else ())
-        gone = await change(project.without(host), away, leaving, break_lease=break_lease)
+        gone = await change(project.without(host), apply, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
     return await change(
@@ -63,9 +68,23 @@ def require_others(project: Project, host: str) -> None:
         )
 
 
-async def cut_power(project: Project, host: str) -> None:
-    """By the spec's command, or the lab's. Raises HostError where there is none."""
-    await power_of(project.spec).cut(host)
+async def cut_power(project: Project, host: str, password: Callable[[], str | None]) -> bool:
+    """By the spec's command, or the lab's. Raises HostError where there is none.
+
+    Whether it was cut: what answers in any way keeps its power. It is the host itself, which is
+    then stopped in order, or its successor, when an earlier run has come so far.
+    """
+    async with Fleet(project.spec, [host], password=password, tolerant=True) as fleet:
+        silent = type(fleet.unreachable.get(host)) is ConnectError
+    if silent:
+        await power_of(project.spec).cut(host)
+    return silent
+
+
+def put_already(project: Project, host: str, name: str, address: IPv4Address | None) -> bool:
+    """Whether an earlier run has written this successor of the host into the spec."""
+    there = project.spec.hosts.get(name)
+    return host not in project.spec.hosts and there is not None and there.address == address
 
 
 def edited(project: Project, host: str, name: str, address: IPv4Address) -> SpecText:

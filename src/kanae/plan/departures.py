@@ -23,7 +23,7 @@ from kanae.plan.draft import Draft
 from kanae.plan.etcd import answers, coming, peer_url
 from kanae.plan.membership import KnownHost, roster, shared
 from kanae.plan.model import Action, Change, Verb
-from kanae.plan.reset import forget_cluster, remove_etcd, stop_node, take_off
+from kanae.plan.reset import forget_cluster, remove_etcd, stop_node, take_off, untouched
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
 from kanae.resources.file import File
@@ -191,10 +191,7 @@ def _leave(
         if Role.CLIENT.value in host.roles:
             last = [*last, forget_cluster(view.former, builder, name)]
         return take_off(view.former, builder, name, last, keep_artifacts=False)
-    builder.note(
-        f"{name} does not answer, or is not this cluster's any more: nothing is done on it, so "
-        "wipe it before it is switched on again"
-    )
+    builder.note(untouched(name))
     return last[-1] if last is not needs else None
 
 

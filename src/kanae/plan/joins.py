@@ -50,6 +50,8 @@ def plan(draft: Draft) -> None:
             "token",
             "make a bootstrap token",
             MintToken(view.spec.name),
+            # The API server of a lone control-plane host is away while it changes.
+            needs=draft.at.reconfigured,
             timeout=60.0,
         )
     common = [

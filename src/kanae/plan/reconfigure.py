@@ -41,11 +41,12 @@ def plan(draft: Draft) -> None:
 
     # One whose API server was taken away, as of a host that was to leave, comes back before any
     # other is touched.
-    away = manifest("kube-apiserver")
-    planes = sorted(view.joined_control_planes, key=lambda host: host in view.reachable
-                    and view.host(host).files.get(away) is not None)  # fmt: skip
+    server = manifest("kube-apiserver")
     steps = draft.rolling.roll(
-        planes,
+        sorted(
+            view.joined_control_planes,
+            key=lambda host: view.host(host).files.get(server) is not None,
+        ),
         static_pods,
         lambda host, step: await_api(draft, host, "control-plane", "ready", step),
         serves=lambda _: True,

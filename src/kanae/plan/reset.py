@@ -34,10 +34,7 @@ def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
     view = view.former
     spec, builder = view.spec, Builder(view.spec.name)
     if lost:
-        builder.note(
-            f"{', '.join(lost)} has left the spec and does not answer, or is not this cluster's "
-            "any more: nothing is done on it, so wipe it before it is switched on again"
-        )
+        builder.note(untouched(*lost))
     require_ours(spec, view.facts, view.known.identity or identity)
     hosts = [host for host in view.reachable if named_after(spec, view.host(host))]
     stops = {host: stop_node(builder, host) for host in hosts if not shared(spec, host)}
@@ -69,6 +66,14 @@ def stop_node(builder: Builder, host: str, needs: Sequence[str | None] = ()) -> 
         StopNode(),
         needs=needs,
         changes=[Change(Verb.DELETE, "pods", "all of this node")],
+    )
+
+
+def untouched(*hosts: str) -> str:
+    """Said of hosts that are leaving and cannot be wiped."""
+    return (
+        f"{', '.join(hosts)}: does not answer, or is not this cluster's any more; nothing is done "
+        "there, so wipe it before it is switched on again"
     )
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from kanae.errors import Refused
+from kanae.errors import AuthenticationFailed, ConnectError, HostKeyChanged, Refused
 from kanae.facts.model import Facts
 from kanae.operations import replace as replacing
+from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending
 from kanae.operations.project import Project
 from kanae.plan.model import Plan
+from kanae.spec.models import Spec
+from kanae.transport.fleet import Fleet
 
 from .desk import SPEC, Desk
 
@@ -75,3 +78,54 @@ def test_who_has_the_address_of_the_endpoint_keeps_it(tmp_path: Path) -> None:
     assert opened.spec.endpoint_host == "192.0.2.1"
     with pytest.raises(Refused, match="m1 has the address of the endpoint"):
         replacing.edited(opened, "m1", "m9", NEW)
+
+
+@pytest.mark.parametrize(
+    ("error", "cut"),
+    [
+        (ConnectError("w1", "no route to host"), True),
+        (None, False),
+        (HostKeyChanged("w1", "another key"), False),
+        (AuthenticationFailed("w1", "no key is let in"), False),
+    ],
+    ids=["silent", "answers", "another machine", "installed anew"],
+)
+async def test_what_answers_keeps_its_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ConnectError | None, cut: bool
+) -> None:
+    """A run that goes on would else cut the successor's."""
+    done: list[str] = []
+
+    class Tried(Fleet):
+        async def __aenter__(self) -> Self:
+            self.unreachable = {} if error is None else {"w1": error}
+            return self
+
+    class Cord:
+        async def cut(self, host: str) -> None:
+            done.append(host)
+
+    def power_of(_: Spec) -> Cord:
+        return Cord()
+
+    monkeypatch.setattr(replacing, "Fleet", Tried)
+    monkeypatch.setattr(replacing, "power_of", power_of)
+    assert await replacing.cut_power(project(tmp_path), "w1", lambda: None) is cut
+    assert done == (["w1"] if cut else [])
+
+
+async def test_a_successor_of_another_name_joins_in_the_plan_in_which_the_host_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = project(tmp_path)
+    edited = replacing.write(opened, replacing.edited(opened, "w1", "w9", NEW))
+    seen: list[tuple[tuple[str, ...], Apply]] = []
+
+    async def change(project: Project, apply: Apply, *_: Any, **more: Any) -> Changed:
+        seen.append((tuple(project.spec.hosts), apply))
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    monkeypatch.setattr(replacing, "change", change)
+    assert replacing.put_already(edited, "w1", "w9", NEW)
+    await replacing.replace(edited, "w1", (), Desk(), Desk(), off=True, moved=True)
+    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",)))]
