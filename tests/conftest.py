@@ -1,17 +1,23 @@
-"""What all tests on real lab hosts share: one session at a time on a machine, and a clean start."""
+"""What tests share: the examples that hypothesis makes up are the same ones each time, unless
+KANAE_EXPLORE is set; on real lab hosts one session at a time on a machine, and a clean start.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kanae.lab import lab as labs
 from kanae.lab import record
 from kanae.lab.locks import held
 
+settings.register_profile("same", derandomize=not os.environ.get("KANAE_EXPLORE"))
+settings.load_profile("same")
 _LOCK = record.RUN.parent / "tests.lock"
 
 

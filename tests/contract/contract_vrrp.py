@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Generator
 from pathlib import Path
+from typing import IO
 
 from contract_balancer import command, inside, own_network
 
@@ -38,8 +39,8 @@ def advert(source: str, target: str, priority: int, router: int, virtual: str) -
 
 
 @contextlib.contextmanager
-def cable(near: str, far: str) -> Generator[socket.socket]:
-    """This thread is at the near end, on eth0; the socket sends whole packets from the far end."""
+def two_hosts(near: str, far: str) -> Generator[IO[str]]:
+    """This thread is at the near end of a cable, on eth0; the network at the far end, on eth1."""
     with own_network(), Path("/proc/thread-self/ns/net").open() as other, own_network():
         there = f"/proc/{os.getpid()}/fd/{other.fileno()}"
         pair = ("peer", "name", "eth1", "netns", there)
@@ -49,11 +50,18 @@ def cable(near: str, far: str) -> Generator[socket.socket]:
         with inside(other):
             command("ip", "address", "add", f"{far}/24", "dev", "eth1")
             command("ip", "link", "set", "eth1", "up")
-            sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-        with sender:
-            to_cable = socket.inet_aton(far)
-            sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, to_cable)
-            yield sender
+        yield other
+
+
+@contextlib.contextmanager
+def sending(far: IO[str], address: str) -> Generator[socket.socket]:
+    """A socket that sends whole packets from the far end, which has this address."""
+    with inside(far):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with sender:
+        to_cable = socket.inet_aton(address)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, to_cable)
+        yield sender
 
 
 @contextlib.contextmanager

@@ -10,13 +10,24 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import IO
 
 import pytest
-from contract_balancer import command, took
-from contract_vrrp import GROUP, PROTOCOL, advert, cable, repeated
+from contract_balancer import command, inside, took
+from contract_vrrp import GROUP, PROTOCOL, advert, repeated, sending, two_hosts
 
 from kanae.facts.model import Interface
+from kanae.facts.ports import (
+    Outcome,
+    Port,
+    close_script,
+    open_script,
+    parse_opened,
+    parse_tried,
+    try_script,
+)
 from kanae.plan.hosts import TYPICAL
 from kanae.render import keepalived
 from kanae.spec.models import Spec
@@ -51,11 +62,17 @@ def spec_of(*, peers: bool) -> Spec:
     )
 
 
+def _run(script: str) -> bytes:
+    return subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout
+
+
 @dataclass
 class Bench:
-    """A balancer that holds the address. far: the other end of its cable."""
+    """A balancer that holds the address. far, sender: the other end of its cable, and a socket
+    that sends whole packets from there."""
 
-    far: socket.socket
+    far: IO[str]
+    sender: socket.socket
     log: Path
 
     def holds(self) -> bool:
@@ -65,7 +82,7 @@ class Bench:
     def loses_it(self, source: str, target: str, priority: int) -> bool:
         """Whether it gives the address away to who sends this for some time: 10 intervals."""
         packet = advert(source, target, priority, ROUTER, VIRTUAL)
-        with repeated(self.far, packet, target):
+        with repeated(self.sender, packet, target):
             try:
                 took(lambda: not self.holds(), 2)
             except TimeoutError:
@@ -81,7 +98,11 @@ def peers(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def bench(peers: bool) -> Generator[Bench]:
     assert PROGRAM is not None
-    with tempfile.TemporaryDirectory() as made, cable(HOLDER, STRANGER) as far:
+    with (
+        tempfile.TemporaryDirectory() as made,
+        two_hosts(HOLDER, STRANGER) as far,
+        sending(far, STRANGER) as sender,
+    ):
         folder = Path(made)
         # In place of the balancer's process the check finds this one.
         pid = folder / "balancer.pid"
@@ -102,7 +123,7 @@ def bench(peers: bool) -> Generator[Bench]:
                 stderr=output,
             )  # fmt: skip
         try:
-            found = Bench(far, log)
+            found = Bench(far, sender, log)
             took(found.holds, 20)
             yield found
         finally:
@@ -130,6 +151,25 @@ def test_a_peer_gets_it(bench: Bench, priority: int) -> None:
     assert bench.loses_it(PEER, HOLDER, priority)
 
 
+@pytest.mark.parametrize("peers", [True], indirect=True, ids=["with-peers"])
+def test_trying_the_way_of_its_adverts_is_nothing_to_it(bench: Bench) -> None:
+    """Also from a peer: what another kanae asks before it makes that host a balancer again."""
+    before, way = bench.log.read_text(), (IPv4Address(HOLDER), Port(PROTOCOL, "ip"))
+    there = parse_opened(HOLDER, _run(open_script([way[1]])))
+    try:
+        with inside(bench.far):
+            command("ip", "address", "add", f"{PEER}/24", "dev", "eth1")
+            command("ip", "route", "add", f"{HOLDER}/32", "dev", "eth1", "src", PEER)
+            answer = parse_tried(PEER, _run(try_script([way])))
+    finally:
+        _run(close_script(there.process))
+    assert answer == {(HOLDER, way[1]): Outcome.ANSWERED}
+    assert bench.holds()
+    assert bench.log.read_text() == before
+    # It still listens.
+    assert bench.loses_it(PEER, HOLDER, 254)
+
+
 @pytest.mark.parametrize("peers", [False], indirect=True, ids=["alone"])
 def test_one_who_has_no_peers_believes_no_other_host(bench: Bench) -> None:
     assert not bench.loses_it(PEER, HOLDER, 255)
@@ -138,7 +178,7 @@ def test_one_who_has_no_peers_believes_no_other_host(bench: Bench) -> None:
 def test_the_only_peer_of_one_without_peers_cannot_be_played_from_the_network() -> None:
     """Linux drops such packets before any program sees them, also where packets to loopback
     addresses are routed, as kube-proxy has it in its old mode."""
-    with cable(HOLDER, STRANGER) as far:
+    with two_hosts(HOLDER, STRANGER) as far, sending(far, STRANGER) as sender:
         for name in ("all", "eth0"):
             command("sysctl", "-qw", f"net.ipv4.conf.{name}.route_localnet=1")
             command("sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=0")
@@ -148,6 +188,6 @@ def test_the_only_peer_of_one_without_peers_cannot_be_played_from_the_network() 
             own_name = (advert(STRANGER, HOLDER, 255, ROUTER, VIRTUAL), HOLDER)
             # One cable keeps their order: what is seen first tells.
             for packet, target in (forged, own_name):
-                far.sendto(packet, (target, 0))
+                sender.sendto(packet, (target, 0))
             _, (source, _) = raw.recvfrom(1500)
         assert source == STRANGER

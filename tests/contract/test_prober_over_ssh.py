@@ -25,7 +25,7 @@ from drill_cluster import Cluster, FilePower
 from drill_setting import setting_of
 
 from kanae.drills.faults import power as power_faults
-from kanae.drills.judging import history
+from kanae.drills.judging import history, thresholds
 from kanae.drills.judging.verdict import Result
 from kanae.drills.launching.place import There, find_python, mark
 from kanae.drills.launching.process import ProberLost, ProberProcess
@@ -90,8 +90,21 @@ def config_of(folder: Path, authority: Authority, server: ApiServer) -> ProbeCon
 
 
 def header_of(config: ProbeConfig) -> Header:
+    validity = dict.fromkeys(thresholds.RECORDED, 1.0)
     return Header(
-        "r", "test", "c", "", {}, "haproxy", (), time.time(), config.streams, 10.0, {}, {}, "m1"
+        "r",
+        "test",
+        "c",
+        "",
+        {},
+        "haproxy",
+        (),
+        time.time(),
+        config.streams,
+        10.0,
+        {},
+        validity,
+        "m1",
     )
 
 

@@ -19,6 +19,7 @@ from kanae.execute.events import Event, Outcome
 from kanae.execute.journal import Journal
 from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
+from kanae.execute.scripts import files as file_scripts
 from kanae.execute.values import Values
 from kanae.plan import actions
 from kanae.plan.model import Action, Plan
@@ -33,6 +34,18 @@ from .world import World
 # Their programs outlive the connection that started them (see `execute.actions.guarded`).
 GUARDED: Final = (actions.KubeadmInit, actions.KubeadmJoin)
 _RUNS: Final = count()
+
+
+def _pattern(script: str, *names: str) -> re.Pattern[str]:
+    """What a real script looks like with anything in place of these words of it."""
+    pattern = re.escape(script)
+    for name in names:
+        first, *others = pattern.split(name)
+        pattern = f"(?P={name})".join([rf"{first}(?P<{name}>\S+){others[0]}", *others[1:]])
+    return re.compile(pattern)
+
+
+_FOLDER: Final = _pattern(file_scripts.folder_of("FOLDER/file", "OWNER"), "FOLDER", "OWNER")
 
 
 class Killed(BaseException):
@@ -69,8 +82,8 @@ class SimTransport:
             if path in files:
                 return Completed(0, files[path].text.encode(), "")
             return Completed(0 if found[1] else 1, b"", "" if found[1] else f"no file {path}")
-        if found := re.fullmatch(r"\[ -d (\S+) \] \|\| \{ .* chown -- (\S+) .*; \}", script):
-            self.sim.world.hosts[self.host].folder(found[1], 0o750, found[2])
+        if found := _FOLDER.fullmatch(script):
+            self.sim.world.hosts[self.host].folder(found["FOLDER"], 0o750, found["OWNER"])
             return Completed(0, b"", "")
         if found := re.fullmatch(r"rm -f (\S+)", script):
             self.sim.world.hosts[self.host].remove(found[1])

@@ -10,6 +10,7 @@ import pytest
 
 from kanae.errors import Refused
 from kanae.layout import marks, units
+from kanae.layout import paths as at
 from kanae.plan.actions import DrainNode, ReleaseVolumes
 from kanae.plan.membership import without
 from kanae.spec.models import Spec
@@ -204,3 +205,114 @@ def test_the_last_ready_api_server_does_not_leave(built: Callable[[str], Simulat
     with pytest.raises(Refused) as refused:
         sim.plan()
     assert "no API server would be ready" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts"), [("vip", ("master2", "master3")), ("dedicated-etcd", ("etcd2", "etcd3"))]
+)
+def test_no_member_leaves_while_who_they_are_is_not_told(
+    built: Callable[[str], Simulator], name: str, hosts: tuple[str, ...]
+) -> None:
+    """As where etcdctl has not come in time, or has not been delivered yet: the data of a member
+    would be removed, and the member stay."""
+    sim = built(name)
+    edit(sim, lambda document: drop(document, *hosts))
+    facts = sim.world.facts()
+    silent = {host: replace(each, etcd=None) for host, each in facts.hosts.items()}
+    with pytest.raises(Refused, match="none of its members answers"):
+        sim.world.desk.plan(replace(facts, hosts=silent))
+
+
+def test_etcd_is_asked_where_its_member_answers(built: Callable[[str], Simulator]) -> None:
+    """Of five one is dead and leaves, another is sick and stays: the first that would be asked."""
+    sim = built("vip")
+    document = document_of("vip")
+    for number in (4, 5):
+        document["hosts"][f"master{number}"] = document["hosts"]["master3"] | {
+            "address": f"10.77.2.{240 + number}"
+        }
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    sim.world.hosts["master1"].pods.pop("etcd")
+    sim.world.hosts["master5"].power_cut()
+    drop(document, "master4", "master5")
+    sim.world.edit(Spec.model_validate(document))
+    result = sim.apply()
+    assert result is not None
+    assert result.ok, result.failure(sim.values.redactor)
+    assert set(sim.world.members) == {"master1", "master2", "master3"}
+
+
+def test_kubectl_runs_where_an_api_server_is_ready(built: Callable[[str], Simulator]) -> None:
+    sim = built("vip")
+    sim.world.hosts["master1"].pods.pop("kube-apiserver")
+    edit(sim, lambda document: drop(document, "worker2"))
+    drains = [step.host for step in sim.plan().steps if isinstance(step.action, DrainNode)]
+    assert drains == ["master2"]
+
+
+@pytest.mark.parametrize(("name", "host"), [("vip", "worker2"), ("vip", "lb2")])
+def test_a_host_is_not_renamed(built: Callable[[str], Simulator], name: str, host: str) -> None:
+    """It would be prepared under one name while it is wiped under the other."""
+    sim = built(name)
+    document = document_of(name)
+    document["hosts"]["other"] = document["hosts"].pop(host)
+    sim.world.hosts["other"] = sim.world.hosts[host]
+    sim.world.edit(Spec.model_validate(document))
+    with pytest.raises(Refused, match=f"{host} leaves the cluster and other has its address"):
+        sim.plan()
+
+
+def test_who_is_said_to_be_off_and_does_not_leave_is_told(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("vip")
+    sim.world.hosts["worker2"].power_cut()
+    edit(sim, lambda document: drop(document, "worker2"))
+    say_off(sim, "worker22")
+    with pytest.raises(Refused, match="worker22 is said to be off, and is not leaving"):
+        sim.plan()
+
+
+def test_a_blank_machine_in_the_place_of_one_that_is_off_is_left_alone(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("vip")
+    sim.world.add_host("worker2")
+    edit(sim, lambda document: drop(document, "worker2"))
+    say_off(sim, "worker2")
+    plan = sim.plan()
+    assert any(step.action == ReleaseVolumes("worker2") for step in plan.steps)
+    assert all(step.host != "worker2" for step in plan.steps)
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def test_what_another_cluster_says_in_the_place_of_a_host_is_not_of_this_one(
+    built: Callable[[str], Simulator],
+) -> None:
+    """Its machine was given away: it has other authorities, nodes and members of etcd."""
+    sim = built("dedicated-etcd")
+    sim.world.hosts["etcd3"].power_cut()
+    sim.world.hosts["etcd3"].power_on()
+    away = sim.world.hosts["etcd3"]
+    away.write(marks.path(marks.CLUSTER), "other\n")
+    away.write(at.ETCD_CA, "of another cluster\n")
+    away.write(at.key(at.ETCD_CA), "of another cluster\n")
+    edit(sim, lambda document: drop(document, "etcd2", "etcd3"))
+    plan = sim.plan()
+    assert set(plan.removes) == {"etcd2", "etcd3"}
+    assert all(step.host != "etcd3" for step in plan.steps)
+
+
+def test_one_that_was_away_does_not_bring_back_who_has_left_since(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("dedicated-etcd")
+    sim.world.hosts["master2"].power_cut()
+    edit(sim, lambda document: drop(document, "master2", "worker1"))
+    sim.converge()
+    edit(sim, lambda document: drop(document, "worker1"))
+    sim.world.hosts["master2"].power_on()
+    assert "worker1" in sim.world.hosts["master2"].text(marks.path(marks.HOSTS))
+    assert sim.plan().removes == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -135,6 +136,17 @@ def test_a_list_that_lost_a_part_is_written_again_and_the_others_fill_the_gap(
         assert host in {step.host for step in sim.plan()}
         sim.converge()
         assert len(json.loads(sim.world.hosts[host].text(marks.path(marks.HOSTS)))) == 6
+
+
+@pytest.mark.parametrize("name", ["w$(reboot)", "w1\n", "../w1", "\x1b[2J", "W1", "w" * 64, ""])
+def test_what_no_spec_could_name_is_on_no_list(
+    built: Callable[[str], Simulator], name: str
+) -> None:
+    """A list is read from a host, and its names go into commands and onto terminals."""
+    sim = built("vip")
+    host = KnownHost(name, "10.77.2.99", ("worker",))
+    sim.world.hosts["master1"].mark(marks.HOSTS, json.dumps([asdict(host)]))
+    assert set(known(sim.world.spec, facts(sim)).hosts) == set(sim.world.spec.hosts)
 
 
 def test_settings_of_ssh_are_remembered_as_they_were_said(

@@ -25,7 +25,7 @@ from kanae.execute.actions.kubeadm import TOKEN
 from kanae.execute.context import Handler, StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.values import Values
-from kanae.layout import marks
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     AddMember,
@@ -254,6 +254,9 @@ def of_members(whole: World) -> Iterator[Case]:
 def of_nodes(whole: World) -> Iterator[Case]:
     via, node = whole.ready_hosts()[0], list(whole.nodes)[-1]
     dead, held, gone = (whole.copy() for _ in range(3))
+    away = whole.copy()
+    away.hosts[via].stop(units.CONTAINERD)
+    yield from (_case(world, via, StopApiServer()) for world in (whole, away))
     held.budgets[node] = "web"
     if node != via:
         dead.hosts[node].power_cut()

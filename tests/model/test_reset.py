@@ -116,6 +116,24 @@ def test_what_a_spec_that_was_edited_and_not_applied_no_longer_wants_goes_too(
     assert list(left(sim.world)) == []
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["answers", "is dead"])
+@pytest.mark.parametrize(
+    ("name", "host"), [("vip", "worker2"), ("vip", "lb2"), ("reference", "server5")]
+)
+def test_a_host_that_was_taken_out_of_the_spec_and_has_not_left_goes_with_the_cluster(
+    built: Callable[[str], Simulator], name: str, host: str, answers: bool
+) -> None:
+    sim = built(name)
+    document = document_of(name)
+    del document["hosts"][host]
+    sim.world.edit(Spec.model_validate(document))
+    if not answers:
+        sim.world.hosts[host].power_cut()
+        assert any(host in note for note in sim.reset_plan().notes)
+    reset(sim)
+    assert {each for each in left(sim.world) if answers or not each.startswith(f"{host}:")} == set()
+
+
 def test_kept_artifacts_need_not_be_sent_again(built: Callable[[str], Simulator]) -> None:
     sim = built("reference")
     reset(sim, keep_artifacts=True)

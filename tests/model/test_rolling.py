@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kanae.errors import Refused
 from kanae.layout import paths as at
 from kanae.layout import units
+from kanae.render import registration
 from kanae.spec.models import Role, Spec
 
 from .fixtures import Desk, document_of, example
@@ -146,6 +146,13 @@ def test_hosts_that_do_not_serve_are_repaired_together_before_others_are_touched
     assert repaired <= set(steps["server3/runtime/converge"].needs)
 
 
+# The hosts' own list, and which of them may register as nodes.
+LISTS = {
+    "file /var/lib/kanae/marks/hosts",
+    f"validatingadmissionpolicies.admissionregistration.k8s.io {registration.NAME}",
+}
+
+
 @pytest.mark.parametrize(("name", "before", "after"), [("vip", 3, 5), ("dedicated-etcd", 3, 4)])
 def test_an_added_control_plane_host_changes_of_others_only_what_lists_them(
     name: str, before: int, after: int
@@ -171,7 +178,7 @@ def test_an_added_control_plane_host_changes_of_others_only_what_lists_them(
     unit = units.balancer(name)
     for host, subjects in kinds.items():
         roles = sim.world.spec.hosts[host].roles
-        allowed = {"file /var/lib/kanae/marks/hosts"} if Role.CONTROL_PLANE in roles else set[str]()
+        allowed = LISTS if Role.CONTROL_PLANE in roles else set[str]()
         if Role.LOAD_BALANCER in roles:
             allowed |= {f"file {at.balancer_config(name)}", f"unit {unit}"}
         assert subjects <= allowed, host
@@ -179,7 +186,9 @@ def test_an_added_control_plane_host_changes_of_others_only_what_lists_them(
     assert unsettled(sim.world) == []
     assert {host: sim.world.hosts[host].pods for host in old} == old
     assert {host: sim.world.hosts[host].unit(units.ETCD).starts for host in members} == members
-    # And back: refused as a whole until a removal is built.
+    # And back.
     sim.world.edit(example(name))
-    with pytest.raises(Refused, match="not in the spec"):
-        sim.plan()
+    assert set(sim.plan().removes) == set(new)
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert {host: sim.world.hosts[host].pods for host in old} == old

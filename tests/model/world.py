@@ -12,7 +12,7 @@ from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, Ho
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.hosts import queries, resources
-from kanae.plan.membership import former, known
+from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import Site
 from kanae.resources.unit import Unit
@@ -83,7 +83,7 @@ class World:
         return inputs
 
     def units_of(self, host: str) -> tuple[Unit, ...]:
-        """What should run on a host of the whole cluster."""
+        """What should run on a host of the whole cluster; nothing on one that has left the spec."""
         if host not in self.wanted_units:
             whole = {
                 name: HostFacts(name, READ_AT, self.hosts[name].base, marks={marks.JOINED: ""})
@@ -94,7 +94,7 @@ class World:
                 name: tuple(each for each in resources(view, name) if isinstance(each, Unit))
                 for name in whole
             }
-        return self.wanted_units[host]
+        return self.wanted_units.get(host, ())
 
     def copy(self) -> World:
         world = World(
@@ -128,6 +128,8 @@ class World:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
         self.wanted_units.clear()
+        # One that has left serves nobody; should it join again, it begins anew.
+        self.been_up = {what: hosts & set(spec.hosts) for what, hosts in self.been_up.items()}
         for host in spec.hosts:
             if host not in self.hosts:
                 self.add_host(host)
@@ -248,9 +250,11 @@ class World:
     def facts(self) -> Facts:
         """What one round of asking every host gives."""
         facts = self._asked(self.desk.site, self.spec.hosts)
-        whole = former(self.spec, known(self.spec, facts))
+        remembered = known(self.spec, facts, self.desk.site.away)
+        whole = former(self.spec, remembered)
         gone = [name for name in whole.hosts if name not in self.spec.hosts]
         more = self._asked(replace(self.desk.site, spec=whole), gone)
+        more = recognized(whole, more, remembered.identity)
         return Facts({**facts.hosts, **more.hosts}, {**facts.unreachable, **more.unreachable})
 
     def _asked(self, site: Site, names: Iterable[str]) -> Facts:
@@ -360,6 +364,9 @@ class World:
             if units.KUBELET in names:
                 # A join that is taken back ends the kubelet that it began.
                 down = [host for host in down if self.hosts[host].marked(marks.JOINED)]
+            if units.ETCD in names:
+                # One that has left and comes again serves when it votes.
+                down = [host for host in down if host in self.voters()]
             self.most_down[what] = max(self.most_down.get(what, 0), len(down))
             if len(down) > budget:
                 yield f"{what} of {down} are down at once"

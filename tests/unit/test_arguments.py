@@ -70,12 +70,18 @@ def _verbs_with_a_spec() -> list[tuple[str, ...]]:
     return found(cli.command, ())
 
 
+# What these verbs want before the spec.
+BEFORE_SPEC: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("drill", "run"): ("power-cut",),
+    ("replace",): ("m1",),
+}
+
+
 @pytest.mark.parametrize("words", _verbs_with_a_spec(), ids=" ".join)
 def test_without_a_spec_and_a_cluster_yaml_every_verb_says_so(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drill = ("power-cut",) if words == ("drill", "run") else ()
-    assert _status(*words, *drill) == 2
+    assert _status(*words, *BEFORE_SPEC.get(words, ())) == 2
     assert (
         "no SPEC is given, and there is no cluster.yaml in this folder" in capsys.readouterr().err
     )
@@ -86,8 +92,7 @@ def test_without_a_spec_the_cluster_yaml_of_the_folder_is_read(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("cluster.yaml").write_text("name: [\n")
-    drill = ("power-cut",) if words == ("drill", "run") else ()
-    assert _status(*words, *drill) == 3
+    assert _status(*words, *BEFORE_SPEC.get(words, ())) == 3
     assert "error: cluster.yaml:" in capsys.readouterr().err
 
 

@@ -206,7 +206,7 @@ def test_apply_and_reset_give_programs_their_run_and_nothing_else(
 ) -> None:
     log = _journal("20260102T000000-b", failed=failed)
 
-    async def change(*given: Any, break_lease: bool) -> Changed:
+    async def change(*given: Any, **how: Any) -> Changed:
         if failed:
             error = RunFailed("1 of 3 steps failed")
             error.log = log
@@ -224,7 +224,7 @@ def test_apply_and_reset_give_programs_their_run_and_nothing_else(
 def test_with_nothing_to_do_programs_are_told_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    async def change(*given: Any, break_lease: bool) -> Changed:
+    async def change(*given: Any, **how: Any) -> Changed:
         return Changed(Ending.NOTHING_TO_DO, Facts({}), Plan("demo"))
 
     monkeypatch.setattr({"apply": apply, "reset": reset}[verb], "change", change)

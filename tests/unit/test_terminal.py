@@ -89,7 +89,7 @@ def test_each_ending_has_its_words_and_its_status(
     out: str,
     err: str,
 ) -> None:
-    async def change(*given: object, break_lease: bool) -> Changed:
+    async def change(*given: object, **how: object) -> Changed:
         return Changed(ending, Facts({}), plan)
 
     assert _run(monkeypatch, tmp_path, verb, change) == status
@@ -107,7 +107,7 @@ def test_a_reset_of_the_other_hosts_is_offered_where_there_are_any(
     lost: tuple[str, ...],
     hint: bool,
 ) -> None:
-    async def change(*given: object, break_lease: bool) -> Changed:
+    async def change(*given: object, **how: object) -> Changed:
         raise FleetError({host: ConnectError(host, "gone") for host in lost})
 
     assert _run(monkeypatch, tmp_path, "reset", change) == 10

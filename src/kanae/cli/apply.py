@@ -60,11 +60,11 @@ def command(
       kanae apply cluster.yaml --accept-host-key SHA256:uNiVztksCsDhcc0u9e8BrTV9Hq1Iq3AGcVkPb9vL9nY
       kanae apply cluster.yaml --yes -o json | jq '.changed, .seconds'
     """
-    project = Project.open(spec).knowing_off(off)
+    project = Project.open(spec)
     name = project.spec.name
     console = Terminal(f"Apply this to {name}?", yes, verbose, removes)
     changing = change(
-        project, Apply(ignored), console, break_lease=break_lease, host_keys=host_keys
+        project, Apply(ignored, off), console, break_lease=break_lease, host_keys=host_keys
     )
     done = carried_out(changing, output)
     match done.ending:

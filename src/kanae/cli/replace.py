@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Coroutine
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from kanae.cli.arguments import (
     ignore_option,
     spec_argument,
 )
-from kanae.cli.confirm import confirmed
+from kanae.cli.confirm import ask_password, confirmed
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
 from kanae.errors import UsageError
 from kanae.operations import replace as replacing
-from kanae.operations.apply import Apply
-from kanae.operations.change import Changed, Ending, change
+from kanae.operations.change import Ending
 from kanae.operations.project import Project
 from kanae.transport.acceptance import HostKeys
 
@@ -62,7 +60,9 @@ class _Successor(click.ParamType[tuple[str, IPv4Address]]):
     "at once.",
 )
 @click.option(
-    "--cut-power", is_flag=True, help="Cut its power first, by the spec's command (power.off)."
+    "--cut-power",
+    is_flag=True,
+    help="Where nothing answers, cut its power first, by the spec's command (power.off).",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plans.")
@@ -98,44 +98,29 @@ def command(
     """
     project = Project.open(spec)
     name, address = successor or ("", None)
-    if not _replaced_already(project, host, name, address):
+    if not replacing.put_already(project, host, name, address):
         _require(project, host)
         replacing.require_others(project, host)
         if cut_power:
-            _cut_power(project, host, yes)
+            off = _cut_power(project, host, yes) or off
         if address is not None:
             project = _edit(project, host, name or host, address, yes)
     joining = f"Let the new {name or host} join {project.spec.name}?"
     leaving = Terminal(f"Take {host} out of {project.spec.name}?", yes, verbose, (host,))
-    changing: Coroutine[Any, Any, Changed]
-    if host not in project.spec.hosts:
-        changing = change(
-            project.knowing_off([host] if off or cut_power else []),
-            Apply(ignored),
-            leaving,
-            break_lease=break_lease,
-            host_keys=host_keys,
-        )
-    else:
-        changing = replacing.replace(
-            project,
-            host,
-            ignored,
-            leaving,
-            Terminal(joining, yes, verbose),
-            off=off or cut_power,
-            break_lease=break_lease,
-            host_keys=host_keys,
-        )
+    changing = replacing.replace(
+        project,
+        host,
+        ignored,
+        leaving,
+        Terminal(joining, yes, verbose),
+        off=off,
+        moved=address is not None,
+        break_lease=break_lease,
+        host_keys=host_keys,
+    )
     if carried_out(changing, output).ending is Ending.DECLINED:
         raise click.Abort
     click.echo(f"{host} has been replaced", err=True)
-
-
-def _replaced_already(project: Project, host: str, name: str, address: IPv4Address | None) -> bool:
-    """Whether an earlier run that was cut off has edited the spec."""
-    there = project.spec.hosts.get(name)
-    return host not in project.spec.hosts and there is not None and there.address == address
 
 
 def _require(project: Project, host: str) -> None:
@@ -146,10 +131,13 @@ def _require(project: Project, host: str) -> None:
         )
 
 
-def _cut_power(project: Project, host: str, yes: bool) -> None:
-    if not yes and not confirmed(f"Cut the power of {host}?"):
+def _cut_power(project: Project, host: str, yes: bool) -> bool:
+    if not yes and not confirmed(f"Cut the power of {host}, if nothing answers there?"):
         raise click.Abort
-    asyncio.run(replacing.cut_power(project, host))
+    cut = asyncio.run(replacing.cut_power(project, host, ask_password))
+    told = "its power has been cut" if cut else "something answers there: it keeps its power"
+    click.echo(f"{host}: {told}", err=True)
+    return cut
 
 
 def _edit(project: Project, host: str, name: str, address: IPv4Address, yes: bool) -> Project:

@@ -120,7 +120,9 @@ class _Lease:
         return bool(found)
 
     def guard(self, host: str) -> str:
-        return scripts.guard(self.files[host], self.holder.run)
+        """A host that keeps none of this lease is only looked at."""
+        file = self.files.get(host)
+        return "" if file is None else scripts.guard(file, self.holder.run)
 
     async def confirm(self) -> None:
         """Renew first, when this machine has slept over a renewal."""

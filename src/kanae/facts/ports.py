@@ -3,7 +3,8 @@
 A host that is to be reached opens the ports for some seconds with a small program (Python's or
 Perl's; every Debian has the one, every Red Hat the other), as far as nothing holds them. It ends by
 itself, should nobody come to end it. Then all hosts try. TCP connections are closed at once; a
-UDP packet with the right word is answered with another word, so that no two can talk for ever.
+packet with the right word is answered with another word, so that no two can talk for ever. What is
+neither TCP nor UDP, such as VRRP, is tried through raw sockets (`facts/port_programs.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 
 from kanae.facts.frame import framed, split
+from kanae.facts.port_programs import ASK_PERL, ASK_PYTHON, OPEN_PERL, OPEN_PYTHON
 
 # Seconds: how long ports stay open at most; how long a host waits for an answer, which on a busy
 # machine includes the start of bash.
@@ -24,13 +26,14 @@ PATIENCE = 6
 
 @dataclass(frozen=True, slots=True, order=True)
 class Port:
-    """protocol: tcp or udp."""
+    """protocol: tcp, udp, or ip: then it is no port, and number that of IP's protocol."""
 
     number: int
     protocol: str
 
     def __str__(self) -> str:
-        return f"{self.protocol.upper()} {self.number}"
+        kind = "IP protocol" if self.protocol == "ip" else self.protocol.upper()
+        return f"{kind} {self.number}"
 
 
 class Outcome(StrEnum):
@@ -45,55 +48,13 @@ class Outcome(StrEnum):
 
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-_PYTHON = """\
-import select, socket, sys
-held = []
-for word in sys.argv[1:]:
-    kind, _, port = word.partition(":")
-    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
-    try:
-        if kind == "tcp":
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("0.0.0.0", int(port)))
-        if kind == "tcp":
-            s.listen(128)
-    except OSError:
-        continue
-    held.append(s)
-    print(word)
-print("ready")
-sys.stdout.flush()
-while True:
-    for s in select.select(held, [], [])[0]:
-        if s.type == socket.SOCK_STREAM:
-            s.accept()[0].close()
-        else:
-            data, peer = s.recvfrom(64)
-            if data == b"kanae?\\n":
-                s.sendto(b"!", peer)
-"""
-_PERL = """\
-use strict; use Socket; $| = 1;
-my (@held, $all); $all = "";
-for my $word (@ARGV) {
-  my ($kind, $port) = split /:/, $word;
-  socket(my $s, PF_INET, $kind eq "tcp" ? SOCK_STREAM : SOCK_DGRAM, 0) or next;
-  setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1) if $kind eq "tcp";
-  bind($s, sockaddr_in($port, INADDR_ANY)) or next;
-  $kind eq "udp" or listen($s, 128) or next;
-  push @held, [$kind, $s]; vec($all, fileno($s), 1) = 1; print "$word\\n";
-}
-print "ready\\n";
-while (1) {
-  select(my $now = $all, undef, undef, undef);
-  for (@held) {
-    my ($kind, $s) = @$_;
-    next unless vec($now, fileno($s), 1);
-    if ($kind eq "tcp") { my $c; close $c if accept($c, $s); next }
-    my $peer = recv($s, my $data, 64, 0);
-    send($s, "!", 0, $peer) if $peer and $data eq "kanae?\\n";
-  }
-}
+_PROGRAM = """\
+for python in python3 /usr/libexec/platform-python; do
+if command -v $python >/dev/null; then break; fi
+python=
+done
+perl=
+if command -v perl >/dev/null; then perl=perl; fi
 """
 _OPEN = """\
 held=$(mktemp) || exit
@@ -110,33 +71,37 @@ printf '#%s held\\n' "$began"
 cat "$held"
 echo "pid $pid"
 }}
-for python in python3 /usr/libexec/platform-python; do
-if command -v $python >/dev/null; then begin $python -c {python}; break; fi
-python=
-done
-[ -n "$python" ] || ! command -v perl >/dev/null || begin perl -e {perl}
+if [ -n "$python" ]; then begin $python -c {python}
+elif [ -n "$perl" ]; then begin $perl -e {perl}
+fi
 rm -f "$held"
 """
 _TRY = """\
 if command -v bash >/dev/null; then
 printf '#%s tried\\n' "$began"
 attempt() {{
-said=$(timeout {patience} bash -c "$1" "$3" "$4" 2>&1)
+kind=$1
+shift
+said=$(timeout {patience} "$@" "$address" "$port" 2>&1)
 status=$?
 case $status:$said in
 0:*) said=answered ;;
-*refused*) said=refused ;;
+125:*) return ;;
+*refused*|*'Protocol not available'*) said=refused ;;
 124:*|*'timed out'*) said=silent ;;
 *) said=unrouted ;;
 esac
-echo "$2 $3 $4 $said"
+echo "$kind $address $port $said"
 }}
 for way in {ways}; do
 port=${{way##*:}} address=${{way#*:}}
 address=${{address%:*}}
 case $way in
-tcp:*) attempt ': <>"/dev/tcp/$0/$1"' tcp "$address" "$port" & ;;
-*) attempt {udp} udp "$address" "$port" & ;;
+tcp:*) attempt tcp bash -c ': <>"/dev/tcp/$0/$1"' & ;;
+udp:*) attempt udp bash -c {udp} & ;;
+*) if [ -n "$python" ]; then attempt ip $python -c {python} &
+elif [ -n "$perl" ]; then attempt ip $perl -e {perl} &
+fi ;;
 esac
 done
 wait
@@ -158,10 +123,10 @@ def open_script(ports: Iterable[Port]) -> str:
     body = _OPEN.format(
         words=shlex.quote(words),
         seconds=OPEN_FOR,
-        python=shlex.quote(_PYTHON),
-        perl=shlex.quote(_PERL),
+        python=shlex.quote(OPEN_PYTHON),
+        perl=shlex.quote(OPEN_PERL),
     )
-    return framed(body)
+    return framed(_PROGRAM + body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +161,17 @@ def close_script(process: str) -> str:
 
 
 def try_script(ways: Iterable[tuple[IPv4Address, Port]]) -> str:
-    """Every address and port once, all at the same time."""
+    """Every address and port once, all at the same time. Without Python and Perl those of the kind
+    ip are left out."""
     words = " ".join(f"{port.protocol}:{address}:{port.number}" for address, port in ways)
-    return framed(_TRY.format(ways=words, udp=shlex.quote(_UDP), patience=PATIENCE))
+    body = _TRY.format(
+        ways=words,
+        udp=shlex.quote(_UDP),
+        python=shlex.quote(ASK_PYTHON),
+        perl=shlex.quote(ASK_PERL),
+        patience=PATIENCE,
+    )
+    return framed(_PROGRAM + body)
 
 
 def parse_tried(host: str, output: bytes) -> Mapping[tuple[str, Port], Outcome] | None:

@@ -15,9 +15,11 @@ from kanae.transport.fleet import Fleet
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A `Procedure`. ignored: ids of checks that need not pass."""
+    """A `Procedure`. ignored: ids of checks that need not pass. off: hosts that leave and have no
+    power, as the operator says."""
 
     ignored: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
     delivers: ClassVar[bool] = True
 
     @property
@@ -26,7 +28,7 @@ class Apply:
         return False
 
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
-        return project.plan(facts, artifacts)
+        return project.plan(facts, artifacts, self.off)
 
     def compared(self, project: Project, facts: Facts) -> bool:
         return not project.view(facts, {}).unanswered

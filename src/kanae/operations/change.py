@@ -24,6 +24,7 @@ from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.operations.survey import arches, survey
 from kanae.plan.model import Plan
+from kanae.spec.models import Spec
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet, FleetError
 
@@ -147,7 +148,7 @@ async def _once(
             plan = procedure.plan(project, facts, artifacts)
         if not await console.decide(plan, again=False):
             return Changed(Ending.DECLINED, facts, plan)
-        async with hold(project.spec, fleet, run, break_lease=break_lease) as inherited:
+        async with hold(_changed(project, facts), fleet, run, break_lease=break_lease) as inherited:
             if inherited:
                 # Commands of an earlier run may have ended since the hosts were asked.
                 agreed, facts = plan, await _survey(project, procedure, fleet)
@@ -159,6 +160,17 @@ async def _once(
             log = await carry_out(project, fleet, plan, run, artifacts, console)
             await procedure.after(project, fleet)
     return Changed(Ending.DONE, facts, plan, log)
+
+
+def _changed(project: Project, facts: Facts) -> Spec:
+    """With the hosts that are leaving and are still this cluster's: they are changed too."""
+    whole = project.former(project.known(facts)).spec
+    hosts = {
+        name: host
+        for name, host in whole.hosts.items()
+        if name in project.spec.hosts or name in facts.hosts
+    }
+    return whole.model_copy(update={"hosts": hosts})
 
 
 async def _survey(project: Project, procedure: Procedure, fleet: Fleet) -> Facts:

@@ -35,7 +35,7 @@ async def preview(
     lost = FleetError(away) if away else None
     try:
         plan = project.plan(facts, cached(project, arches(facts)))
-        unseen = [f"{host} is left out: it cannot be reached" for host in facts.unreachable]
+        unseen = [f"{host} is left out: it cannot be reached" for host in away]
         return Preview(replace(plan, notes=(*plan.notes, *unseen)), lost)
     except Refused as refused:
         if lost is not None:

@@ -15,7 +15,7 @@ from kanae.artifacts.store import Store
 from kanae.errors import ArtifactError
 from kanae.facts.model import Facts, Query
 from kanae.plan import hosts, planner
-from kanae.plan.membership import as_known, former, known, without
+from kanae.plan.membership import Known, as_known, former, known, without
 from kanae.plan.model import Plan
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
@@ -52,19 +52,19 @@ class Project:
         site = Site(spec, release, {}, tuple(archives), tuple(manifests))
         return cls(spec, file, text, site, store)
 
-    def former(self, facts: Facts) -> Project:
-        """With the hosts that are leaving the cluster still in the spec. Raises Refused when hosts
-        are of different clusters."""
-        return self._of(former(self.spec, known(self.spec, facts, self.site.away)))
+    def known(self, facts: Facts) -> Known:
+        """What the cluster remembers of itself. Raises Refused when hosts are of different
+        clusters."""
+        return known(self.spec, facts, self.site.away)
+
+    def former(self, known: Known) -> Project:
+        """With the hosts that are leaving the cluster still in the spec."""
+        return self._of(former(self.spec, known))
 
     def without(self, host: str) -> Project:
         """Of the cluster while one of its hosts is away."""
         away = self._of(without(self.spec, host))
         return replace(away, site=replace(away.site, away=(as_known(self.spec, host),)))
-
-    def knowing_off(self, hosts: Iterable[str]) -> Project:
-        """The same, where the operator says that these hosts are off."""
-        return replace(self, site=replace(self.site, off=frozenset(hosts)))
 
     def _of(self, spec: Spec) -> Project:
         return replace(self, spec=spec, site=replace(self.site, spec=spec))
@@ -88,9 +88,13 @@ class Project:
         """What plans are made of. artifacts: those in the cache."""
         return View(replace(self.site, artifacts=artifacts), facts)
 
-    def plan(self, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
-        """What makes the hosts into the cluster. Raises Refused for what kanae must not do."""
-        return planner.plan(self.view(facts, artifacts))
+    def plan(
+        self, facts: Facts, artifacts: Mapping[str, Artifact], off: Iterable[str] = ()
+    ) -> Plan:
+        """What makes the hosts into the cluster. off: those without power. Raises Refused for what
+        kanae must not do."""
+        view = self.view(facts, artifacts)
+        return planner.plan(replace(view, site=replace(view.site, off=frozenset(off))))
 
 
 def _folder(file: Path) -> Path:

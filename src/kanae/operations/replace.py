@@ -7,20 +7,22 @@ cut off is gone on with by running it again.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from kanae.artifacts import atomic
 from kanae.drills.cluster.power import power_of
-from kanae.errors import Refused, UsageError
+from kanae.errors import ConnectError, Refused, UsageError
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending, change
 from kanae.operations.console import Console
 from kanae.operations.project import Project
 from kanae.plan.membership import shared
 from kanae.spec.edit import with_host
-from kanae.spec.load import STANDARD_INPUT, SpecText
+from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
+from kanae.transport.fleet import Fleet
 
 
 async def replace(
@@ -31,19 +33,25 @@ async def replace(
     joining: Console,
     *,
     off: bool = False,
+    moved: bool = False,
     break_lease: bool = False,
     host_keys: HostKeys | None = None,
 ) -> Changed:
-    """host_keys: which the new machine may show. off: the old one has no power.
+    """host_keys: which the new machine may show. off: the old one has no power. moved: it has, or
+    had, another address than the new one.
 
-    The host need not answer while it leaves; one that does is stopped and wiped. It must answer
-    afterwards, as the new one. Raises Refused for a host without which there is no cluster.
+    The host need not answer while it leaves; one that does is stopped and wiped. Its successor must
+    answer: under the same name afterwards, or at once where the spec names it in the host's place.
+    Raises Refused for a host without which there is no cluster.
     """
+    apply = Apply(ignored, (host,) if off else ())
+    if host not in project.spec.hosts:
+        return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
     require_others(project, host)
-    if not shared(project.spec, host):
-        # Balancers and clients hold nothing of the cluster that would have to leave it.
-        away = project.without(host).knowing_off([host] if off else [])
-        gone = await change(away, Apply(ignored), leaving, break_lease=break_lease)
+    if moved or not shared(project.spec, host):
+        # Balancers and clients hold nothing of the cluster that would have to leave it; but the old
+        # one would go on serving at its address.
+        gone = await change(project.without(host), apply, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
     return await change(
@@ -60,9 +68,23 @@ def require_others(project: Project, host: str) -> None:
         )
 
 
-async def cut_power(project: Project, host: str) -> None:
-    """By the spec's command, or the lab's. Raises HostError where there is none."""
-    await power_of(project.spec).cut(host)
+async def cut_power(project: Project, host: str, password: Callable[[], str | None]) -> bool:
+    """By the spec's command, or the lab's. Raises HostError where there is none.
+
+    Whether it was cut: what answers in any way keeps its power. It is the host itself, which is
+    then stopped in order, or its successor, when an earlier run has come so far.
+    """
+    async with Fleet(project.spec, [host], password=password, tolerant=True) as fleet:
+        silent = type(fleet.unreachable.get(host)) is ConnectError
+    if silent:
+        await power_of(project.spec).cut(host)
+    return silent
+
+
+def put_already(project: Project, host: str, name: str, address: IPv4Address | None) -> bool:
+    """Whether an earlier run has written this successor of the host into the spec."""
+    there = project.spec.hosts.get(name)
+    return host not in project.spec.hosts and there is not None and there.address == address
 
 
 def edited(project: Project, host: str, name: str, address: IPv4Address) -> SpecText:
@@ -76,12 +98,24 @@ def edited(project: Project, host: str, name: str, address: IPv4Address) -> Spec
             f"{name} would have the address of {host}, and etcd tells its members apart by it",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",
         )
+    there = str(project.spec.hosts[host].address)
+    if address != project.spec.hosts[host].address and there == project.spec.endpoint_host:
+        raise Refused(
+            f"{host} has the address of the endpoint ({there}): without it nobody reaches the API",
+            remedy=f"kanae replace {host} {project.file}, which keeps name and address",
+        )
     return with_host(project.text, host, name, address)
 
 
 def write(project: Project, text: SpecText) -> Project:
-    """The spec's file with this text, whole or not at all, opened. A link stays one."""
+    """The spec's file with this text, whole or not at all, opened. A link stays one. Raises Refused
+    where somebody has edited it since it was read."""
     file = project.file.resolve()
+    if read(project.file).text != project.text.text:
+        raise Refused(
+            f"{project.file} has been edited since it was read, and nothing was written",
+            remedy="run it again",
+        )
     before = file.stat()
     with atomic.written(file) as stream:
         os.fchmod(stream.fileno(), before.st_mode & 0o777)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts, Query
 from kanae.operations.project import Project
+from kanae.plan.membership import recognized
 from kanae.transport.fleet import Fleet
 
 # Facts may have to hash binaries that are on the hosts for the first time.
@@ -16,16 +17,19 @@ TIMEOUT = 120.0
 
 async def survey(project: Project, fleet: Fleet) -> Facts:
     """What planning needs to know of every host that is connected, and of those that are leaving
-    the cluster, as it remembers them: they are connected where they answer."""
+    the cluster, as it remembers them: they are connected where they answer, and left out where
+    something else answers in their place."""
     queries = project.queries()
     facts = await ask(fleet, {host: queries[host] for host in fleet if host in queries})
-    former = project.former(facts)
+    known = project.known(facts)
+    former = project.former(known)
     gone = [host for host in former.spec.hosts if host not in project.spec.hosts]
     if not gone:
         return facts
     await fleet.admit(former.spec, gone)
     queries = former.queries()
     more = await ask(fleet, {host: queries[host] for host in gone if host in fleet})
+    more = recognized(former.spec, more, known.identity)
     return Facts({**facts.hosts, **more.hosts}, {**facts.unreachable, **more.unreachable})
 
 

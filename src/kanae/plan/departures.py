@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from kanae.errors import Refused
 from kanae.layout import marks
 from kanae.plan.actions import (
     DeleteNode,
@@ -19,16 +20,78 @@ from kanae.plan.actions import (
     StopApiServer,
 )
 from kanae.plan.draft import Draft
-from kanae.plan.etcd import coming, peer_url
+from kanae.plan.etcd import answers, coming, peer_url
 from kanae.plan.membership import KnownHost, roster, shared
 from kanae.plan.model import Action, Change, Verb
-from kanae.plan.reset import forget_cluster, remove_etcd, stop_node, take_off
+from kanae.plan.reset import forget_cluster, remove_etcd, stop_node, take_off, untouched
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
 from kanae.resources.file import File
-from kanae.spec.models import EtcdTopology, Role
+from kanae.spec.models import Role
 
 STAGE = "departure"
+
+
+def refuse(view: View) -> None:
+    """What the others do for hosts that leave must be possible. Raises Refused."""
+    if not view.leaving:
+        return
+    leaving = {host.name: host for host in view.leaving}
+    if alive := sorted(view.site.off & leaving.keys() & view.facts.hosts.keys()):
+        raise Refused(
+            f"{', '.join(alive)} is said to be off, and answers",
+            remedy="leave --off away: a host that answers is drained and stopped",
+        )
+    if others := sorted(view.site.off - leaving.keys()):
+        raise Refused(
+            f"{', '.join(others)} is said to be off, and is not leaving the cluster",
+            remedy=f"say --off only of hosts that leave: {', '.join(leaving)}",
+        )
+    at = {str(entry.address): name for name, entry in view.spec.hosts.items()}
+    for name, host in leaving.items():
+        if successor := at.get(host.address):
+            raise Refused(
+                f"{name} leaves the cluster and {successor} has its address ({host.address}): a "
+                "host cannot be renamed, since its node and its certificates have its name",
+                remedy=f"take {successor} out of the spec and apply, so that {name} leaves; then "
+                f"add {successor} and apply again",
+            )
+    names = ", ".join(map(str, view.leaving))
+    if view.unanswered:
+        raise Refused(
+            f"{names} cannot leave the cluster while no API server answers",
+            remedy="kanae status tells what is down; put it right, or put the hosts back into the "
+            "spec, then apply again",
+        )
+    for host in view.leaving:
+        if host.address == view.spec.endpoint_host:
+            raise Refused(
+                f"{host.name} has the address of the endpoint ({host.address}): without it nobody "
+                "reaches the API",
+                remedy=f"put {host.name} back into the spec",
+            )
+    masters = [host.name for host in view.leaving if Role.CONTROL_PLANE.value in host.roles]
+    if masters and not any(view.api_ready(host) for host in view.joined_control_planes):
+        raise Refused(
+            f"without {', '.join(masters)} no API server would be ready",
+            remedy="kanae status tells why those of the other control-plane hosts are not",
+        )
+    spec = view.former.spec
+    if not view.members and any(host.name in spec.etcd_hosts for host in view.leaving):
+        raise Refused(
+            f"whether {names} can leave etcd cannot be told: none of its members answers",
+            remedy="kanae status tells what is down; put it right, or put the hosts back into the "
+            "spec and apply, then remove them",
+        )
+    alive = {host for host in spec.etcd_hosts if answers(view, host)}
+    for name, votes in votes_after(view).items():
+        alive.discard(name)
+        if len(alive) <= votes // 2:
+            raise Refused(
+                f"without {name} etcd would have {len(alive)} healthy of {votes} members, and no "
+                "quorum",
+                remedy="bring its other members up first",
+            )
 
 
 def plan(draft: Draft) -> None:
@@ -128,17 +191,14 @@ def _leave(
         if Role.CLIENT.value in host.roles:
             last = [*last, forget_cluster(view.former, builder, name)]
         return take_off(view.former, builder, name, last, keep_artifacts=False)
-    builder.note(
-        f"{name} does not answer, or is not this cluster's any more: nothing is done on it, so "
-        "wipe it before it is switched on again"
-    )
+    builder.note(untouched(name))
     return last[-1] if last is not needs else None
 
 
 def _beside(draft: Draft) -> str:
-    """A host with a member that stays."""
+    """A host with a member that stays, and that can tell how things are: there is one, or nothing
+    leaves (see `refuse`)."""
     view = draft.view
-    if view.spec.etcd_topology is EtcdTopology.STACKED:
-        return draft.via
     later = coming(view)
-    return next(h for h in view.spec.etcd_hosts if h in draft.hosts and h not in later)
+    stay = (host for host in view.spec.etcd_hosts if host in draft.hosts and host not in later)
+    return next(host for host in stay if answers(view, host))

@@ -31,7 +31,8 @@ class Milestones:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """hosts: those that can be reached. via: a control-plane host on which kubectl runs.
+    """hosts: those that can be reached. via: a control-plane host on which kubectl runs, one whose
+    API server is ready where there is one.
 
     first: the host of `kubeadm init` while there is no cluster yet, else "".
     """

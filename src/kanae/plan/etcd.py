@@ -95,6 +95,12 @@ def peer_url(spec: Spec, host: str) -> str:
     return f"https://{spec.hosts[host].address}:{ports.ETCD_PEER}"
 
 
+def answers(view: View, host: str) -> bool:
+    """Whether the member there tells of etcd, and of nothing that is wrong with itself."""
+    facts = view.facts.hosts.get(host)
+    return facts is not None and facts.etcd is not None and not facts.etcd.errors
+
+
 def coming(view: View) -> tuple[str, ...]:
     """Hosts whose member joins an external etcd that is there, in this order: not listed yet, or
     never started, or not a voter yet."""
@@ -195,7 +201,7 @@ def plan(draft: Draft) -> None:
         serves=lambda host: _member(view, host) or view.api_ready(host),
         started=started if any(_member(view, host) for host in members) else None,
     )
-    if touched and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
+    if touched and members and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
         draft.at.quorum = await_etcd(draft, members[0], "etcd", "quorum", *touched, without=later)
 
 

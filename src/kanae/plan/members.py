@@ -18,6 +18,8 @@ def plan(draft: Draft) -> None:
     view = draft.view
     later = [host for host in coming(view) if host in draft.hosts]
     there = [host for host in view.spec.etcd_hosts if host not in later and host in draft.hosts]
+    if not there:
+        return
 
     def join(host: str, needs: Sequence[str | None]) -> str:
         peer, via = peer_url(view.spec, host), there[0]

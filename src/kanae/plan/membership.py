@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address
-from typing import Any, cast
+from typing import Any, Final, cast
+
+from pydantic import TypeAdapter
 
 from kanae.errors import Refused
 from kanae.facts.model import Facts, HostFacts
@@ -24,8 +26,10 @@ from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.spec.host import Host, Ssh
 from kanae.spec.models import Role, Spec
+from kanae.spec.text import HostName
 
 _IDENTITY_DIGITS = 32
+_HOST_NAME: Final[TypeAdapter[str]] = TypeAdapter(HostName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,17 @@ def known(spec: Spec, facts: Facts, away: Iterable[KnownHost] = ()) -> Known:
     the spec belong to different clusters."""
     hosts = {host.name: host for host in away}
     identities: dict[str, str] = {}
-    for name in spec.having(Role.CONTROL_PLANE):
-        here = facts.hosts.get(name)
-        if here is None or not named_after(spec, here):
-            continue
+    keeping = {
+        name: here
+        for name in spec.having(Role.CONTROL_PLANE)
+        if (here := facts.hosts.get(name)) is not None and named_after(spec, here)
+    }
+    # One that has left and came back would bring back who has left since.
+    nodes = set(facts.api.nodes) if facts.api is not None else set[str]()
+    current = {name: here for name, here in keeping.items() if name in nodes} or keeping
+    for here in current.values():
         hosts |= listed(here)
+    for name, here in keeping.items():
         if identity := _identity(spec, name, here):
             identities.setdefault(identity, name)
     if len(identities) > 1:
@@ -139,6 +149,19 @@ def require_ours(spec: Spec, facts: Facts, identity: str) -> None:
             "kanae reset SPEC --identity ID"
         )
     raise Refused(f"{host} belongs to {whose}", remedy=remedy)
+
+
+def recognized(spec: Spec, facts: Facts, identity: str) -> Facts:
+    """Without hosts that answer as something else than this cluster's: what a blank machine, or one
+    of another cluster, says in the place of a host that leaves tells nothing of this one. spec,
+    identity: of this cluster."""
+    foreign = strangers(spec, facts, identity)
+    hosts = {
+        name: here
+        for name, here in facts.hosts.items()
+        if name not in foreign and named_after(spec, here)
+    }
+    return replace(facts, hosts=hosts)
 
 
 def leaving(spec: Spec, known: Known) -> tuple[KnownHost, ...]:
@@ -198,15 +221,16 @@ def _listed(text: str) -> Iterator[KnownHost]:
             case {"name": str(name), "address": str(address), "roles": [*roles], "ssh": {**ssh}}:
                 settings = cast("dict[str, object]", ssh)
                 named = {role.value for role in Role} & set(map(str, cast("list[object]", roles)))
-                if named and _fit(address, settings):
+                if named and _fit(name, address, settings):
                     yield KnownHost(name, address, tuple(sorted(named)), settings)
             case _:
                 continue
 
 
-def _fit(address: str, ssh: Mapping[str, object]) -> bool:
-    """Whether a host can be reached by what is recorded of it."""
+def _fit(name: str, address: str, ssh: Mapping[str, object]) -> bool:
+    """Whether a spec could have named it so, and it can be reached by what is recorded of it."""
     try:
+        _HOST_NAME.validate_python(name)
         IPv4Address(address)
         Ssh.model_validate(ssh)
     except ValueError:

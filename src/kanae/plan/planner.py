@@ -73,7 +73,8 @@ def plan(view: View) -> Plan:
         for host in view.reachable
     }
     first = first_host(view)
-    via = first or view.joined_control_planes[0]
+    joined = view.joined_control_planes
+    via = first or next((host for host in joined if view.api_ready(host)), joined[0])
     draft = Draft(view, builder, hosts, Rolling(view), via, first)
     for part in _PARTS:
         part.plan(draft)

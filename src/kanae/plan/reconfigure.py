@@ -39,8 +39,14 @@ def plan(draft: Draft) -> None:
     def kubelet(host: str, needs: Sequence[str | None]) -> str | None:
         return _kubelet(draft, host, [upload, *needs])
 
+    # One whose API server was taken away, as of a host that was to leave, comes back before any
+    # other is touched.
+    server = manifest("kube-apiserver")
     steps = draft.rolling.roll(
-        view.joined_control_planes,
+        sorted(
+            view.joined_control_planes,
+            key=lambda host: view.host(host).files.get(server) is not None,
+        ),
         static_pods,
         lambda host, step: await_api(draft, host, "control-plane", "ready", step),
         serves=lambda _: True,

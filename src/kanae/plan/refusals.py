@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from kanae.errors import Refused
@@ -32,9 +32,9 @@ def refuse(view: View) -> None:
         raise Refused(
             f"a reset of {view.spec.name} was interrupted ({', '.join(begun)}): half a cluster "
             "cannot be built upon",
-            remedy="run kanae reset again, to its end",
+            remedy=_to_its_end(view, begun),
         )
-    _leaving(view)
+    departures.refuse(view)
     _distributions(view)
     _homes(view)
     etcd_edits.occupied(view)
@@ -51,49 +51,12 @@ def refuse(view: View) -> None:
     _endpoint(view)
 
 
-def _leaving(view: View) -> None:
-    """What the others do for a host that leaves must be possible."""
-    if not view.leaving:
-        return
-    if alive := sorted(set(view.site.off) & set(view.facts.hosts) - set(view.spec.hosts)):
-        raise Refused(
-            f"{', '.join(alive)} is said to be off, and answers",
-            remedy="leave --off away: a host that answers is drained and stopped",
-        )
-    names = ", ".join(map(str, view.leaving))
-    if view.unanswered:
-        raise Refused(
-            f"{names} cannot leave the cluster while no API server answers",
-            remedy="kanae status tells what is down; put it right, or put the hosts back into the "
-            "spec, then apply again",
-        )
-    for host in view.leaving:
-        if host.address == view.spec.endpoint_host:
-            raise Refused(
-                f"{host.name} has the address of the endpoint ({host.address}): without it nobody "
-                "reaches the API",
-                remedy=f"put {host.name} back into the spec",
-            )
-    masters = [host.name for host in view.leaving if Role.CONTROL_PLANE.value in host.roles]
-    if masters and not any(view.api_ready(host) for host in view.joined_control_planes):
-        raise Refused(
-            f"without {', '.join(masters)} no API server would be ready",
-            remedy="kanae status tells why those of the other control-plane hosts are not",
-        )
-    spec = view.former.spec
-    alive = {
-        host for host in spec.etcd_hosts
-        if (facts := view.facts.hosts.get(host)) is not None
-        and facts.etcd is not None and not facts.etcd.errors
-    }  # fmt: skip
-    for name, votes in departures.votes_after(view).items():
-        alive.discard(name)
-        if len(alive) <= votes // 2:
-            raise Refused(
-                f"without {name} etcd would have {len(alive)} healthy of {votes} members, and no "
-                "quorum",
-                remedy="bring its other members up first",
-            )
+def _to_its_end(view: View, begun: Sequence[str]) -> str:
+    """A host that was leaving bears the same mark as all do in a reset."""
+    again = "run kanae reset again, to its end"
+    if not set(view.joined_control_planes) - set(begun):
+        return again
+    return f"if {begun[0]} alone was to leave: kanae replace {begun[0]} SPEC; else {again}"
 
 
 def _changed(view: View) -> None:
@@ -238,6 +201,11 @@ def _etcd(view: View) -> None:
             remedy="put the host into the spec, or remove the member by hand with etcdctl",
         )
     _removed(view)
+    if (later := coming(view)) and not set(view.spec.etcd_hosts) - set(later):
+        raise Refused(
+            f"no member of etcd on a host of the spec has started and votes ({', '.join(later)})",
+            remedy="`etcdctl member list` on one of them shows who is there; bring one up first",
+        )
     if spec.etcd_topology is not EtcdTopology.EXTERNAL:
         return
     if not view.members:

@@ -24,12 +24,17 @@ from kanae.spec.models import Role
 
 def reset(view: View, *, keep_artifacts: bool, identity: str = "") -> Plan:
     """Steps for every reachable host that is marked as this cluster's; others are not touched.
+    Those that are leaving it are its hosts until they have left: nobody knows of them afterwards.
 
     keep_artifacts: leave binaries, containerd and its images, for another apply soon.
     identity: of the cluster that is meant, where no control-plane host tells it.
     Raises Refused when a host of the spec belongs to another cluster.
     """
+    lost = [host.name for host in view.leaving if not view.still_ours(host.name)]
+    view = view.former
     spec, builder = view.spec, Builder(view.spec.name)
+    if lost:
+        builder.note(untouched(*lost))
     require_ours(spec, view.facts, view.known.identity or identity)
     hosts = [host for host in view.reachable if named_after(spec, view.host(host))]
     stops = {host: stop_node(builder, host) for host in hosts if not shared(spec, host)}
@@ -61,6 +66,14 @@ def stop_node(builder: Builder, host: str, needs: Sequence[str | None] = ()) -> 
         StopNode(),
         needs=needs,
         changes=[Change(Verb.DELETE, "pods", "all of this node")],
+    )
+
+
+def untouched(*hosts: str) -> str:
+    """Said of hosts that are leaving and cannot be wiped."""
+    return (
+        f"{', '.join(hosts)}: does not answer, or is not this cluster's any more; nothing is done "
+        "there, so wipe it before it is switched on again"
     )
 
 

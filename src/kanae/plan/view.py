@@ -16,8 +16,6 @@ from kanae.plan.membership import (
     former,
     known,
     leaving,
-    named_after,
-    strangers,
 )
 from kanae.spec.models import Role, Spec
 
@@ -66,11 +64,8 @@ class View:
         return View(replace(self.site, spec=former(self.spec, self.known)), self.facts)
 
     def still_ours(self, host: str) -> bool:
-        """Whether a host that is leaving answers, and is this cluster's."""
-        facts, spec = self.facts.hosts.get(host), self.former.spec
-        if facts is None or not named_after(spec, facts):
-            return False
-        return host not in strangers(spec, self.facts, self.known.identity)
+        """Whether a host that is leaving answers, and is this cluster's (see `recognized`)."""
+        return host in self.facts.hosts
 
     @cached_property
     def members(self) -> Mapping[str, EtcdMember]:

@@ -11,6 +11,8 @@ from kanae.spec.models import Spec
 from kanae.spec.reader import parse
 from kanae.spec.tree import Node, Scalar, find, key_of
 
+# Where a line begins, as YAML's reader counts them.
+_LINE = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:[^']|'')*'")
 
 
@@ -40,14 +42,14 @@ def with_host(text: SpecText, host: str, name: str, address: IPv4Address) -> Spe
 def _put(text: str, node: Node | None, value: str) -> str:
     if not isinstance(node, Scalar):
         return text
-    lines = text.split("\n")
+    lines = _LINE.split(text)
     line, start = lines[node.line - 1], node.column - 1
     quotes = _QUOTED.match(line, start)
     if quotes is None and not line.startswith(node.text, start):
         return text
     end = quotes.end() if quotes else start + len(node.text)
     lines[node.line - 1] = line[:start] + value + line[end:]
-    return "\n".join(lines)
+    return "".join(lines)
 
 
 def _expected(spec: Spec, host: str, name: str, address: IPv4Address) -> Spec:

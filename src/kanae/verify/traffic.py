@@ -19,6 +19,8 @@ _NETWORKS = {
         Port(6784, "udp"): "pods (Weave Net)",
     },
 }
+# The protocol's number is IANA's (RFC 5798 5.1.1.4).
+_VRRP = Port(112, "ip")
 
 
 # By how many other nodes each is reached, of those that carry pods: all of them in a small cluster.
@@ -37,8 +39,8 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """outcomes: of each path that was tried. untried: hosts that have no program to try with, or
-    to open ports with."""
+    """outcomes: of each path that was tried. untried: hosts that lack a program to try some path
+    with, or to open ports with."""
 
     outcomes: tuple[tuple[Path, Outcome], ...] = ()
     untried: tuple[str, ...] = ()
@@ -57,6 +59,8 @@ def needed(spec: Spec) -> Iterator[Path]:
     yield from _each(masters, spec.nodes, kubelet, "kubelet")
     yield from _each(masters, spec.etcd_hosts, etcd_client, "etcd")
     yield from _each(spec.etcd_hosts, spec.etcd_hosts, etcd_peer, "etcd's members")
+    if spec.load_balancer.virtual_address is not None:
+        yield from _each(balancers, balancers, _VRRP, "VRRP")
     network = _NETWORKS.get(spec.networks.pod_network.provider, {})
     for port, purpose in network.items():
         for place, node in enumerate(spec.nodes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 
 from kanae.facts.model import Facts
 from kanae.facts.ports import (
@@ -65,17 +66,15 @@ async def tried(spec: Spec, fleet: Fleet, facts: Facts, bare: Iterable[str]) -> 
 
 
 async def _try(spec: Spec, fleet: Fleet, paths: Iterable[Path], opened: dict[str, Opened]) -> Tried:
-    by_source: dict[str, list[Path]] = {}
+    by_source: dict[str, dict[tuple[IPv4Address, Port], Path]] = {}
     for path in paths:
-        by_source.setdefault(path.source, []).append(path)
+        way = (spec.hosts[path.target].address, path.port)
+        by_source.setdefault(path.source, {})[way] = path
 
-    async def one(transport: Transport) -> list[tuple[Path, Outcome]] | None:
-        own = by_source[transport.host]
-        ways = {(spec.hosts[path.target].address, path.port): path for path in own}
+    async def one(transport: Transport) -> list[tuple[Path, Outcome]]:
+        ways = by_source[transport.host]
         done = await transport.run(try_script(ways), timeout=_TIMEOUT)
-        found = parse_tried(transport.host, done.stdout)
-        if found is None:
-            return None
+        found = parse_tried(transport.host, done.stdout) or {}
         return [
             (path, found[str(address), port])
             for (address, port), path in ways.items()
@@ -85,15 +84,16 @@ async def _try(spec: Spec, fleet: Fleet, paths: Iterable[Path], opened: dict[str
     sources = {host: fleet[host] for host in by_source}
     done = (await gather(sources, one, spec.policies.parallel_hosts)).done
     unable = [host for host, each in opened.items() if each.ports is None]
+    unable += [host for host, found in done.items() if len(found) < len(by_source[host])]
     return Tried(
         tuple(
             (path, outcome)
             for found in done.values()
-            for path, outcome in found or ()
+            for path, outcome in found
             # Who holds the port may hold it for others; what kanae has opened answers everybody.
             if outcome is not Outcome.REFUSED or _opened(opened, path)
         ),
-        tuple(dict.fromkeys([*unable, *(host for host, found in done.items() if found is None)])),
+        tuple(dict.fromkeys(unable)),
     )
 
 
@@ -103,7 +103,7 @@ def _opened(opened: dict[str, Opened], path: Path) -> bool:
 
 
 def _listening(facts: Facts, host: str) -> frozenset[Port]:
-    """TCP only: what listens on a UDP port does not know the question."""
+    """TCP only: what listens elsewhere does not know the question."""
     return frozenset(
         Port(listener.port, "tcp")
         for listener in facts.hosts[host].base.listeners

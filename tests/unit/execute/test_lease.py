@@ -141,6 +141,14 @@ async def test_it_is_on_every_host_while_the_body_runs(hosts: Hosts) -> None:
     assert held_on(hosts) == []
 
 
+async def test_a_host_that_keeps_none_of_it_is_only_looked_at(hosts: Hosts) -> None:
+    async with lease.hold(SPEC, hosts, "r1"):
+        fence = hosts.fence
+        assert fence is not None
+        assert fence.guard("somebody-elses") == ""
+        assert fence.guard(next(iter(SPEC.hosts))) != ""
+
+
 async def test_a_second_operator_is_told_who_since_when_and_how_to_break_it(hosts: Hosts) -> None:
     another(hosts, "r0", since=0)
     with pytest.raises(LeaseHeld) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -71,6 +72,30 @@ def test_free_ports_are_opened_tried_and_closed_again(
     assert [after[str(HERE), port] for port in three] == [
         Outcome.REFUSED, Outcome.REFUSED, Outcome.ANSWERED,
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for raw sockets")
+@pytest.mark.parametrize("program", ["python", "perl"])
+def test_a_protocol_of_ip_is_opened_and_tried_as_ports_are(program: str) -> None:
+    """253 is for experiments (RFC 3692): no other process answers for it."""
+    if shutil.which("perl") is None and program == "perl":
+        pytest.skip("no perl")
+    way = (HERE, Port(253, "ip"))
+    scripts = [open_script([way[1]]), try_script([way])]
+    assert all(_LOOP in script for script in scripts)
+    if program == "perl":
+        scripts = [script.replace(_LOOP, _NONE) for script in scripts]
+    opened = parse_opened("here", _run(scripts[0]))
+    try:
+        assert opened.ports == {way[1]}
+        assert parse_tried("here", _run(scripts[1])) == {(str(HERE), way[1]): Outcome.ANSWERED}
+    finally:
+        _run(close_script(opened.process))
+
+
+def test_a_protocol_of_ip_is_not_said_to_be_a_port() -> None:
+    assert str(Port(112, "ip")) == "IP protocol 112"
+    assert str(Port(8472, "udp")) == "UDP 8472"
 
 
 def test_only_the_process_that_opened_ports_is_ended() -> None:

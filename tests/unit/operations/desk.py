@@ -52,7 +52,7 @@ def steps(*titles: str) -> Plan:
 @dataclass
 class Desk:
     """Everything that happens, in order. surveys: what the hosts say, one survey after another.
-    answers: to each question.
+    answers: to each question. held: hosts on which the lease is.
     """
 
     surveys: list[Facts] = field(default_factory=list[Facts])
@@ -60,6 +60,7 @@ class Desk:
     inherited: bool = False
     log: list[str] = field(default_factory=list[str])
     shown: list[Plan] = field(default_factory=list[Plan])
+    held: set[str] = field(default_factory=set[str])
 
     def fleet(self) -> type[Fleet]:
         desk = self
@@ -85,6 +86,7 @@ class Desk:
         self, spec: Spec, fleet: Fleet, run: str, *, break_lease: bool
     ) -> AsyncGenerator[bool]:
         self.log.append("break lease" if break_lease else "lease")
+        self.held = set(spec.hosts)
         try:
             yield self.inherited
         finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -89,6 +90,20 @@ async def test_each_thing_happens_in_its_turn(desk: Desk, tmp_path: Path) -> Non
     assert (done.ending, done.plan, done.facts) == (Ending.DONE, steps("deliver"), BOTH)
     assert [list(had) for had in procedure.had] == [[], ["all"]]
     assert desk.shown == [steps("deliver")]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_the_lease_is_on_hosts_that_are_leaving_too(
+    desk: Desk, tmp_path: Path, answers: bool
+) -> None:
+    gone: list[dict[str, object]] = [
+        {"name": "w9", "address": "192.0.2.9", "roles": ["worker"], "ssh": {}},
+    ]
+    told = facts("m1", "w1", marks={marks.CLUSTER: "demo\n", marks.HOSTS: json.dumps(gone)})
+    there = {**told.hosts, "w9": told.hosts["w1"]} if answers else told.hosts
+    desk.surveys[:] = [replace(told, hosts=there)]
+    await change.change(project(tmp_path), Upgrade(desk, [steps("drain"), steps("drain")]), desk)
+    assert desk.held == ({"m1", "w1", "w9"} if answers else {"m1", "w1"})
 
 
 async def test_with_nothing_to_do_nobody_is_asked(desk: Desk, tmp_path: Path) -> None:

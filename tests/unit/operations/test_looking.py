@@ -96,6 +96,12 @@ async def test_a_preview_of_some_hosts_names_the_others(
     assert list(part.lost.errors) == ["w1"]
     assert part.plan.notes[-1] == "w1 is left out: it cannot be reached"
     assert "everything is as the spec says" not in plan_text(replace(part.plan, steps=()))
+    # One that leaves need not answer; what follows for it the plan itself says.
+    leaves = {"w9": ConnectError("w9", "no route to host")}
+    _surveyed(monkeypatch, replace(facts("m1", "w1"), unreachable=leaves))
+    rest = await preview.preview(project(tmp_path), nobody)
+    assert rest.lost is None
+    assert not any("w9 is left out" in note for note in rest.plan.notes)
 
 
 async def test_a_refusal_that_may_come_of_a_lost_host_is_that_hosts_error(
@@ -235,7 +241,7 @@ async def survey(project, fleet):
     return Facts({})
 
 change.Fleet, change.survey = Fleet, survey
-Project.plan = lambda self, facts, artifacts: Plan(self.spec.name)
+Project.plan = lambda self, facts, artifacts, off: Plan(self.spec.name)
 main(["apply", sys.argv[1]])
 print(*(name for name in sys.argv[2:] if name in sys.modules))
 """

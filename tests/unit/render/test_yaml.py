@@ -59,7 +59,7 @@ def go_takes_for_text(plain: str) -> bool:
     if plain.lower() in {".inf", "+.inf", "-.inf", ".nan"}:
         return False
     bare = plain.replace("_", "")
-    whole = r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]*|[0-9]+)"
+    whole = r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[0-9]+)"
     real = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
     return not (re.fullmatch(whole, bare) or re.fullmatch(real, bare))
 

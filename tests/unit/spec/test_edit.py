@@ -30,6 +30,20 @@ def test_name_and_address_change_and_comments_stay() -> None:
     assert list(edited.load().hosts) == ["m1", "m9"]
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["CRLF", "CR"])
+def test_line_ends_stay_what_they_are(end: str) -> None:
+    edited = with_host(SpecText(TEXT.replace("\n", end), "c.yaml"), "m2", "m9", NEW)
+    wanted = TEXT.replace("  m2:", "  m9:").replace("10.0.0.2 ", "10.0.0.9 ")
+    assert edited.text == wanted.replace("\n", end)
+
+
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
+def test_lines_are_counted_as_yaml_does(end: str) -> None:
+    text = TEXT.replace("# ours\n", f"# ours{end}# and others'\n")
+    edited = with_host(SpecText(text, "c.yaml"), "m2", "m9", NEW)
+    assert edited.text == text.replace("  m2:", "  m9:").replace("10.0.0.2 ", "10.0.0.9 ")
+
+
 def test_quotes_go_with_what_they_held() -> None:
     edited = with_host(SpecText(TEXT, "c.yaml"), "m1", "m1", NEW)
     assert edited.text == TEXT.replace('"m1"', "m1").replace("'10.0.0.1'", "10.0.0.9")

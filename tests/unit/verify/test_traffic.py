@@ -26,6 +26,13 @@ from kanae.verify.trying import tried
 from .subjects import SPEC, change, errors_of, found, make_spec, make_subject
 
 VIP = {"loadBalancer": {"virtualAddress": {"address": "10.0.0.100", "routerId": 51}}}
+TWO = {
+    **VIP,
+    "hosts": {
+        **cast("dict[str, object]", SPEC["hosts"]),
+        "lb2": {"address": "10.0.0.8", "roles": ["load-balancer"]},
+    },
+}
 API = Way("w1", "m1", Port(6443, "tcp"), "the API server")
 
 
@@ -48,6 +55,14 @@ def test_the_pod_network_says_which_ports_carry_pods() -> None:
     assert not {way for way in _ways(make_spec(**network)) if "UDP" in way[2]}
 
 
+def test_balancers_of_a_virtual_address_hear_each_other() -> None:
+    both = {("lb", "lb2", "IP protocol 112"), ("lb2", "lb", "IP protocol 112")}
+    assert {way for way in _ways(make_spec(**TWO)) if "112" in way[2]} == both
+    without = {**TWO, "loadBalancer": {}}
+    for spec in (make_spec(**VIP), make_spec(**without)):
+        assert not {way for way in _ways(spec) if "112" in way[2]}
+
+
 class Network:
     """Hosts whose firewalls drop what is listed. Each answers the scripts as a host would."""
 
@@ -56,6 +71,7 @@ class Network:
         self.dropped = dropped
         self.open: dict[str, set[str]] = {}
         self.unable: set[str] = set()
+        self.left_out: set[tuple[str, str]] = set()
         self.closed: list[str] = []
 
     def __getitem__(self, host: str) -> Box:
@@ -78,6 +94,8 @@ class Box:
             yield "#1.5 tried"
             for way in ways[1].split():
                 kind, address, port = way.split(":")
+                if (self.host, kind) in self.network.left_out:
+                    continue
                 target = self.network.names[address]
                 drops = (self.host, target, int(port)) in self.network.dropped
                 there = f"{kind}:{port}" in self.network.open.get(target, ())
@@ -93,8 +111,8 @@ class Box:
     async def close(self) -> None: ...
 
 
-async def _tried(network: Network, facts: Facts, *bare: str) -> Tried:
-    return await tried(make_spec(), cast("Fleet", network), facts, bare)
+async def _tried(network: Network, facts: Facts, *bare: str, spec: Spec | None = None) -> Tried:
+    return await tried(spec or make_spec(), cast("Fleet", network), facts, bare)
 
 
 async def test_every_path_of_bare_hosts_is_tried_and_every_port_closed_again() -> None:
@@ -136,6 +154,37 @@ async def test_a_host_without_a_program_to_open_ports_is_named() -> None:
     assert not [path for path, _ in result.outcomes if path.target == "w1"]
     (finding,) = found(replace(make_subject(), tried=result), "traffic")
     assert (finding.host, finding.severity) == ("w1", Severity.INFO)
+
+
+async def test_vrrp_is_tried_between_balancers_and_told() -> None:
+    spec = make_spec(**TWO)
+    subject = make_subject(spec)
+    network = Network(spec, {("lb2", "lb", 112)})
+    result = await _tried(network, subject.facts, *spec.hosts, spec=spec)
+    assert {path for path, _ in result.outcomes} == set(needed(spec))
+    (finding,) = errors_of(replace(subject, tried=result), "traffic")
+    assert (finding.host, finding.evidence) == (
+        "lb",
+        "no answer on IP protocol 112 (VRRP) from lb2",
+    )
+
+
+async def test_a_balancer_of_the_living_cluster_is_asked_nothing_but_asks_a_new_one() -> None:
+    spec = make_spec(**TWO)
+    network = Network(spec, {("lb", "lb2", 112)})
+    result = await _tried(network, make_subject(spec).facts, "lb2", spec=spec)
+    vrrp = {(p.source, p.target): o for p, o in result.outcomes if p.purpose == "VRRP"}
+    assert vrrp == {("lb", "lb2"): Outcome.SILENT}
+
+
+async def test_a_host_that_leaves_one_way_out_is_named() -> None:
+    spec = make_spec(**TWO)
+    network = Network(spec, set())
+    network.left_out = {("lb", "ip")}
+    result = await _tried(network, make_subject(spec).facts, *spec.hosts, spec=spec)
+    assert result.untried == ("lb",)
+    left = set(needed(spec)) - {path for path, _ in result.outcomes}
+    assert {(path.source, path.target, path.purpose) for path in left} == {("lb", "lb2", "VRRP")}
 
 
 def test_what_fails_alike_is_one_finding_with_all_its_ports() -> None:

@@ -14,9 +14,13 @@ def read_if_there(path: str) -> str:
 
 
 def folder_of(path: str, owner: str) -> str:
-    """The folder of somebody's file, made as his where it is missing. owner: as chown reads it."""
+    """The folder of somebody's file, made as his where it is missing. owner: as chown reads it.
+
+    The folder around it is his as well: a link that he puts there meanwhile is not followed.
+    """
     folder = quote(path.rpartition("/")[0])
-    return f"[ -d {folder} ] || {{ mkdir -m 0750 {folder} && chown -- {quote(owner)} {folder}; }}"
+    made = f"mkdir -m 0750 {folder} && chown -h -- {quote(owner)} {folder}"
+    return f"[ -d {folder} ] || {{ {made}; }}"
 
 
 def remove(path: str) -> str:

@@ -43,9 +43,10 @@ _OF_CONTAINERD = (
 def stop_api_server() -> str:
     """Its manifest first, from which kubelet would start it again. Without containerd it either
     does not run, or ends when all of the node is stopped."""
-    return f"""exec 9>{at.KUBEADM_LOCK}; flock -w 120 9 || exit {BUSY}
+    return f"""mkdir -p {at.RUN}
+exec 9>{at.KUBEADM_LOCK}; flock -w 120 9 || exit {BUSY}
 rm -f {at.MANIFESTS}/kube-apiserver.yaml
-while ids=$(crictl ps --quiet --state running --name '^kube-apiserver$' 2>/dev/null) &&
+while ids=$(crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null) &&
   [ -n "$ids" ]
 do
   crictl stop --timeout {shutdown.API_SERVER_SECONDS} $ids >/dev/null 2>&1 || sleep 0.3

@@ -33,10 +33,10 @@ def traffic(subject: Subject) -> Iterator[Finding]:
             "traffic",
             target,
             f"{said} on {', '.join(ports)} from {', '.join(sources)}",
-            f"{why}: let the cluster's hosts reach these ports of it (`nft list ruleset` there)",
+            f"{why}: let the cluster's hosts reach it there (`nft list ruleset` on it)",
         )
     for host in subject.tried.untried:
-        evidence = "it lacks bash, or Python and Perl: what hosts need of each other was not tried"
+        evidence = "it lacks bash, or Python and Perl: not all that hosts need was tried"
         yield info("traffic", host, evidence)
 
 

@@ -1,0 +1,131 @@
+"""Replacing a host: whether it leaves first, and the edit of the spec."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from kanae.errors import AuthenticationFailed, ConnectError, HostKeyChanged, Refused
+from kanae.facts.model import Facts
+from kanae.operations import replace as replacing
+from kanae.operations.apply import Apply
+from kanae.operations.change import Changed, Ending
+from kanae.operations.project import Project
+from kanae.plan.model import Plan
+from kanae.spec.models import Spec
+from kanae.transport.fleet import Fleet
+
+from .desk import SPEC, Desk
+
+NEW = IPv4Address("192.0.2.9")
+
+
+def project(folder: Path) -> Project:
+    file = folder / "cluster.yaml"
+    file.write_text(f"{SPEC}  c1: {{address: 192.0.2.3, roles: [client]}}\n")
+    return Project.open(file)
+
+
+@pytest.mark.parametrize(
+    ("host", "moved", "leaves"),
+    [("w1", False, True), ("w1", True, True), ("c1", False, False), ("c1", True, True)],
+)
+async def test_a_host_leaves_first_unless_it_holds_nothing_and_its_address_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, moved: bool, leaves: bool
+) -> None:
+    """A balancer or a client at another address would be refused for ever: the cluster remembers
+    where it was."""
+    opened, seen = project(tmp_path), list[tuple[str, ...]]()
+
+    async def change(project: Project, *_: Any, **more: Any) -> Changed:
+        seen.append(tuple(project.spec.hosts))
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    monkeypatch.setattr(replacing, "change", change)
+    await replacing.replace(opened, host, (), Desk(), Desk(), moved=moved)
+    everybody = tuple(opened.spec.hosts)
+    without = tuple(each for each in everybody if each != host)
+    assert seen == ([without, everybody] if leaves else [everybody])
+
+
+def test_the_edited_spec_is_written_through_a_link_and_its_mode_stays(tmp_path: Path) -> None:
+    opened = project(tmp_path)
+    opened.file.chmod(0o640)
+    link = tmp_path / "link.yaml"
+    link.symlink_to(opened.file)
+    opened = Project.open(link)
+    written = replacing.write(opened, replacing.edited(opened, "w1", "w9", NEW))
+    assert set(written.spec.hosts) == {"m1", "w9", "c1"}
+    assert link.is_symlink()
+    assert link.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_somebody_else_has_edited_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    opened = project(tmp_path)
+    text = replacing.edited(opened, "w1", "w9", NEW)
+    theirs = f"{opened.file.read_text()}# theirs\n"
+    opened.file.write_text(theirs)
+    with pytest.raises(Refused, match="has been edited since it was read"):
+        replacing.write(opened, text)
+    assert opened.file.read_text() == theirs
+
+
+def test_who_has_the_address_of_the_endpoint_keeps_it(tmp_path: Path) -> None:
+    opened = project(tmp_path)
+    assert opened.spec.endpoint_host == "192.0.2.1"
+    with pytest.raises(Refused, match="m1 has the address of the endpoint"):
+        replacing.edited(opened, "m1", "m9", NEW)
+
+
+@pytest.mark.parametrize(
+    ("error", "cut"),
+    [
+        (ConnectError("w1", "no route to host"), True),
+        (None, False),
+        (HostKeyChanged("w1", "another key"), False),
+        (AuthenticationFailed("w1", "no key is let in"), False),
+    ],
+    ids=["silent", "answers", "another machine", "installed anew"],
+)
+async def test_what_answers_keeps_its_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ConnectError | None, cut: bool
+) -> None:
+    """A run that goes on would else cut the successor's."""
+    done: list[str] = []
+
+    class Tried(Fleet):
+        async def __aenter__(self) -> Self:
+            self.unreachable = {} if error is None else {"w1": error}
+            return self
+
+    class Cord:
+        async def cut(self, host: str) -> None:
+            done.append(host)
+
+    def power_of(_: Spec) -> Cord:
+        return Cord()
+
+    monkeypatch.setattr(replacing, "Fleet", Tried)
+    monkeypatch.setattr(replacing, "power_of", power_of)
+    assert await replacing.cut_power(project(tmp_path), "w1", lambda: None) is cut
+    assert done == (["w1"] if cut else [])
+
+
+async def test_a_successor_of_another_name_joins_in_the_plan_in_which_the_host_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = project(tmp_path)
+    edited = replacing.write(opened, replacing.edited(opened, "w1", "w9", NEW))
+    seen: list[tuple[tuple[str, ...], Apply]] = []
+
+    async def change(project: Project, apply: Apply, *_: Any, **more: Any) -> Changed:
+        seen.append((tuple(project.spec.hosts), apply))
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    monkeypatch.setattr(replacing, "change", change)
+    assert replacing.put_already(edited, "w1", "w9", NEW)
+    await replacing.replace(edited, "w1", (), Desk(), Desk(), off=True, moved=True)
+    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",)))]
