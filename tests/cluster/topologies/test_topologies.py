@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,9 @@ from typing import Any
 import pytest
 from drilled import assert_nothing_broken, assert_proven, drill
 from made import WORKLOAD, Cluster
-
-from kanae.facts.nodes import readiness
+from seen import KUBECTL, endpoint_answers, get, ready_nodes, voters
 
 pytestmark = pytest.mark.lab
-
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
-
 
 Make = Callable[..., Cluster]
 
@@ -31,18 +26,6 @@ def built(make: Make, example: str, third: int) -> Generator[Cluster]:
     assert cluster.plan() == [], "a second apply would find something to do"
     yield cluster
     cluster.kanae("lab", "down", cluster.name, "--yes")
-
-
-def get(cluster: Cluster, master: str, words: str) -> Any:
-    return json.loads(cluster.on(master, f"{KUBECTL} get {words} -o json"))
-
-
-def ready_nodes(cluster: Cluster, master: str) -> set[str]:
-    return {
-        node["metadata"]["name"]
-        for node in get(cluster, master, "nodes")["items"]
-        if readiness(node).ready
-    }
 
 
 def traffic_flows(cluster: Cluster, master: str, one: str, other: str) -> None:
@@ -85,30 +68,11 @@ def traffic_flows(cluster: Cluster, master: str, one: str, other: str) -> None:
     assert asked.strip() == f"web-{one}"
 
 
-def etcd_members(cluster: Cluster, host: str) -> set[str]:
-    pki = "/etc/kubernetes/pki/etcd"
-    listed = cluster.on(
-        host,
-        f"etcdctl --endpoints https://127.0.0.1:2379 --cacert {pki}/ca.crt "
-        f"--cert {pki}/healthcheck-client.crt --key {pki}/healthcheck-client.key "
-        "member list -w json",
-    )
-    return {m["name"] for m in json.loads(listed)["members"] if not m.get("isLearner")}
-
-
-def endpoint_answers(cluster: Cluster, host: str) -> str:
-    """The endpoint's URL as kubeadm gave it to this host's kubectl, after it said ok."""
-    answer = cluster.on(host, f"{KUBECTL} get --raw /readyz --request-timeout=10s")
-    assert answer == "ok"
-    config = cluster.on(host, "cat /etc/kubernetes/admin.conf")
-    return re.findall(r"server: (\S+)", config)[0]
-
-
 def test_two_balancers_share_an_address_and_one_may_go(made_cluster: Make) -> None:
     with built(made_cluster, "vip", 2) as cluster:
         masters = ("master1", "master2", "master3")
         assert ready_nodes(cluster, "master1") == {*masters, "worker1", "worker2"}
-        assert etcd_members(cluster, "master1") == set(masters)
+        assert set(voters(cluster, "master1")) == set(masters)
         assert "10.78.2.100" in endpoint_answers(cluster, "master1")
         traffic_flows(cluster, "master1", "worker1", "worker2")
         holder = next(lb for lb in ("lb1", "lb2") if "10.78.2.100" in cluster.on(lb, "hostname -I"))
@@ -122,7 +86,7 @@ def test_etcd_on_hosts_of_its_own(made_cluster: Make) -> None:
     with built(made_cluster, "dedicated-etcd", 3) as cluster:
         masters = ("master1", "master2", "master3")
         assert ready_nodes(cluster, "master1") == {*masters, "worker1"}
-        assert etcd_members(cluster, "etcd1") == {"etcd1", "etcd2", "etcd3"}
+        assert set(voters(cluster, "etcd1")) == {"etcd1", "etcd2", "etcd3"}
         assert all("etcd" not in cluster.on(m, "ls /etc/kubernetes/manifests") for m in masters)
         preferred = {
             cluster.on(m, "grep -m1 -E '^ *server ' /etc/kanae/etcd-balancer.cfg").split()[2]
@@ -157,7 +121,7 @@ def test_three_machines_that_are_everything_survive_the_loss_of_one(made_cluster
     with built(made_cluster, "three-machines", 5) as cluster:
         nodes = ("node1", "node2", "node3")
         assert ready_nodes(cluster, "node1") == set(nodes)
-        assert etcd_members(cluster, "node1") == set(nodes)
+        assert set(voters(cluster, "node1")) == set(nodes)
         assert "10.78.5.100:6440" in endpoint_answers(cluster, "node1")
         traffic_flows(cluster, "node1", "node2", "node3")
         cluster.kanae("lab", "power-cut", "node3", "--lab", cluster.name)
