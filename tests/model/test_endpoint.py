@@ -15,6 +15,7 @@ from kanae.spec.models import Role, Spec
 from .fixtures import document_of
 from .settled import unsettled
 from .simulator import Moments, Simulator
+from .world import SERVING
 
 Document = dict[str, Any]
 
@@ -78,6 +79,17 @@ def test_killed_on_the_way_it_is_gone_on_with(built: Callable[[str], Simulator],
     sim.converge()
     assert unsettled(sim.world) == []
     assert lead_elsewhere(sim) == []
+
+
+def test_another_name_comes_into_the_certificates_of_all(built: Callable[[str], Simulator]) -> None:
+    sim = built("vip")
+    document = document_of("vip")
+    document["apiServer"] = {"certSans": ["api.example.org"]}
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    for host in sim.world.spec.having(Role.CONTROL_PLANE):
+        assert "api.example.org" in sim.world.hosts[host].text(SERVING)
+    assert unsettled(sim.world) == []
 
 
 def to_virtual(document: Document) -> None:

@@ -23,6 +23,7 @@ from .fixtures import READ_AT, V2, Desk, base_of
 from .machine import SimHost
 
 API_SERVER: Final = "kube-apiserver"
+SERVING: Final = f"{at.PKI}/apiserver.crt"
 Object = dict[str, Any]
 
 
@@ -224,14 +225,22 @@ class World:
         return balanced and bool(self.ready_hosts())
 
     def reached(self, server: str) -> bool:
-        """Whether an API server answers at this URL."""
+        """Whether API servers answer at this URL, with certificates that are good for it."""
         address = server.removeprefix("https://").partition(":")[0]
         name = next((host for host in self.hosts if self.address(host) == address), None)
-        if name is None:
-            return self.endpoint_answers()
-        if self.hosts[name].active(units.balancer(self.spec.name)):
-            return bool(self.ready_hosts())
-        return self.api_ready(name)
+        ready = self.ready_hosts()
+        if name is None and not self.endpoint_answers():
+            return False
+        if name is not None and not self.hosts[name].active(units.balancer(self.spec.name)):
+            ready = [name] if self.api_ready(name) else []
+        return bool(ready) and all(
+            address in self.hosts[host].text(SERVING).split() for host in ready
+        )
+
+    def led(self, server: str) -> None:
+        """Somebody is led there."""
+        if not self.reached(server):
+            self.violations.append(f"somebody is led to {server}, where nobody answers")
 
     def node_ready(self, name: str) -> bool:
         here = self.hosts[name]

@@ -8,8 +8,10 @@ import re
 from kanae.execute.events import Outcome
 from kanae.layout import units
 from kanae.plan import actions
+from kanae.plan.endpoint import CLUSTER_INFO, servers
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
+from kanae.render.kubeadm import held
 from kanae.render.objects import key_of
 
 from ..world import Object, World
@@ -44,6 +46,9 @@ def apply_objects(world: World, step: Step, action: actions.ApplyObjects) -> Eff
     require_api(world, step)
     for text in action.documents:
         document: Object = json.loads(text)
+        if key_of(document) == CLUSTER_INFO:
+            for url in servers(held(document, "kubeconfig")):
+                world.led(url)
         world.objects[key_of(document)] = document
         yield
     return Outcome.CHANGED

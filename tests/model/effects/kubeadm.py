@@ -29,6 +29,7 @@ from .node import (
     member,
     record_kubelet,
     record_manifests,
+    serving,
     start_kubelet,
     write_manifests,
 )
@@ -80,8 +81,7 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         raise failed(step, wrong)
     if not host.has(*SHARED):
         world.violations.append(f"kubeadm init makes authorities of its own on {name}")
-    host.write(f"{at.PKI}/apiserver.crt", admin_conf(name, ""), 0o600)
-    yield
+    yield from certify(world, host, config)
     host.write(at.ADMIN_CONF, admin_conf(name, server_of(config)), 0o600)
     yield
     host.write(at.KUBELET_CONF, kubelet_conf(local_server(world, name)), 0o600)
@@ -139,6 +139,12 @@ def _succeed(
     yield
     host.mark(marks.JOINED, f"{own}\n")
     joined()
+    yield
+
+
+def certify(world: World, host: SimHost, cluster: Object) -> Iterator[None]:
+    for path, text in serving(world, host.name, cluster).items():
+        host.write(path, text, 0o600)
     yield
 
 
@@ -211,8 +217,9 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
         yield
         return Outcome.OK
     require_programs(step, host)
-    if not world.endpoint_answers():
-        raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
+    leads = f"https://{config['discovery']['bootstrapToken']['apiServerEndpoint']}"
+    if not world.reached(leads):
+        raise failed(step, f"dial {leads}: no answer")
     cluster, plane = stored(world, 0), action.control_plane
     allowed = preflight.ignored(scripts.join(action, step.timeout), config["nodeRegistration"])
     if wrong := preflight.fatal(preflight.of_join(host, cluster, control_plane=plane), allowed):
@@ -220,8 +227,7 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     if plane:
         if not host.has(*SHARED):
             raise failed(step, "one or more conditions for hosting a new control plane: no keys")
-        host.write(f"{at.PKI}/apiserver.crt", admin_conf(name, ""), 0o600)
-        yield
+        yield from certify(world, host, cluster)
         host.write(at.ADMIN_CONF, admin_conf(name, server_of(cluster)), 0o600)
         yield
         yield from write_manifests(world, host, cluster)

@@ -168,7 +168,14 @@ async def test_an_api_server_that_does_not_come_back_is_shown_with_what_to_do(
     host: ShellHost,
 ) -> None:
     manifest = host.path(at.MANIFESTS) / "kube-apiserver.yaml"
-    host.program("kubeadm", f'[ "$1" = config ] || echo new >{manifest}')
+    made = host.path(at.PKI) / "apiserver.new"
+    made.parent.mkdir(parents=True)
+    made.parent.joinpath("ca.key").touch()
+    host.program(
+        "kubeadm",
+        f'[ "$3" != certs ] || touch {made}/apiserver.crt {made}/apiserver.key\n'
+        f'[ "$3" != control-plane ] || echo new >{manifest}',
+    )
     host.program("crictl", '[ "$1 $2" != "ps -a" ] || echo Exited kube-apiserver')
     error = await failure(host, ReconfigureControlPlane("c", "f", "m1", 6443), 2.5)
     assert "Exited kube-apiserver" in error.message
