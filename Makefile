@@ -3,8 +3,8 @@
 KANAE := .venv/bin/kanae
 SPEC ?= examples/reference.yaml
 
-.PHONY: demo demo-down test setup programs lint types unit mutations lives e2e topologies \
-	membership soak machines
+.PHONY: demo demo-down test setup programs lint types unit mutations lives e2e topologies soak \
+	machines
 
 demo: setup
 	tools/demo $(SPEC)
@@ -44,16 +44,13 @@ lives: setup
 # On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
 e2e: setup
 	.venv/bin/python -m pytest -v tests/e2e tests/cluster --ignore=tests/cluster/topologies \
-		--ignore=tests/cluster/membership --ignore=tests/cluster/soak --ignore=tests/cluster/machines
+		--ignore=tests/cluster/soak --ignore=tests/cluster/machines
 
-# All topologies of examples/, one after the other; about 20 minutes. Not part of `make test`.
+# All topologies of examples/, one after the other, and their whole lives: hosts of every kind are
+# replaced, one grows to three, to five and shrinks to three; about 35 minutes. Not part of
+# `make test`.
 topologies: setup
 	.venv/bin/python -m pytest -v tests/cluster/topologies
-
-# Whole lives of clusters: one grows to three, to five and shrinks to three without the first; hosts
-# of every kind are replaced; about 20 minutes. Not part of `make test`.
-membership: setup
-	.venv/bin/python -m pytest -v tests/cluster/membership
 
 # An apply that is killed again and again, a host that loses power in the middle, edits of a living
 # cluster under load; about 15 minutes. Not part of `make test`.

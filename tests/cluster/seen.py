@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from made import Cluster, etcdctl
+from made import WORKLOAD, Cluster, etcdctl, until
 
 from kanae.facts.nodes import readiness
 
@@ -61,3 +61,52 @@ def offered_key(cluster: Cluster) -> str:
     found = re.search(r"--accept-host-key (SHA256:\S+)", said)
     assert found is not None, said
     return found[1]
+
+
+def whole(cluster: Cluster, master: str, nodes: set[str], members: set[str], member: str) -> None:
+    """Nothing to do, all nodes Ready, every member a healthy voter. member: a host with one."""
+    assert cluster.plan() == []
+    until(lambda: ready_nodes(cluster, master) == nodes, f"{nodes} to be Ready")
+    assert {node["metadata"]["name"] for node in get(cluster, master, "nodes")["items"]} == nodes
+    assert set(voters(cluster, member)) == members
+    assert healthy_members(cluster, member) == len(members)
+
+
+def traffic_flows(cluster: Cluster, master: str, one: str, other: str) -> None:
+    """A pod on `one` reaches a pod on `other` by service name."""
+    pods = [(f"web-{one}", one), (f"ask-{other}", other)]
+    items: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {
+                "nodeName": node,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [
+                    {"name": "main", "image": WORKLOAD, "imagePullPolicy": "Never"},
+                ],
+            },
+        }
+        for name, node in pods
+    ]
+    items.append(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"web-{one}"},
+            "spec": {
+                "selector": {"app": f"web-{one}"},
+                "ports": [{"port": 80, "targetPort": 8080}],
+            },
+        }
+    )
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    cluster.on(master, f"{KUBECTL} apply -f - <<'EOF'\n{objects}\nEOF")
+    names = " ".join(f"pod/{name}" for name, _ in pods)
+    cluster.on(master, f"{KUBECTL} wait --for=condition=Ready {names} --timeout=120s")
+    asked = cluster.in_time(
+        master,
+        f"{KUBECTL} exec ask-{other} -- /workload get http://web-{one}.default.svc.cluster.local/",
+    )
+    assert asked.strip() == f"web-{one}"
