@@ -14,7 +14,8 @@ round ends in the state that it began in:
     balancer     the other balancer
     dead-master  the power of a control-plane host is cut; some seconds later a blank machine stands
                  in its place and replaces it. The cut, its machine's boot, the leaving and the
-                 joining are judged apart
+                 joining are judged apart. The joining lasts from its run's first step to the end
+                 of the command
     worker       without probers: a blank worker joins a cluster of five nodes; seconds in all, and
                  which processes on the other hosts are not those of before
 
@@ -44,8 +45,7 @@ from kanae.drills.scenarios import safety
 from kanae.drills.scenarios.catalogue import find
 from kanae.execute import journal
 from kanae.facts.model import Facts
-from kanae.lab import record
-from kanae.lab.keys import SshFiles
+from kanae.lab.lab import Lab
 from kanae.operations.project import Project
 from kanae.operations.survey import survey
 from kanae.spec.load import load
@@ -87,10 +87,8 @@ class Place:
 
     def fingerprint(self, host: str) -> str:
         """Of a lab host's key, as its console would tell it."""
-        folder = paths.lab_dir(self.here.name)
-        found = record.read(folder)
-        assert found is not None
-        key = SshFiles(folder).host_key(host, found.host(host).disk).public
+        lab = Lab.open(self.here.name)
+        key = lab.ssh.host_key(host, lab.record.host(host).disk).public
         return asyncssh.import_public_key(key).get_fingerprint()
 
 
@@ -136,11 +134,11 @@ async def replace(turn: Turn, *options: str) -> None:
 
 
 async def remove_and_return(turn: Turn) -> None:
-    smaller = str(turn.place.without(turn.host))
-    home = str(turn.place.home)
+    smaller, home = str(turn.place.without(turn.host)), str(turn.place.home)
     removal = ("apply", smaller, "--yes", "--remove", turn.host)
+    back = ("apply", home, "--yes")
     await turn.changes.during("leaves", lambda: turn.kanae(*removal), shlex.join(removal))
-    await turn.changes.during("joins", lambda: turn.kanae("apply", home, "--yes"))
+    await turn.changes.during("joins", lambda: turn.kanae(*back), shlex.join(back))
 
 
 async def replace_dead(turn: Turn) -> None:

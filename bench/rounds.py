@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ def missing(rounds: Sequence[Round], times: int) -> int:
 
 def said(done: Round) -> str:
     """One round, in a line."""
-    words = [f"{done.kind} {done.host}: {done.seconds:.1f} s"]
+    led = " (with etcd's leader)" if done.led else ""
+    words = [f"{done.kind} {done.host}{led}: {done.seconds:.1f} s"]
     if done.felt is not None:
         words += [
             f"{each.name} {each.seconds:.1f} s, {each.failed} failed, gaps {each.new_gap:.2f} and"
@@ -78,43 +80,42 @@ def said(done: Round) -> str:
 
 HEAD = (
     "change", "runs", "new connections", "kept connections", "failed a run", "failed in all",
-    "takes, seconds",
+    "takes, seconds", "acknowledged writes lost",
 )  # fmt: skip
 
 
-def spread(values: Sequence[float], digits: int = 2) -> str:
+def spread(values: Sequence[float], form: str = ".2f") -> str:
     """Median and maximum."""
-    return f"{statistics.median(values):.{digits}f}, {max(values):.{digits}f}"
+    return f"{statistics.median(values):{form}}, {max(values):{form}}"
 
 
-def row(name: str, found: Sequence[ChangeFigures]) -> str:
+def row(name: str, found: Sequence[ChangeFigures], lost: str) -> str:
     cells = [
         name,
         str(len(found)),
         spread([each.new_gap for each in found]),
         spread([each.kept_gap for each in found]),
-        spread([float(each.failed) for each in found], 0),
+        spread([each.failed for each in found], "g"),
         str(sum(each.failed for each in found)),
-        spread([each.seconds for each in found], 1),
+        spread([each.seconds for each in found], ".1f"),
+        lost,
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def felt_table(rounds: Sequence[Round]) -> str:
-    """Gaps in seconds; median and maximum over the rounds that prove something."""
+    """Gaps in seconds; median and maximum over the rounds that prove something. Lost writes, of all
+    rounds of a kind, stand with its last change."""
     lines = [f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
     for kind in dict.fromkeys(each.kind for each in rounds):
         runs = [each.felt for each in rounds if each.kind == kind and each.felt is not None]
         counted = [run for run in runs if not run.doubts]
         names = dict.fromkeys(change.name for run in counted for change in run.changes)
+        written = sum(run.acknowledged for run in runs)
+        lost = f"{sum(len(run.lost) for run in runs)} of {written}"
         for name in names:
             found = [each for run in counted for each in run.changes if each.name == name]
-            lines.append(row(f"{kind} {name}", found))
-        if runs:
-            lost = sum(len(run.lost) for run in runs)
-            written = sum(run.acknowledged for run in runs)
-            lines.append(f"\n{kind}: {len(runs) - len(counted)} void; acknowledged writes lost:"
-                         f" {lost} of {written}\n")  # fmt: skip
+            lines.append(row(f"{kind} {name}", found, lost if name == [*names][-1] else ""))
     return "\n".join(lines)
 
 
@@ -149,6 +150,10 @@ def timing(rounds: Sequence[Round]) -> list[Figure]:
 
 def report(rounds: Sequence[Round]) -> str:
     parts = [felt_table(rounds), markdown(timing(rounds))]
+    void = Counter(each.kind for each in rounds if each.doubts)
+    parts += [f"{kind}: {count} rounds are void" for kind, count in void.items()]
+    parts += [f"{each.kind}, BROKEN: {what}" for each in rounds if each.felt is not None
+              for what in each.felt.broken]  # fmt: skip
     longer, of = beyond(rounds)
     if of:
         parts.append(f"gaps beyond the power cut's own: in {longer} of {of} rounds")
