@@ -1,6 +1,7 @@
-set -e; umask 077; for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf; do
+set -e; umask 077; systemctl stop kubelet.service
+for path in /etc/kubernetes/admin.conf /etc/kubernetes/kubelet.conf; do
   cp -p -- "$path" "$path.kanae"
   sed 's|^\( *server: \).*|\1https://10.0.0.9:6440|' "$path" >"$path.kanae"
   mv -f -- "$path.kanae" "$path"
 done
-systemctl restart kubelet.service
+systemctl start kubelet.service

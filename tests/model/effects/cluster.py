@@ -29,16 +29,17 @@ def lead_to(world: World, step: Step, action: actions.LeadTo) -> Effects:
     yield from wait(
         step, lambda: "" if world.reached(action.server) else f"{action.server}: no answer"
     )
+    if action.kubelet:
+        host.stop(units.KUBELET)
+        yield
     for path in action.paths:
         text = re.sub(r"(?m)^( *server: ).*", rf"\g<1>{action.server}", host.text(path))
         host.write(path, text, 0o600)
         yield
-    if action.kubelet and host.active(units.KUBELET):
-        host.stop(units.KUBELET)
-        yield
-        host.start(units.KUBELET, "restart")
+    if action.kubelet:
+        host.start(units.KUBELET, "start")
         host.sync_pods()
-    yield
+        yield
     return Outcome.CHANGED
 
 

@@ -60,16 +60,20 @@ def answers(action: LeadTo) -> str:
 
 
 def lead_to(action: LeadTo) -> str:
-    """Each file as a whole, with its mode and owner."""
+    """Each file as a whole, with its mode and owner. kubelet is away meanwhile: one that a cut-off
+    run has left stopped is seen, and one that has not read its file again would not be.
+    """
     edit = quote(rf"s|^\( *server: \).*|\1{action.server}|")
-    lines = (
-        f"set -e; umask 077; for path in {quote(*action.paths)}; do\n"
+    stop, start = (f"systemctl {verb} {units.KUBELET}\n" for verb in ("stop", "start"))
+    if not action.kubelet:
+        stop = start = ""
+    return (
+        f"set -e; umask 077; {stop}for path in {quote(*action.paths)}; do\n"
         '  cp -p -- "$path" "$path.kanae"\n'
         f'  sed {edit} "$path" >"$path.kanae"\n'
         '  mv -f -- "$path.kanae" "$path"\n'
-        "done"
+        f"done\n{start}"
     )
-    return f"{lines}\nsystemctl restart {units.KUBELET}" if action.kubelet else lines
 
 
 def kubelet_healthy(action: AwaitKubelet) -> str:
