@@ -93,9 +93,9 @@ class Desk:
         manifests = network[spec.networks.pod_network.provider]()
         return cls(spec, Site(spec, RELEASE, ARTIFACTS, (), tuple(manifests)))
 
-    def leaving(self, host: KnownHost) -> Desk:
-        """While a host leaves to be replaced."""
-        return replace(self, site=replace(self.site, away=(host,)))
+    def replacing(self, *hosts: KnownHost) -> Desk:
+        """While hosts leave to be replaced; none: while their successors join."""
+        return replace(self, site=replace(self.site, away=hosts, replacing=True))
 
     def view(self, facts: Facts) -> View:
         return View(self.site, facts)

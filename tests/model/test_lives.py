@@ -172,7 +172,7 @@ class Life(RuleBasedStateMachine):
         if not hosts or whole.having(Role.CONTROL_PLANE) == (host,):
             return False
         desk = Desk.of(without(whole, host))
-        world.desk = desk.leaving(known)
+        world.desk = desk.replacing(known)
         world.wanted_units.clear()
         done = self._apply(None, replacing=True)
         world.desk = Desk.of(whole)

@@ -45,7 +45,7 @@ async def test_a_host_leaves_first_unless_it_holds_nothing_and_its_address_stays
         return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
 
     monkeypatch.setattr(replacing, "change", change)
-    await replacing.replace(opened, host, (), Desk(), Desk(), moved=moved)
+    await replacing.replace(opened, [host], (), Desk(), Desk(), moved=moved)
     everybody = tuple(opened.spec.hosts)
     without = tuple(each for each in everybody if each != host)
     assert seen == ([without, everybody] if leaves else [everybody])
@@ -127,5 +127,7 @@ async def test_a_successor_of_another_name_joins_in_the_plan_in_which_the_host_l
 
     monkeypatch.setattr(replacing, "change", change)
     assert replacing.put_already(edited, "w1", "w9", NEW)
-    await replacing.replace(edited, "w1", (), Desk(), Desk(), off=True, moved=True)
-    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",)))]
+    await replacing.replace(
+        edited, ["w1"], (), Desk(), Desk(), off=["w1"], moved=True
+    )
+    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",), replacing=True))]
