@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,11 +10,9 @@ from kanae.errors import Refused
 from kanae.plan.membership import as_known, without
 from kanae.spec.models import Spec
 
-from .fixtures import Desk, document_of
+from .fixtures import Desk, Document, document_of
 from .settled import unsettled
 from .simulator import Simulator
-
-Document = dict[str, Any]
 
 
 def five(name: str) -> Document:
@@ -52,9 +49,11 @@ def leave(sim: Simulator, whole: Spec, *hosts: str) -> tuple[str, ...]:
     return plan.notes
 
 
-def come(sim: Simulator, whole: Spec, *hosts: str) -> tuple[str, ...]:
-    """As the second half: with what they have now."""
+def come(sim: Simulator, whole: Spec, *hosts: str, blank: bool = False) -> tuple[str, ...]:
+    """As the second half: with what they have now, or as new hardware."""
     sim.world.edit(whole)
+    for host in hosts if blank else ():
+        sim.world.add_host(host)
     sim.world.desk = Desk.of(whole).replacing()
     for host in hosts:
         sim.world.joins.pop(host, None)
@@ -87,3 +86,37 @@ def test_two_that_left_and_came_back_together_are_replaced_one_after_the_other(
     assert leave(sim, whole, second) == come(sim, whole, second) == ()
     assert unsettled(sim.world) == []
     assert sim.plan().empty
+
+
+@pytest.mark.parametrize(("name", "first", "second"), PAIRS)
+def test_two_that_died_together_are_replaced_together_where_the_others_are_a_quorum(
+    built: Callable[[str], Simulator], name: str, first: str, second: str
+) -> None:
+    sim, whole = grown(built, name)
+    for host in (first, second):
+        sim.world.hosts[host].power_cut()
+    leave(sim, whole, first, second)
+    come(sim, whole, first, second, blank=True)
+    assert unsettled(sim.world) == []
+    assert sim.plan().empty
+
+
+def test_the_last_balancer_that_is_dead_is_replaced_by_another_one(
+    built: Callable[[str], Simulator],
+) -> None:
+    """kubectl on control-plane hosts goes by the endpoint, too."""
+    sim = built("vip")
+    document = document_of("vip")
+    del document["hosts"]["lb1"], document["hosts"]["worker1"]
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    sim.world.hosts["lb2"].power_cut()
+    document = document_of("vip")
+    del document["hosts"]["lb2"]
+    document["hosts"]["worker2"]["labels"] = {"rack": "one"}
+    document["kubelet"] = {"maxPods": 90}
+    document["kubeProxy"] = {"mode": "iptables"}
+    sim.world.edit(Spec.model_validate(document))
+    sim.world.joins.pop("worker1", None)
+    sim.converge()
+    assert unsettled(sim.world) == []

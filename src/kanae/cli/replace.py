@@ -170,6 +170,12 @@ def _edit(project: Project, host: str, name: str, address: IPv4Address, yes: boo
         f"{project.file} (is)", f"{project.file} (wanted)", n=2, lineterm="",
     )  # fmt: skip
     click.echo("\n".join(diff), err=True)
+    if project.spec.hosts[host].power is not None:
+        click.echo(
+            f"note: hosts.{host}.power switches the old machine, so it goes; say the new one's in "
+            f"{project.file}",
+            err=True,
+        )
     if not yes and not confirmed(f"Write this to {project.file}?"):
         raise click.Abort
     return replacing.write(project, text)
