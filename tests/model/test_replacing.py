@@ -10,7 +10,7 @@ from kanae.errors import Refused
 from kanae.plan.membership import as_known, without
 from kanae.spec.models import Spec
 
-from .fixtures import Desk, Document, document_of
+from .fixtures import Desk, Document, document_of, to_virtual
 from .settled import unsettled
 from .simulator import Simulator
 
@@ -99,6 +99,24 @@ def test_two_that_died_together_are_replaced_together_where_the_others_are_a_quo
     come(sim, whole, first, second, blank=True)
     assert unsettled(sim.world) == []
     assert sim.plan().empty
+
+
+def test_a_worker_that_left_and_came_back_registers_itself_by_the_endpoint_that_is_now(
+    built: Callable[[str], Simulator],
+) -> None:
+    """It was dead while it left, and while the endpoint moved."""
+    sim = built("reference")
+    sim.world.hosts["server4"].power_cut()
+    document = document_of("reference")
+    to_virtual(document)
+    document["apiServer"] = {"certSans": [document["hosts"]["lb"]["address"]]}
+    whole = Spec.model_validate(document)
+    sim.world.edit(without(whole, "server4"))
+    sim.converge()
+    sim.world.hosts["server4"].power_on()
+    sim.world.edit(whole)
+    sim.converge()
+    assert unsettled(sim.world) == []
 
 
 def test_the_last_balancer_that_is_dead_is_replaced_by_another_one(

@@ -16,6 +16,8 @@ from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import Site
+from kanae.render import registration
+from kanae.render.kubeadm import taints
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
@@ -25,6 +27,9 @@ from .machine import SimHost
 
 API_SERVER: Final = "kube-apiserver"
 Object = dict[str, Any]
+POLICY: Final = ObjectKey(
+    "validatingadmissionpolicies.admissionregistration.k8s.io", "", registration.NAME
+)
 
 
 @dataclass(slots=True)
@@ -241,6 +246,26 @@ class World:
             return bool(self.ready_hosts())
         return self.api_ready(name)
 
+    def may_register(self, host: str) -> bool:
+        policy = self.objects.get(POLICY)
+        if policy is None:
+            return True
+        expression = policy["spec"]["validations"][0]["expression"]
+        return host in json.loads(expression.partition(" in ")[2])
+
+    def _register(self) -> None:
+        """A kubelet whose node was deleted while it was away makes it as soon as it may."""
+        for host in self.spec.nodes:
+            here = self.hosts[host]
+            there = here.powered and here.active(units.KUBELET) and here.marked(marks.JOINED)
+            if host in self.nodes or not there or not self.may_register(host):
+                continue
+            if self.reached(here.server(at.KUBELET_CONF)):
+                self.nodes[host] = {
+                    "metadata": {"name": host, "labels": {"kubernetes.io/hostname": host}},
+                    "spec": {"taints": taints(self.spec, host)},
+                }
+
     def node_ready(self, name: str) -> bool:
         here = self.hosts[name]
         network = ObjectKey("daemonsets.apps", "kube-flannel", "kube-flannel-ds")
@@ -315,6 +340,7 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self._register()
         if not self.resetting:
             self.violations += self._broken()
 
