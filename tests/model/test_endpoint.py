@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -12,33 +11,10 @@ from kanae.layout import paths as at
 from kanae.plan.endpoint import CLUSTER_INFO
 from kanae.spec.models import Role, Spec
 
-from .fixtures import document_of
+from .fixtures import Document, document_of, grown, to_virtual
 from .settled import unsettled
 from .simulator import Moments, Simulator
 from .world import SERVING
-
-Document = dict[str, Any]
-
-
-def grown() -> Document:
-    """The single host of the example with two more masters, and two balancers with an address."""
-    document = document_of("single")
-    (first,) = document["hosts"].values()
-    network = first["address"].rpartition(".")[0]
-    hosts = {
-        "m2": {"address": f"{network}.12", "roles": ["control-plane"]},
-        "m3": {"address": f"{network}.13", "roles": ["control-plane"]},
-        "lb1": {"address": f"{network}.21", "roles": ["load-balancer"]},
-        "lb2": {"address": f"{network}.22", "roles": ["load-balancer"]},
-        "w1": {"address": f"{network}.31", "roles": ["worker"]},
-    }
-    document["hosts"] |= hosts
-    document["endpoint"] = {"port": 6440}
-    document["loadBalancer"] = {
-        "kind": "haproxy",
-        "virtualAddress": {"address": f"{network}.100"},
-    }
-    return document
 
 
 def lead_elsewhere(sim: Simulator) -> list[str]:
@@ -71,6 +47,33 @@ def test_a_single_host_grows_to_three_behind_a_virtual_address(
     assert sim.world.members == dict.fromkeys(sim.world.spec.etcd_hosts, True)
 
 
+def test_a_single_host_grows_to_three_machines_that_are_everything(
+    built: Callable[[str], Simulator],
+) -> None:
+    """The old address stays an API server's, and the balancer beside it has a port of its own."""
+    sim = built("single")
+    document = grown()
+    hosts = document["hosts"]
+    document["hosts"] = {
+        host: hosts[host] | {"roles": ["control-plane", "worker", "load-balancer"]}
+        for host in hosts
+        if "control-plane" in hosts[host]["roles"]
+    }
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    assert unsettled(sim.world) == []
+    assert lead_elsewhere(sim) == []
+
+
+def test_three_do_not_become_one_again(built: Callable[[str], Simulator]) -> None:
+    sim = built("single")
+    sim.world.edit(Spec.model_validate(grown()))
+    sim.converge()
+    sim.world.edit(Spec.model_validate(document_of("single")))
+    with pytest.raises(Refused, match="nobody would answer at the old one"):
+        sim.plan()
+
+
 @pytest.mark.parametrize("kill", range(5, 150, 13))
 def test_killed_on_the_way_it_is_gone_on_with(built: Callable[[str], Simulator], kill: int) -> None:
     sim = built("single")
@@ -90,11 +93,6 @@ def test_another_name_comes_into_the_certificates_of_all(built: Callable[[str], 
     for host in sim.world.spec.having(Role.CONTROL_PLANE):
         assert "api.example.org" in sim.world.hosts[host].text(SERVING)
     assert unsettled(sim.world) == []
-
-
-def to_virtual(document: Document) -> None:
-    document["hosts"]["lb2"] = {"address": "10.77.1.20", "roles": ["load-balancer"]}
-    document["loadBalancer"] = {"kind": "haproxy", "virtualAddress": {"address": "10.77.1.100"}}
 
 
 def test_a_virtual_address_comes_before_a_balancer(built: Callable[[str], Simulator]) -> None:

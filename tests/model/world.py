@@ -11,10 +11,13 @@ from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
+from kanae.plan.etcd import member_folder
 from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import Site
+from kanae.render import registration
+from kanae.render.kubeadm import taints
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
@@ -25,6 +28,9 @@ from .machine import SimHost
 API_SERVER: Final = "kube-apiserver"
 SERVING: Final = f"{at.PKI}/apiserver.crt"
 Object = dict[str, Any]
+POLICY: Final = ObjectKey(
+    "validatingadmissionpolicies.admissionregistration.k8s.io", "", registration.NAME
+)
 
 
 @dataclass(slots=True)
@@ -36,7 +42,8 @@ class World:
     violations: what should never have been true, gathered by `watch`. resetting: the cluster is
     being taken down on purpose. been_up, most_down: hosts that have served, and how many of them
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
-    success, by host. listed: members when `watch` last looked.
+    success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
+    member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
     """
 
     desk: Desk
@@ -59,6 +66,8 @@ class World:
     most_down: dict[str, int] = field(default_factory=dict[str, int])
     wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
     listed: dict[str, bool] = field(default_factory=dict[str, bool])
+    removed: set[str] = field(default_factory=set[str])
+    well: tuple[list[str], bool, bool] = ([], False, False)
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -119,6 +128,8 @@ class World:
             dict(self.most_down),
             dict(self.wanted_units),
             dict(self.listed),
+            set(self.removed),
+            self.well,
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -203,6 +214,8 @@ class World:
     def forget_member(self, host: str) -> None:
         self.members.pop(host, None)
         self.started.discard(host)
+        if self.hosts[host].has(member_folder(self.spec)):
+            self.removed.add(host)
 
     # The API
 
@@ -241,6 +254,26 @@ class World:
         """Somebody is led there."""
         if not self.reached(server):
             self.violations.append(f"somebody is led to {server}, where nobody answers")
+
+    def may_register(self, host: str) -> bool:
+        policy = self.objects.get(POLICY)
+        if policy is None:
+            return True
+        expression = policy["spec"]["validations"][0]["expression"]
+        return host in json.loads(expression.partition(" in ")[2])
+
+    def _register(self) -> None:
+        """A kubelet whose node was deleted while it was away makes it as soon as it may."""
+        for host in self.spec.nodes:
+            here = self.hosts[host]
+            there = here.powered and here.active(units.KUBELET) and here.marked(marks.JOINED)
+            if host in self.nodes or not there or not self.may_register(host):
+                continue
+            if self.reached(here.server(at.KUBELET_CONF)):
+                self.nodes[host] = {
+                    "metadata": {"name": host, "labels": {"kubernetes.io/hostname": host}},
+                    "spec": {"taints": taints(self.spec, host)},
+                }
 
     def node_ready(self, name: str) -> bool:
         here = self.hosts[name]
@@ -316,6 +349,7 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self._register()
         if not self.resetting:
             self.violations += self._broken()
 
@@ -336,10 +370,22 @@ class World:
             if len(joined) > 1 and len(down) == len(joined):
                 yield "no API server is ready"
         self.served = self.served or bool(joined)
+        yield from self._kept(lost, joined)
         if not lost:
             yield from self._interrupted()
         yield from self._authorities()
         yield from self._membership()
+
+    def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
+        """What served at the last look serves still, if nothing has lost or got power since; also
+        of a cluster of which a host is dead. Of two API servers there is always one."""
+        before, self.well = self.well, (lost, self.quorum(), bool(self.ready_hosts()))
+        if before[0] != lost:
+            return
+        if before[1] and not self.well[1]:
+            yield f"etcd has lost its quorum while {lost} are dead: {self.voters()}"
+        if before[2] and not self.well[2] and len(joined) > 1:
+            yield f"no API server is ready any more while {lost} are dead"
 
     def _membership(self) -> Iterator[str]:
         """What changed since the last look is held against what etcd allows and survives."""
@@ -349,6 +395,11 @@ class World:
             yield f"{sorted(come)} became a member of etcd in spite of: {why}"
         if gone and self._quorate(before) and self.listed and not self.quorum():
             yield f"etcd has lost its quorum with {sorted(gone)}: {self.voters()} are left"
+        folder = member_folder(self.spec)
+        self.removed = {host for host in self.removed if self.hosts[host].has(folder)}
+        for host in self.removed & self.members.keys():
+            if self.etcd_runs(host):
+                yield f"etcd of {host} is a member with the data of one that was removed"
 
     def _interrupted(self) -> Iterator[str]:
         """Hosts that have served and do not serve now, against the budgets of the spec."""

@@ -7,7 +7,7 @@ cut off is gone on with by running it again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
 from kanae.artifacts import atomic
@@ -27,45 +27,60 @@ from kanae.transport.fleet import Fleet
 
 async def replace(
     project: Project,
-    host: str,
+    hosts: Sequence[str],
     ignored: tuple[str, ...],
     leaving: Console,
     joining: Console,
     *,
-    off: bool = False,
+    off: Sequence[str] = (),
     moved: bool = False,
     break_lease: bool = False,
     host_keys: HostKeys | None = None,
 ) -> Changed:
-    """host_keys: which the new machine may show. off: the old one has no power. moved: it has, or
-    had, another address than the new one.
+    """hosts: they leave together, then their successors join. host_keys: which the new machines may
+    show. off: old ones that have no power. moved: the host, which is one, has or had another
+    address than its successor.
 
-    The host need not answer while it leaves; one that does is stopped and wiped. Its successor must
+    A host need not answer while it leaves; one that does is stopped and wiped. Its successor must
     answer: under the same name afterwards, or at once where the spec names it in the host's place.
-    Raises Refused for a host without which there is no cluster.
+    Raises Refused for hosts without which there is no cluster.
     """
-    apply = Apply(ignored, (host,) if off else ())
-    if host not in project.spec.hosts:
+    apply = Apply(ignored, tuple(off), replacing=True)
+    if hosts[0] not in project.spec.hosts:
         return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
-    require_others(project, host)
-    if moved or not shared(project.spec, host):
-        # Balancers and clients hold nothing of the cluster that would have to leave it; but the old
-        # one would go on serving at its address.
-        gone = await change(project.without(host), apply, leaving, break_lease=break_lease)
+    require_others(project, hosts)
+    if away := hosts if moved else _have_to_leave(project, hosts):
+        gone = await change(project.without(*away), apply, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
-    return await change(
-        project, Apply(ignored), joining, break_lease=break_lease, host_keys=host_keys
+    apply = Apply(ignored, replacing=True)
+    return await change(project, apply, joining, break_lease=break_lease, host_keys=host_keys)
+
+
+def _have_to_leave(project: Project, hosts: Sequence[str]) -> Sequence[str]:
+    """Balancers and clients hold nothing of the cluster that would have to leave it; but where
+    others do, nothing may wait for one of them that is dead. Who has the endpoint's address cannot
+    leave."""
+    spec = project.spec
+    if all(shared(spec, host) for host in hosts):
+        return ()
+    return [
+        host
+        for host in hosts
+        if not shared(spec, host) or str(spec.hosts[host].address) != spec.endpoint_host
+    ]
+
+
+def require_others(project: Project, hosts: Sequence[str]) -> None:
+    """Raises Refused for hosts without which there is no cluster."""
+    masters = project.spec.having(Role.CONTROL_PLANE)
+    if not set(masters) <= set(hosts):
+        return
+    which = "is the only control-plane host" if len(masters) == 1 else "are all control-plane hosts"
+    raise Refused(
+        f"{', '.join(masters)} {which}: without a control-plane host there is no cluster to join",
+        remedy="make another host a control-plane host first",
     )
-
-
-def require_others(project: Project, host: str) -> None:
-    """Raises Refused for a host without which there is no cluster."""
-    if project.spec.having(Role.CONTROL_PLANE) == (host,):
-        raise Refused(
-            f"{host} is the only control-plane host: without it there is no cluster to join",
-            remedy="make another host a control-plane host first",
-        )
 
 
 async def cut_power(project: Project, host: str, password: Callable[[], str | None]) -> bool:

@@ -63,7 +63,7 @@ def plan(draft: Draft) -> None:
                 name,
                 f"apply {name} again",
                 Addon(name, config, restart),
-                needs=draft.at.reconfigured,
+                needs=draft.reached,
                 changes=changes,
             )
 

@@ -86,6 +86,12 @@ def refuse(view: View) -> None:
     alive = {host for host in spec.etcd_hosts if answers(view, host)}
     for name, votes in votes_after(view).items():
         alive.discard(name)
+        if not votes:
+            raise Refused(
+                f"without {name} nobody would be left of etcd: new members join those that there "
+                "are",
+                remedy=f"put {name} back into the spec, and take it out when others have joined",
+            )
         if len(alive) <= votes // 2:
             raise Refused(
                 f"without {name} etcd would have {len(alive)} healthy of {votes} members, and no "
@@ -109,8 +115,7 @@ def plan(draft: Draft) -> None:
         return _leave(draft, named[name], voters.get(name), needs)
 
     after: list[str | None] = [
-        *draft.at.balancers,
-        *draft.at.reconfigured,
+        *draft.reached,
         draft.at.quorum,
         draft.at.registration,
     ]

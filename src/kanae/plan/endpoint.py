@@ -45,10 +45,9 @@ def plan(draft: Draft) -> None:
     view = draft.view
     if not view.joined_control_planes:
         return
-    needs = [*draft.at.balancers, *draft.at.reconfigured]
     steps = draft.rolling.roll(
         [host for host in view.spec.nodes if view.joined(host)],
-        lambda host, before: _lead(draft, host, [*needs, *before]),
+        lambda host, before: _lead(draft, host, [*draft.reached, *before]),
         lambda host, step: await_kubelet(draft, host, "endpoint", "healthy", step),
         serves=lambda host: view.active(host, units.KUBELET),
     )
@@ -115,7 +114,7 @@ def _cluster_info(draft: Draft) -> None:
         "cluster-info",
         "tell hosts that join where the API is",
         ApplyObjects((applied(document).text,)),
-        needs=draft.at.reconfigured,
+        needs=draft.reached,
         changes=[Change(Verb.UPDATE, "config map", CLUSTER_INFO.name, f"{was} -> {wanted}")],
     )
     draft.at.reconfigured.append(step)

@@ -15,7 +15,7 @@ from kanae.facts.nodes import readiness
 from kanae.layout import marks, ports
 from kanae.plan import departures, etcd_edits
 from kanae.plan.clients import kubeconfig
-from kanae.plan.etcd import coming, member_folder, peer_url
+from kanae.plan.etcd import coming, member_folder, peer_url, returned
 from kanae.plan.membership import require_ours
 from kanae.plan.view import View
 from kanae.render import system
@@ -56,7 +56,7 @@ def _to_its_end(view: View, begun: Sequence[str]) -> str:
     again = "run kanae reset again, to its end"
     if not set(view.joined_control_planes) - set(begun):
         return again
-    return f"if {begun[0]} alone was to leave: kanae replace {begun[0]} SPEC; else {again}"
+    return f"if only {' and '.join(begun)} was to leave: {_replace(begun)}; else {again}"
 
 
 def _changed(view: View) -> None:
@@ -221,30 +221,22 @@ def _etcd(view: View) -> None:
         raise Refused(
             f"{', '.join(empty)} lost the data of its etcd member, and starting it empty "
             "under the same identity could make etcd forget what it acknowledged",
-            remedy=f"kanae replace {empty[0]}, which takes the member out of etcd and adds it anew",
+            remedy=f"{_replace(empty)}, which takes the member out of etcd and adds it anew",
         )
 
 
 def _removed(view: View) -> None:
-    """A host that has left and came back: its etcd knows itself as a member that was removed, and
-    would never start as another one."""
-    spec = view.spec
-    external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    back = [
-        host
-        for host in spec.etcd_hosts
-        if view.members
-        and host in view.reachable
-        and (external or view.joined(host))
-        and peer_url(spec, host) not in view.members
-        and view.host(host).files.get(member_folder(spec)) is not None
-    ]
-    if back:
+    if back := returned(view):
         raise Refused(
             f"{', '.join(back)} has the data of a member that has been taken out of etcd: it has "
             "left the cluster and came back",
-            remedy=f"kanae replace {back[0]}, which wipes it and lets it join anew",
+            remedy=f"{_replace(back)}, which wipes it and lets it join anew",
         )
+
+
+def _replace(hosts: Sequence[str]) -> str:
+    """The command by which they are replaced together."""
+    return " ".join([f"kanae replace {hosts[0]} SPEC", *(f"--also {host}" for host in hosts[1:])])
 
 
 # Fields of ClusterConfiguration that stay: their names for people, and where the spec has them.

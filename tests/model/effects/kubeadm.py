@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import kubeadm as scripts
-from kanae.facts.model import ObjectKey
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.addons import ADDONS
 from kanae.plan.endpoint import CLUSTER_INFO
 from kanae.plan.model import Step
-from kanae.render import registration as nodes_policy
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS, held
 
@@ -35,19 +32,13 @@ from .node import (
 )
 
 CA: Final = f"{at.PKI}/ca.crt"
-POLICY: Final = ObjectKey(
-    "validatingadmissionpolicies.admissionregistration.k8s.io", "", nodes_policy.NAME
-)
 # Without these kubeadm init makes its own, and kubeadm join does not begin.
 SHARED: Final = (CA, f"{at.PKI}/ca.key", f"{at.PKI}/sa.key")
 
 
 def register(world: World, host: str, config: Object) -> None:
-    policy = world.objects.get(POLICY)
-    if policy is not None:
-        expression = policy["spec"]["validations"][0]["expression"]
-        if host not in json.loads(expression.partition(" in ")[2]):
-            world.violations.append(f"{host} joins before it may register")
+    if not world.may_register(host):
+        world.violations.append(f"{host} joins before it may register")
     registration = config["nodeRegistration"]
     world.nodes.setdefault(
         host,

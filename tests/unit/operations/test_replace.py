@@ -45,10 +45,29 @@ async def test_a_host_leaves_first_unless_it_holds_nothing_and_its_address_stays
         return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
 
     monkeypatch.setattr(replacing, "change", change)
-    await replacing.replace(opened, host, (), Desk(), Desk(), moved=moved)
+    await replacing.replace(opened, [host], (), Desk(), Desk(), moved=moved)
     everybody = tuple(opened.spec.hosts)
     without = tuple(each for each in everybody if each != host)
     assert seen == ([without, everybody] if leaves else [everybody])
+
+
+async def test_hosts_that_are_replaced_together_leave_together_but_the_endpoints_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is dead would else be waited for while the worker leaves."""
+    (tmp_path / "cluster.yaml").write_text(
+        f"{SPEC}  c1: {{address: 192.0.2.3, roles: [client]}}\n"
+        "  b1: {address: 192.0.2.4, roles: [load-balancer]}\n"
+    )
+    opened, seen = Project.open(tmp_path / "cluster.yaml"), list[tuple[str, ...]]()
+
+    async def change(project: Project, apply: Apply, *_: Any, **more: Any) -> Changed:
+        seen.append((*project.spec.hosts, *apply.off))
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    monkeypatch.setattr(replacing, "change", change)
+    await replacing.replace(opened, ["w1", "c1", "b1"], (), Desk(), Desk(), off=["w1", "c1"])
+    assert seen == [("m1", "b1", "w1", "c1"), ("m1", "w1", "c1", "b1")]
 
 
 def test_the_edited_spec_is_written_through_a_link_and_its_mode_stays(tmp_path: Path) -> None:
@@ -127,5 +146,5 @@ async def test_a_successor_of_another_name_joins_in_the_plan_in_which_the_host_l
 
     monkeypatch.setattr(replacing, "change", change)
     assert replacing.put_already(edited, "w1", "w9", NEW)
-    await replacing.replace(edited, "w1", (), Desk(), Desk(), off=True, moved=True)
-    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",)))]
+    await replacing.replace(edited, ["w1"], (), Desk(), Desk(), off=["w1"], moved=True)
+    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",), replacing=True))]
