@@ -21,6 +21,7 @@ class Apply:
     ignored: tuple[str, ...] = ()
     off: tuple[str, ...] = ()
     replacing: bool = False
+    purpose: str = ""
     delivers: ClassVar[bool] = True
 
     @property

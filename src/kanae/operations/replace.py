@@ -13,6 +13,8 @@ from ipaddress import IPv4Address
 from kanae.artifacts import atomic
 from kanae.drills.cluster.power import power_of
 from kanae.errors import ConnectError, Refused, UsageError
+from kanae.execute.events import Outcome
+from kanae.execute.journal import read_run, runs
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending, change
 from kanae.operations.console import Console
@@ -49,12 +51,25 @@ async def replace(
     if hosts[0] not in project.spec.hosts:
         return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
     require_others(project, hosts)
-    if away := hosts if moved else _have_to_leave(project, hosts):
+    purpose = f"the joining of the successor of {' and of '.join(hosts)}"
+    if not _cut_off(project, purpose) and (
+        away := hosts if moved else _have_to_leave(project, hosts)
+    ):
         gone = await change(project.without(*away), apply, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
-    apply = Apply(ignored, replacing=True)
+    apply = Apply(ignored, replacing=True, purpose=purpose)
     return await change(project, apply, joining, break_lease=break_lease, host_keys=host_keys)
+
+
+def _cut_off(project: Project, purpose: str) -> bool:
+    """Whether the last run of the cluster from here was for this and was cut off, or failed: what
+    answers then is the successor, which is not to leave."""
+    records = filter(None, map(read_run, reversed(runs(project.spec.name))))
+    last = next(records, None)
+    if last is None or last.started.purpose != purpose:
+        return False
+    return last.ended is None or not set(last.ended.counts) <= {Outcome.OK, Outcome.CHANGED}
 
 
 def _have_to_leave(project: Project, hosts: Sequence[str]) -> Sequence[str]:

@@ -23,10 +23,12 @@ PROBE_TIMEOUT = 60.0
 
 
 async def inspect(spec: Spec, fleet: Fleet) -> Subject:
-    """Ask every connected host what checks need to know, and probe those that have not joined."""
+    """Ask every connected host of the spec what checks need to know, and probe those that have not
+    joined. fleet: hosts that are leaving may be connected, too.
+    """
     parallel = spec.policies.parallel_hosts
-    transports = {host: fleet[host] for host in fleet}
-    queries = {host: check_query(spec, host) for host in fleet}
+    transports = {host: fleet[host] for host in fleet if host in spec.hosts}
+    queries = {host: check_query(spec, host) for host in transports}
     facts = await gather(transports, queries, parallel=parallel)
     facts = replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
     probes = await probe(spec, fleet, facts, newcomers(spec, facts))

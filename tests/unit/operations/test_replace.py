@@ -9,6 +9,8 @@ from typing import Any, Self
 import pytest
 
 from kanae.errors import AuthenticationFailed, ConnectError, HostKeyChanged, Refused
+from kanae.execute.events import RunEnded, RunStarted
+from kanae.execute.journal import Journal
 from kanae.facts.model import Facts
 from kanae.operations import replace as replacing
 from kanae.operations.apply import Apply
@@ -68,6 +70,49 @@ async def test_hosts_that_are_replaced_together_leave_together_but_the_endpoints
     monkeypatch.setattr(replacing, "change", change)
     await replacing.replace(opened, ["w1", "c1", "b1"], (), Desk(), Desk(), off=["w1", "c1"])
     assert seen == [("m1", "b1", "w1", "c1"), ("m1", "w1", "c1", "b1")]
+
+
+@pytest.mark.parametrize(
+    ("of", "counts", "leaves"),
+    [
+        ("w1", None, False),
+        ("w1", {"changed": 3, "indeterminate": 1}, False),
+        ("w1", {"changed": 3, "ok": 1}, True),
+        ("c1", None, True),
+        ("", None, True),
+    ],
+    ids=["killed", "failed", "ended well", "another's", "an apply"],
+)
+async def test_a_successor_whose_joining_was_cut_off_is_not_taken_out_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of: str,
+    counts: dict[str, int] | None,
+    leaves: bool,
+) -> None:
+    """It answers under the name of the host that it replaces."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    opened, seen = project(tmp_path), list[tuple[str, ...]]()
+    purposes: list[str] = []
+
+    async def change(project: Project, apply: Apply, *_: Any, **more: Any) -> Changed:
+        seen.append(tuple(project.spec.hosts))
+        purposes.append(apply.purpose)
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    monkeypatch.setattr(replacing, "change", change)
+    purpose = ""
+    if of:
+        await replacing.replace(opened, [of], (), Desk(), Desk())
+        purpose = purposes[-1]
+    for run, started in (("20261126T100000-a", ""), ("20261126T110000-b", purpose)):
+        with Journal("demo", run) as journal:
+            journal.record(RunStarted(1.0, run, "demo", 4, started))
+            if counts is not None:
+                journal.record(RunEnded(2.0, run, counts))
+    seen.clear()
+    await replacing.replace(opened, ["w1"], (), Desk(), Desk())
+    assert seen == ([("m1", "c1")] if leaves else []) + [("m1", "w1", "c1")]
 
 
 def test_the_edited_spec_is_written_through_a_link_and_its_mode_stays(tmp_path: Path) -> None:
