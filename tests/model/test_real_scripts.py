@@ -393,7 +393,7 @@ async def compared(cases: list[Case], folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "every"), [("single", 15), ("reference", 150), ("three-machines", 200)]
+    ("name", "every"), [("single", 15), ("reference", 300), ("three-machines", 400)]
 )
 def test_what_a_simulated_action_does_is_what_the_real_script_does(
     name: str, every: int, tmp_path: Path
