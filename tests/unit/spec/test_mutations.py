@@ -1,4 +1,4 @@
-"""Generated broken specs, 2,500 or KANAE_MUTATIONS of them: each is a SpecError in words, or a spec."""
+"""Generated broken specs (2,500, or KANAE_MUTATIONS): each is a SpecError in words, or a spec."""
 
 from __future__ import annotations
 
