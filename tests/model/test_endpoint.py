@@ -144,3 +144,22 @@ def test_the_old_one_goes_on_until_nobody_uses_it(
     with pytest.raises(Refused) as refused:
         sim.plan()
     assert words in f"{refused.value} {refused.value.remedy}"
+
+
+@pytest.mark.parametrize("kill", [3, 11, 15])
+def test_a_name_that_is_put_back_is_in_all_certificates(
+    built: Callable[[str], Simulator], kill: int
+) -> None:
+    """Somebody takes it away, the run is killed, and he thinks better of it."""
+    sim = built("vip")
+    document = document_of("vip")
+    with_name = Spec.model_validate(document | {"apiServer": {"certSans": ["api.example.org"]}})
+    sim.world.edit(with_name)
+    sim.converge()
+    sim.world.edit(Spec.model_validate(document))
+    sim.apply(Moments(kill_effect=kill))
+    sim.flights.clear()
+    sim.world.edit(with_name)
+    sim.converge()
+    for host in sim.world.spec.having(Role.CONTROL_PLANE):
+        assert "api.example.org" in sim.world.hosts[host].text(SERVING)

@@ -66,7 +66,8 @@ def reconfigure_control_plane(action: ReconfigureControlPlane, limit: float) -> 
     """Write the certificate and the manifests; when the API server's manifest changed, wait until
     the new one has taken over. The certificate is made anew, beside the one in use, since kubeadm
     keeps one that is there whatever names it has (cmd/kubeadm/app/phases/certs); the API server
-    reads it again by itself.
+    reads it again by itself. The host's fingerprint goes first: no record tells the names of a
+    certificate, so a spec that is put back after a cut-off run would look as if it were in force.
 
     limit: seconds for all of it, after which the script says that it has waited in vain.
     """
@@ -75,6 +76,7 @@ def reconfigure_control_plane(action: ReconfigureControlPlane, limit: float) -> 
     return _with_config(
         f"""manifest={at.MANIFESTS}/kube-apiserver.yaml
 before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$({ids})
+echo changing >{marks.path(marks.JOINED)}
 made={at.PKI}/apiserver.new; rm -rf "$made"; mkdir "$made"
 ln -s {at.PKI}/ca.crt {at.PKI}/ca.key "$made"
 sed "s|^kind: ClusterConfiguration$|&\\ncertificatesDir: $made|" "$config" >"$made/config"
