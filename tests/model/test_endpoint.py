@@ -163,3 +163,16 @@ def test_a_name_that_is_put_back_is_in_all_certificates(
     sim.converge()
     for host in sim.world.spec.having(Role.CONTROL_PLANE):
         assert "api.example.org" in sim.world.hosts[host].text(SERVING)
+
+
+@pytest.mark.parametrize("kill", range(1, 6))
+def test_kube_proxy_starts_anew_when_a_run_ended_before_it_did(
+    built: Callable[[str], Simulator], kill: int
+) -> None:
+    sim = built("vip")
+    document = document_of("vip") | {"kubeProxy": {"mode": "iptables"}}
+    sim.world.edit(Spec.model_validate(document))
+    sim.apply(Moments(kill_effect=kill))
+    sim.flights.clear()
+    sim.converge()
+    assert unsettled(sim.world) == []

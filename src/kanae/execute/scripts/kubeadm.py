@@ -112,7 +112,12 @@ def addon(action: Addon, limit: float) -> str:
     """limit: seconds for its turn."""
     lines = f'kubeadm init phase addon {action.name} --config "$config" >/dev/null'
     if action.restart:
-        lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null"
+        due = marks.path(marks.RESTART + action.name)
+        lines = (
+            f"echo >{due}\n{lines}\n"
+            f"{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null\n"
+            f"rm -f {due}"
+        )
     return _with_config(lines, limit)
 
 
