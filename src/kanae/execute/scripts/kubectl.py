@@ -47,7 +47,8 @@ def create_token() -> str:
 
 def ready(action: AwaitApi) -> str:
     server = f"https://{action.address}:{action.port}"
-    return f"{KUBECTL} --server {server} --request-timeout=3s get --raw /readyz 2>&1"
+    named = f" --tls-server-name {quote(action.name)}" if action.name else ""
+    return f"{KUBECTL} --server {server}{named} --request-timeout=3s get --raw /readyz 2>&1"
 
 
 def answers(action: LeadTo) -> str:
