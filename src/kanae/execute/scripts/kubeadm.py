@@ -81,6 +81,7 @@ made={at.PKI}/apiserver.new; rm -rf "$made"; mkdir "$made"
 ln -s {at.PKI}/ca.crt {at.PKI}/ca.key "$made"
 sed "s|^kind: ClusterConfiguration$|&\\ncertificatesDir: $made|" "$config" >"$made/config"
 kubeadm init phase certs apiserver --config "$made/config" >/dev/null
+sync -- "$made/apiserver.key" "$made/apiserver.crt"
 mv -f "$made/apiserver.key" "$made/apiserver.crt" {at.PKI}
 rm -rf "$made"
 kubeadm init phase control-plane all --config "$config" >/dev/null
