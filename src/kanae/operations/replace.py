@@ -128,8 +128,10 @@ def edited(project: Project, host: str, name: str, address: IPv4Address) -> Spec
             f"{name} would have the address of {host}, and etcd tells its members apart by it",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",
         )
-    there = str(project.spec.hosts[host].address)
-    if address != project.spec.hosts[host].address and there == project.spec.endpoint_host:
+    there = project.spec.hosts[host].address
+    # With several balancers behind a name, clients have the others.
+    several = project.spec.endpoint.name and len(project.spec.having(Role.LOAD_BALANCER)) > 1
+    if address != there and there == project.spec.endpoint_address and not several:
         raise Refused(
             f"{host} has the address of the endpoint ({there}): without it nobody reaches the API",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",

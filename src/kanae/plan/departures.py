@@ -64,7 +64,7 @@ def refuse(view: View) -> None:
             "spec, then apply again",
         )
     for host in view.leaving:
-        if host.address == view.spec.endpoint_host:
+        if host.address == str(view.spec.endpoint_address):
             raise Refused(
                 f"{host.name} has the address of the endpoint ({host.address}): without it nobody "
                 "reaches the API",

@@ -99,8 +99,7 @@ def _cluster_info(draft: Draft) -> None:
         return
     was = ", ".join(sorted(elsewhere))
     config["clusters"] = [
-        {**each, "cluster": {**cast("Mapping[str, object]", each["cluster"]), "server": wanted}}
-        for each in clusters
+        {**each, "cluster": {**_of_cluster(each), "server": wanted}} for each in clusters
     ]
     document = {
         "apiVersion": "v1",
@@ -122,5 +121,9 @@ def _cluster_info(draft: Draft) -> None:
 
 def servers(kubeconfig: Mapping[str, object]) -> set[str]:
     """The URLs to which a kubeconfig's clusters lead."""
-    clusters = cast("list[Mapping[str, Mapping[str, object]]]", kubeconfig.get("clusters") or [])
-    return {str((each.get("cluster") or {}).get("server", "")) for each in clusters}
+    clusters = cast("list[Mapping[str, object]]", kubeconfig.get("clusters") or [])
+    return {str(_of_cluster(each).get("server", "")) for each in clusters}
+
+
+def _of_cluster(entry: Mapping[str, object]) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", entry.get("cluster") or {})

@@ -48,7 +48,10 @@ def plan(draft: Draft) -> None:
             key=lambda host: view.host(host).files.get(server) is not None,
         ),
         static_pods,
-        lambda host, step: await_api(draft, host, "control-plane", "ready", step),
+        # A certificate that was made anew is read within a minute; others are led there after that.
+        lambda host, step: await_api(
+            draft, host, "control-plane", "ready", step, view.spec.endpoint_host
+        ),
         serves=lambda _: True,
     )
     steps += draft.rolling.roll(

@@ -14,7 +14,7 @@ from kanae.plan.nodes import OWNED
 from kanae.render.kubeadm import held
 from kanae.render.objects import key_of
 
-from ..world import Object, World
+from ..world import SERVING, Object, World
 from .base import Effects, failed, require_api, wait
 
 
@@ -85,7 +85,15 @@ def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
 
 
 def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
-    yield from wait(step, lambda: "" if world.api_ready(step.host or "") else "refused")
+    host = world.hosts[step.host or ""]
+
+    def missing() -> str:
+        if not world.api_ready(host.name):
+            return "refused"
+        good = not action.name or action.name in host.text(SERVING).split()
+        return "" if good else f"x509: certificate is not valid for {action.name}"
+
+    yield from wait(step, missing)
     return Outcome.OK
 
 

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import kubeadm as scripts
+from kanae.facts.workloads import PROXY
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan import actions
@@ -192,8 +193,20 @@ def put_addon(world: World, name: str, docs: dict[str, Object]) -> Iterator[None
             leads = kubelet_conf(server_of(docs["ClusterConfiguration"]))
             data = {"config.conf": to_yaml([docs["KubeProxyConfiguration"]])}
             data["kubeconfig.conf"] = leads
+        there = world.objects.get(key)
         world.objects[key] = {"data": data}
+        if key == PROXY:
+            # Pods go on with what they have read.
+            world.objects[key] = there or world.objects[key]
+            if there is None:
+                run_proxy(world)
         yield
+
+
+def run_proxy(world: World) -> None:
+    """kube-proxy's pods start with what its ConfigMap says now."""
+    settings = next(key for key in ADDONS["kube-proxy"] if key.resource == "configmaps")
+    world.objects[PROXY]["reads"] = world.objects[settings]["data"]
 
 
 def stored(world: World, number: int) -> Object:

@@ -59,3 +59,11 @@ async def test_kubelet_is_away_while_its_file_changes(host: ShellHost) -> None:
 async def test_without_kubelet_nothing_is_stopped(host: ShellHost) -> None:
     await host.run(kubectl.lead_to(LeadTo(NEW, (at.ADMIN_CONF,), False)))
     assert not (host.folder / "seen").exists()
+
+
+async def test_another_cluster_in_the_same_file_is_left_alone(host: ShellHost) -> None:
+    other = "- cluster:\n    server: https://other:6443\n  name: other\n"
+    path = host.path(at.ADMIN_CONF)
+    path.write_text(kubeconfig(OLD) + other)
+    await host.run(kubectl.lead_to(LeadTo(NEW, (at.ADMIN_CONF,), False)))
+    assert path.read_text() == kubeconfig(NEW) + other
