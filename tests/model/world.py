@@ -350,7 +350,9 @@ class World:
     def watch(self) -> None:
         """Called after every effect."""
         self._register()
-        if not self.resetting:
+        if self.resetting:
+            self.well = ([], False, False)
+        else:
             self.violations += self._broken()
 
     def _broken(self) -> Iterator[str]:
