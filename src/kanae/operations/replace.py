@@ -15,11 +15,13 @@ from kanae.drills.cluster.power import power_of
 from kanae.errors import ConnectError, Refused, UsageError
 from kanae.execute.events import Outcome
 from kanae.execute.journal import read_run, runs
+from kanae.facts.gather import gather
+from kanae.facts.model import Query
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending, change
 from kanae.operations.console import Console
 from kanae.operations.project import Project
-from kanae.plan.membership import shared
+from kanae.plan.membership import named_after, shared
 from kanae.spec.edit import with_host
 from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import Role
@@ -52,9 +54,11 @@ async def replace(
         return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
     require_others(project, hosts)
     purpose = f"the joining of the successor of {' and of '.join(hosts)}"
-    if not _cut_off(project, purpose) and (
-        away := hosts if moved else _have_to_leave(project, hosts)
-    ):
+    away = hosts if moved else _have_to_leave(project, hosts)
+    if away and _cut_off(project, purpose):
+        begun = await prepared(project, away, leaving.password)
+        away = [host for host in away if host not in begun]
+    if away:
         gone = await change(project.without(*away), apply, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
@@ -64,12 +68,23 @@ async def replace(
 
 def _cut_off(project: Project, purpose: str) -> bool:
     """Whether the last run of the cluster from here was for this and was cut off, or failed: what
-    answers then is the successor, which is not to leave."""
+    answers then may be the successor, which is not to leave."""
     records = filter(None, map(read_run, reversed(runs(project.spec.name))))
     last = next(records, None)
     if last is None or last.started.purpose != purpose:
         return False
     return last.ended is None or not set(last.ended.counts) <= {Outcome.OK, Outcome.CHANGED}
+
+
+async def prepared(
+    project: Project, hosts: Sequence[str], password: Callable[[], str | None]
+) -> frozenset[str]:
+    """Those that answer as this cluster's. A successor may have been lost in its turn: what stands
+    there then is blank, shows another key, or does not answer."""
+    async with Fleet(project.spec, hosts, password=password, tolerant=True) as fleet:
+        facts = await gather({host: fleet[host] for host in fleet}, dict.fromkeys(fleet, Query()))
+    ours = (host for host, here in facts.hosts.items() if named_after(project.spec, here))
+    return frozenset(ours)
 
 
 def _have_to_leave(project: Project, hosts: Sequence[str]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from kanae.errors import AuthenticationFailed, ConnectError, HostKeyChanged, Ref
 from kanae.execute.events import RunEnded, RunStarted
 from kanae.execute.journal import Journal
 from kanae.facts.model import Facts
+from kanae.layout import marks
 from kanae.operations import replace as replacing
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending
@@ -20,7 +22,7 @@ from kanae.plan.model import Plan
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 
-from .desk import SPEC, Desk
+from .desk import SPEC, Desk, facts
 
 NEW = IPv4Address("192.0.2.9")
 
@@ -73,21 +75,23 @@ async def test_hosts_that_are_replaced_together_leave_together_but_the_endpoints
 
 
 @pytest.mark.parametrize(
-    ("of", "counts", "leaves"),
+    ("of", "counts", "ours", "leaves"),
     [
-        ("w1", None, False),
-        ("w1", {"changed": 3, "indeterminate": 1}, False),
-        ("w1", {"changed": 3, "ok": 1}, True),
-        ("c1", None, True),
-        ("", None, True),
+        ("w1", None, True, False),
+        ("w1", {"changed": 3, "indeterminate": 1}, True, False),
+        ("w1", None, False, True),
+        ("w1", {"changed": 3, "ok": 1}, True, True),
+        ("c1", None, True, True),
+        ("", None, True, True),
     ],
-    ids=["killed", "failed", "ended well", "another's", "an apply"],
+    ids=["killed", "failed", "lost in its turn", "ended well", "another's", "an apply"],
 )
 async def test_a_successor_whose_joining_was_cut_off_is_not_taken_out_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     of: str,
     counts: dict[str, int] | None,
+    ours: bool,
     leaves: bool,
 ) -> None:
     """It answers under the name of the host that it replaces."""
@@ -100,6 +104,21 @@ async def test_a_successor_whose_joining_was_cut_off_is_not_taken_out_again(
         purposes.append(apply.purpose)
         return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
 
+    class Tried(Fleet):
+        async def __aenter__(self) -> Self:
+            return self
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["w1"])
+
+        def __getitem__(self, host: str) -> Any:
+            return None
+
+    async def gather(*_: Any) -> Facts:
+        return facts("w1", marks={marks.CLUSTER: "demo"} if ours else {})
+
+    monkeypatch.setattr(replacing, "Fleet", Tried)
+    monkeypatch.setattr(replacing, "gather", gather)
     monkeypatch.setattr(replacing, "change", change)
     purpose = ""
     if of:
