@@ -14,7 +14,7 @@ import pytest
 
 from kanae.errors import Refused
 from kanae.facts.workloads import PROXY
-from kanae.layout import marks
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.addons import RESTART_DUE
 from kanae.spec.models import Spec
@@ -369,3 +369,21 @@ def test_it_is_told_what_goes_on_and_what_is_taken_away(built: Callable[[str], S
     edit(sim, virtual(NEW))
     [note] = sim.plan().notes
     assert note.startswith(f"{OLD}:6443 is taken away")
+
+
+@pytest.mark.parametrize(
+    "moved", [virtual(NEW, former(OLD)), plain(former(OLD))], ids=["new", "plain"]
+)
+def test_a_reset_takes_all_of_it_away(built: Callable[[str], Simulator], moved: Document) -> None:
+    sim = built("vip")
+    edit(sim, moved)
+    sim.converge()
+    sim.world.resetting = True
+    result = sim.carry_out(sim.reset_plan())
+    assert result is not None
+    assert result.ok
+    for name in ("lb1", "lb2"):
+        host = sim.world.hosts[name]
+        assert not host.active(units.keepalived("vip"))
+        assert not host.active(units.balancer("vip"))
+        assert not host.has(at.keepalived_config("vip"))
