@@ -142,7 +142,7 @@ def test_the_old_one_answers_until_it_is_taken_away(
         edit(sim, document)
         apply(sim)
         now, formerly = places(document)
-        everywhere = {place for each in documents for place in set().union(*places(each))}
+        everywhere = {place for each in documents for part in places(each) for place in part}
         answered = {place for place in everywhere if sim.world.reached(place)}
         # A balancer's own address is answered by its nature.
         own = {place for place in answered if "10.77.2.8:" in place}
@@ -155,7 +155,7 @@ def test_three_become_one_again(built: Callable[[str], Simulator]) -> None:
     document = grown()
     edit(sim, document)
     sim.converge()
-    old = {"address": "10.77.4.100", "port": 6440, "vrrp": {}}
+    old = {"address": "10.77.4.100", "port": 6440, "vrrp": {"routerId": 51}}
     document["endpoint"] = {"address": "10.77.4.10", "port": 6443, "former": [old]}
     document["loadBalancer"] = {"kind": "haproxy"}
     edit(sim, document)
@@ -225,29 +225,33 @@ def unprepared(document: Document) -> Document:
     return document
 
 
+# An edit by somebody who does not know of endpoint.former, and the line that he is told.
+LINES: list[tuple[str, Document, str]] = [
+    (
+        "vip",
+        virtual(NEW),
+        f"endpoint.former: [{{address: {OLD}, port: 6443, vrrp: {{routerId: 51}}}}], and "
+        "another loadBalancer.virtualAddress.routerId than 51",
+    ),
+    (
+        "vip",
+        document_of("vip")
+        | {"loadBalancer": {}, "endpoint": {"name": "api.example.org", "former": []}},
+        f"endpoint.former: [{{address: {OLD}, port: 6443, vrrp: {{routerId: 51}}}}]",
+    ),
+    (
+        "reference",
+        at_port(7443),
+        "endpoint.former: [{address: 10.77.1.9, port: 6440}]",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("example", "document", "line"),
-    [
-        (
-            "vip",
-            virtual(NEW),
-            f"endpoint.former: [{{address: {OLD}, port: 6443, vrrp: {{routerId: 51}}}}], and "
-            "another loadBalancer.virtualAddress.routerId than 51",
-        ),
-        (
-            "vip",
-            document_of("vip") | {"loadBalancer": {}, "endpoint": {
-                "name": "api.example.org", "former": []}},
-            f"endpoint.former: [{{address: {OLD}, port: 6443, vrrp: {{routerId: 51}}}}]",
-        ),
-        (
-            "reference",
-            at_port(7443),
-            "endpoint.former: [{address: 10.77.1.9, port: 6440}]",
-        ),
-    ],
+    LINES,
     ids=["another virtual address", "no virtual address", "another port"],
-)  # fmt: skip
+)
 def test_the_refusal_names_the_line_to_add(
     built: Callable[[str], Simulator], example: str, document: Document, line: str
 ) -> None:

@@ -41,7 +41,7 @@ def _set(**fields: Any) -> Change:
     return lambda document: document.update(fields)
 
 
-_FORMER: Final = {"former": [{"address": "10.77.2.100", "port": 6443, "vrrp": {}}]}
+_FORMER: Final = {"former": [{"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}]}
 _MOVED: Final = {"virtualAddress": {"address": "10.77.2.101", "routerId": 52}}
 EDITS: Final[dict[str, tuple[str, Change]]] = {
     "reference-balancer": (

@@ -12,7 +12,7 @@ from kanae.spec.rules import violations
 
 from ...model.fixtures import document_of
 
-VIRTUAL = {"address": "10.77.2.100", "port": 6440, "vrrp": {}}
+VIRTUAL = {"address": "10.77.2.100", "port": 6440, "vrrp": {"routerId": 51}}
 
 
 def moving(endpoint: dict[str, Any], **balancer: Any) -> Spec:

@@ -60,7 +60,7 @@ def test_the_endpoints_own_address_is_none(found: tuple[str, ...]) -> None:
 
 
 def test_while_it_moves_the_name_may_lead_to_where_it_was() -> None:
-    former = [{"address": "10.0.0.99", "port": 6440, "vrrp": {}}]
+    former = [{"address": "10.0.0.99", "port": 6440, "vrrp": {"routerId": 51}}]
     moving = {"name": NAME, "port": 6440, "former": former}
     assert not errors_of(subject_of(("10.0.0.99",), endpoint=moving), "endpoint-name")
     assert errors_of(subject_of(("10.0.0.98",), endpoint=moving), "endpoint-name")

@@ -275,7 +275,7 @@ def test_another_clusters_balancer_may_have_the_port_that_the_endpoint_moves_to(
 
 
 def test_where_the_endpoint_was_is_reached_by_all_as_well() -> None:
-    former = [{"address": "10.0.0.99", "port": 7443, "vrrp": {}}]
+    former = [{"address": "10.0.0.99", "port": 7443, "vrrp": {"routerId": 51}}]
     endpoint = {"address": "10.0.0.9", "port": 6440, "former": former}
     ways = _ways(make_spec(endpoint=endpoint, hosts=TWO["hosts"]))
     assert {("w1", "lb2", "TCP 6440"), ("w1", "lb2", "TCP 7443")} <= ways
