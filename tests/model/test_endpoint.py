@@ -128,7 +128,7 @@ def another_port(document: Document) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without_name, "add 10.77.1.9 to apiServer.certSans"),
+        (without_name, "say endpoint.former: [{address: 10.77.1.9, port: 6440}]"),
         (without_the_old, "nobody would answer at the old one"),
         (another_port, "nobody would answer at the old one"),
     ],

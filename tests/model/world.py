@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
@@ -16,7 +17,7 @@ from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import Site
-from kanae.render import registration
+from kanae.render import haproxy, keepalived, nginx, registration
 from kanae.render.kubeadm import taints
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
@@ -33,6 +34,14 @@ POLICY: Final = ObjectKey(
 )
 
 
+_held = cache(keepalived.held)
+
+
+@cache
+def _bound(text: str) -> frozenset[int]:
+    return haproxy.bound(text) | nginx.bound(text)
+
+
 @dataclass(slots=True)
 class World:
     """hosts with the cluster's shared state, those that have left the spec too. members: etcd's,
@@ -44,6 +53,7 @@ class World:
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
     success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
+    foreign: endpoints of somebody else's balancers.
     """
 
     desk: Desk
@@ -68,6 +78,7 @@ class World:
     listed: dict[str, bool] = field(default_factory=dict[str, bool])
     removed: set[str] = field(default_factory=set[str])
     well: tuple[list[str], bool, bool] = ([], False, False)
+    foreign: set[str] = field(default_factory=set[str])
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -130,6 +141,7 @@ class World:
             dict(self.listed),
             set(self.removed),
             self.well,
+            set(self.foreign),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -140,6 +152,9 @@ class World:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
         self.wanted_units.clear()
+        said = spec.endpoint.address
+        if said is not None and all(host.address != said for host in spec.hosts.values()):
+            self.foreign.add(str(said))
         # One that has left serves nobody; should it join again, it begins anew.
         self.been_up = {what: hosts & set(spec.hosts) for what, hosts in self.been_up.items()}
         for host in spec.hosts:
@@ -232,23 +247,40 @@ class World:
         return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]
 
     def endpoint_answers(self) -> bool:
-        balancers = self.spec.having(Role.LOAD_BALANCER)
-        unit = units.balancer(self.spec.name)
-        balanced = not balancers or any(self.hosts[host].active(unit) for host in balancers)
-        return balanced and bool(self.ready_hosts())
+        return bool(self._answering(str(self.spec.endpoint_address), self.spec.endpoint.port))
 
     def reached(self, server: str) -> bool:
-        """Whether API servers answer at this URL, with certificates that are good for it."""
-        address = server.removeprefix("https://").partition(":")[0]
-        name = next((host for host in self.hosts if self.address(host) == address), None)
-        ready = self.ready_hosts()
-        if name is None and not self.endpoint_answers():
+        """Whether API servers answer at this URL, with certificates that are good for it. A name
+        leads to the address of the endpoint."""
+        host, _, port = server.removeprefix("https://").rpartition(":")
+        named = host == self.spec.endpoint.name
+        ready = self._answering(str(self.spec.endpoint_address) if named else host, int(port))
+        return bool(ready) and all(host in self.hosts[each].text(SERVING).split() for each in ready)
+
+    def _answering(self, address: str, port: int) -> list[str]:
+        """Hosts whose API servers answer there, by what runs and what it was told."""
+        here = next((host for host in self.hosts if self.address(host) == address), None)
+        if here is not None and port == ports.API_SERVER and API_SERVER in self.hosts[here].pods:
+            return [here] if self.api_ready(here) else []
+        if address in self.foreign or any(
+            self._balances(host, port) and address in self.addresses(host) for host in self.hosts
+        ):
+            return self.ready_hosts()
+        return []
+
+    def addresses(self, host: str) -> list[str]:
+        """All that a host may have: keepalived's, too, which is with one of its hosts."""
+        here, own = self.hosts[host], [self.address(host)]
+        config = at.keepalived_config(self.spec.name)
+        if not here.active(units.keepalived(self.spec.name)) or not here.has(config):
+            return own
+        return [*own, *(str(each.address) for each in _held(here.text(config)))]
+
+    def _balances(self, host: str, port: int) -> bool:
+        here, config = self.hosts[host], at.balancer_config(self.spec.name)
+        if not here.active(units.balancer(self.spec.name)) or not here.has(config):
             return False
-        if name is not None and not self.hosts[name].active(units.balancer(self.spec.name)):
-            ready = [name] if self.api_ready(name) else []
-        return bool(ready) and all(
-            address in self.hosts[host].text(SERVING).split() for host in ready
-        )
+        return port in _bound(here.text(config))
 
     def led(self, server: str) -> None:
         """Somebody is led there."""

@@ -33,7 +33,7 @@ ADDONS = {
     ),
 }
 
-_DUE: Final = marks.RESTART + PROXY.name
+RESTART_DUE: Final = marks.RESTART + PROXY.name
 
 
 def query(spec: Spec, host: str) -> Query:
@@ -48,7 +48,7 @@ def plan(draft: Draft) -> None:
     if not view.joined_control_planes or api is None:
         return
     # A run that was cut off has written the settings, and kube-proxy runs with the old ones.
-    due = [host for host in view.joined_control_planes if view.mark(host, _DUE) is not None]
+    due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
     host = due[0] if due else draft.via
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from kanae.facts.model import HostBase
 from kanae.layout import paths as at
 from kanae.layout import units
+from kanae.plan import answering
 from kanae.plan.draft import Draft
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
@@ -27,7 +28,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     """
     spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
-    virtual = holds and spec.load_balancer.virtual_address is not None
+    virtual = holds and bool(spec.virtual_addresses)
     planes = spec.having(Role.CONTROL_PLANE)
     # A lone API server is used whether it is ready or not.
     gated = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
@@ -52,6 +53,8 @@ def plan(draft: Draft) -> None:
     def change(host: str, needs: Sequence[str | None]) -> str | None:
         return draft.hosts[host].converge("balancer", "load balancer", resources(view, host), needs)
 
+    for note in answering.notes(view):
+        draft.builder.note(note)
     steps = draft.rolling.roll(staying, change, serves=lambda host: view.active(host, unit))
     steps += in_turn(leaving, change, at_once=max(1, len(leaving)), after=steps)
     draft.at.balancers = steps

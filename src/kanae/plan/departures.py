@@ -63,7 +63,14 @@ def refuse(view: View) -> None:
             remedy="kanae status tells what is down; put it right, or put the hosts back into the "
             "spec, then apply again",
         )
+    former = {str(each.address) for each in view.spec.endpoint.former}
     for host in view.leaving:
+        if host.address in former:
+            raise Refused(
+                f"{host.name} has an address of endpoint.former ({host.address}), where it is to "
+                "go on answering",
+                remedy=f"put {host.name} back into the spec, or take that out of endpoint.former",
+            )
         if host.address == str(view.spec.endpoint_address):
             raise Refused(
                 f"{host.name} has the address of the endpoint ({host.address}): without it nobody "

@@ -12,8 +12,9 @@ from ipaddress import IPv4Address
 from typing import cast
 
 from kanae.errors import Refused
-from kanae.layout import marks, ports, units
+from kanae.layout import marks
 from kanae.plan.addons import ADDONS
+from kanae.plan.answering import answering, taken_away, vrrp
 from kanae.plan.endpoint import CLUSTER_INFO, led_elsewhere, servers
 from kanae.plan.view import View
 from kanae.render.api_server import certificate_sans
@@ -33,6 +34,7 @@ def refuse(view: View, live: Mapping[str, object]) -> None:
             remedy=f"set endpoint to what it was until one does: {old}",
         )
     _not_yet(view)
+    _given_away(view)
     _under_its_name(view, live, old)
     for each, who in {each: who for each, who in _led(view) if each != endpoint(spec)}.items():
         _moves(view, live, each, who)
@@ -42,7 +44,8 @@ def _not_yet(view: View) -> None:
     """Hosts join by the endpoint, and so cannot be it before they have."""
     spec = view.spec
     at = [host for host in view.control_planes if _has(spec, host, spec.endpoint_address)]
-    if spec.having(Role.LOAD_BALANCER) or not at or view.joined(at[0]):
+    direct = spec.is_api_server(spec.endpoint_address, spec.endpoint.port)
+    if not direct or not at or view.joined(at[0]):
         return
     there = view.joined_control_planes[0]
     raise Refused(
@@ -50,6 +53,18 @@ def _not_yet(view: View) -> None:
         "there, and hosts join by the endpoint",
         remedy=f"set endpoint.address: {spec.hosts[there].address}, which is {there}'s",
     )
+
+
+def _given_away(view: View) -> None:
+    """An address that keepalived has does not become another's by being called endpoint.address."""
+    spec = view.spec
+    kept = {each.address for each in spec.virtual_addresses}
+    if spec.endpoint_address in answering(view).virtual.keys() - kept:
+        raise Refused(
+            f"{spec.endpoint_address} is the virtual address of the balancers, who would give it "
+            "away: nobody would answer there",
+            remedy=f"say it in loadBalancer.virtualAddress.address: {spec.endpoint_address}",
+        )
 
 
 def _under_its_name(view: View, live: Mapping[str, object], old: str) -> None:
@@ -62,13 +77,13 @@ def _under_its_name(view: View, live: Mapping[str, object], old: str) -> None:
     # Where DNS names several balancers, clients have the others.
     staying = {host.name for host in before} & set(spec.having(Role.LOAD_BALANCER))
     several = str(was) in {host.address for host in before} and staying
-    if _answers(spec, was, spec.endpoint.port) or several or not _ours(view, live, was):
+    if _answers(spec, was, spec.endpoint.port) or several or not _ours(view, was):
         return
     raise Refused(
         f"{spec.endpoint.name} leads to {was}, where nobody would answer any more once the "
         f"endpoint is at {spec.endpoint_address}: hosts and clients would be cut off until DNS "
         "has changed everywhere",
-        remedy=_keep(view, was),
+        remedy=_keep(view, was, spec.endpoint.port),
     )
 
 
@@ -78,20 +93,28 @@ def _moves(view: View, live: Mapping[str, object], old: str, who: str) -> None:
     host, _, port = old.rpartition(":")
     named = str(live.get("controlPlaneEndpoint", "")).rpartition(":")[0] == host
     address = _address(host) or (_address_of(live) if named else None)
-    if address is None or not port.isdecimal() or not _ours(view, live, address):
+    if address is None and host in _names(live) and (gone := taken_away(view)):
+        raise Refused(
+            f"{who} still leads to {old}, and nobody would answer any more at {', '.join(gone)}, "
+            "to which that name may lead",
+            remedy="apply with it in endpoint.former first; it may go once all have moved",
+        )
+    if address is None or not port.isdecimal() or not _ours(view, address):
         return  # somebody else's, or what was written there by hand: nothing is taken from it
     if not _answers(spec, address, int(port)):
         raise Refused(
             f"the endpoint cannot be moved from {old} to {endpoint(spec)} at once: nobody would "
             f"answer at the old one, to which {who} still leads",
-            remedy=_keep(view, address),
+            remedy=_keep(view, address, int(port)),
         )
     by_master = any(_has(spec, each, address) for each in view.control_planes)
     if host in _names(live) and host not in certificate_sans(spec) and not by_master:
         raise Refused(
             f"the endpoint moves from {old} to {endpoint(spec)}, and the API servers' certificates "
             f"would lose the name by which {who} still reaches them",
-            remedy=f"add {host} to apiServer.certSans; it may go once the endpoint has moved",
+            remedy=_former(view, address, int(port))
+            if _address(host) is not None
+            else f"add {host} to apiServer.certSans; it may go once the endpoint has moved",
         )
 
 
@@ -112,37 +135,61 @@ def _led(view: View) -> Iterator[tuple[str, str]]:
 
 
 def _answers(spec: Spec, address: IPv4Address, port: int) -> bool:
-    """Whether the cluster of the spec does there."""
-    if port == spec.endpoint.port and address == spec.endpoint_address:
+    """Whether the cluster of the spec does at an address that is its own now."""
+    if spec.is_api_server(address, port):
         return True
-    roles = {role for host in spec.hosts if _has(spec, host, address)
-             for role in spec.hosts[host].roles}  # fmt: skip
-    if Role.LOAD_BALANCER in roles and port == spec.endpoint.port:
-        return True
-    return Role.CONTROL_PLANE in roles and port == ports.API_SERVER
+    balancers = spec.having(Role.LOAD_BALANCER)
+    theirs = {spec.hosts[host].address for host in balancers}
+    theirs |= {each.address for each in spec.virtual_addresses}
+    return bool(balancers) and address in theirs and port in spec.balanced_ports
 
 
-def _ours(view: View, live: Mapping[str, object], address: IPv4Address) -> bool:
+def _ours(view: View, address: IPv4Address) -> bool:
     """Whether the cluster itself answers there now, by a host that does or by a virtual address.
     An address of the operator's own goes on whatever the spec says."""
     before = {each.address: each for each in view.known.hosts.values()}
     if host := before.get(str(address)):
-        answering = {Role.LOAD_BALANCER.value, Role.CONTROL_PLANE.value} & set(host.roles)
-        return bool(answering)
-    keepalived = units.keepalived(view.spec.name)
-    return str(address) in _names(live) and any(
-        view.active(host, keepalived) for host in view.facts.hosts
-    )
+        answering_ = {Role.LOAD_BALANCER.value, Role.CONTROL_PLANE.value} & set(host.roles)
+        return bool(answering_)
+    return address in answering(view).virtual
 
 
-def _keep(view: View, address: IPv4Address) -> str:
+def _keep(view: View, address: IPv4Address, port: int) -> str:
+    """What to say so that the old one goes on answering."""
+    spec = view.spec
     name = next((n for n, h in view.known.hosts.items() if h.address == str(address)), None)
-    if name is None:
-        return f"keep {address} and the endpoint's port: giving them up is not built yet"
-    return (
-        f"keep {name}, which has {address}, as it is, and the endpoint's port; take it away "
-        "afterwards"
+    if name is not None:
+        before, now = view.known.hosts[name].roles, spec.hosts.get(name)
+        if now is None or set(before) - {Role.WORKER.value} - {role.value for role in now.roles}:
+            return (
+                f"keep {name}, which has {address}, as it is ({', '.join(before)}); take it away "
+                f"once all have moved. {_former(view, address, port)}"
+            )
+        return _former(view, address, port)
+    if not spec.having(Role.LOAD_BALANCER):
+        return f"keep the balancers, which have {address}. {_former(view, address, port)}"
+    return _former(view, address, port)
+
+
+def _former(view: View, address: IPv4Address, port: int) -> str:
+    """The line of the spec by which the old one goes on answering."""
+    spec, was = view.spec, answering(view).virtual.get(address)
+    entry = f"address: {address}, port: {port}"
+    kept = {each.address for each in spec.virtual_addresses}
+    if was is not None and address not in kept:
+        entry += f", {vrrp(view, was)}"
+    said = (
+        f"add {{{entry}}} to endpoint.former"
+        if spec.endpoint.former
+        else f"say endpoint.former: [{{{entry}}}]"
     )
+    new = {each.router_id for each in spec.virtual_addresses if each.address != address}
+    if was is not None and was.router_id in new:
+        said += (
+            f", and another loadBalancer.virtualAddress.routerId than {was.router_id}, which is "
+            f"that of {address}"
+        )
+    return f"{said}; take it out again once nobody uses {address}:{port}"
 
 
 def _address_of(live: Mapping[str, object]) -> IPv4Address | None:
