@@ -275,8 +275,9 @@ def test_a_host_that_is_no_balancer_any_more_gives_up_the_address_and_after_it_t
     sim = built("vip")
     stays, leaves = sim.world.spec.having(Role.LOAD_BALANCER)
     sim.world.edit(edited("vip", _host(leaves, roles=["client"])))
-    step = f"{leaves}/balancer/converge"
-    assert changes(sim)[step] == [*_gone("keepalived-vip"), *_gone("balancer-vip")]
+    address, step = f"{leaves}/virtual-address/converge", f"{leaves}/balancer/converge"
+    assert changes(sim)[address] == _gone("keepalived-vip")
+    assert changes(sim)[step] == _gone("balancer-vip")
     assert f"{stays}/balancer/converge" in sim.plan().by_id()[step].needs
     sim.converge()
     assert sim.world.violations == []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import permutations
 from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
@@ -53,7 +54,7 @@ class World:
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
     success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
-    foreign: endpoints of somebody else's balancers.
+    foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
     """
 
     desk: Desk
@@ -79,6 +80,7 @@ class World:
     removed: set[str] = field(default_factory=set[str])
     well: tuple[list[str], bool, bool] = ([], False, False)
     foreign: set[str] = field(default_factory=set[str])
+    been_lost: set[str] = field(default_factory=set[str])
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -142,6 +144,7 @@ class World:
             set(self.removed),
             self.well,
             set(self.foreign),
+            set(self.been_lost),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -409,6 +412,22 @@ class World:
             yield from self._interrupted()
         yield from self._authorities()
         yield from self._membership()
+        yield from self._virtual_address(lost)
+
+    def _virtual_address(self, lost: Sequence[str]) -> Iterator[str]:
+        """keepalived believes those that its file names, so all that run must know each other. One
+        that was dead while it left, and comes back, is the operator's to wipe."""
+        self.been_lost |= set(lost)
+        unit, config = units.keepalived(self.spec.name), at.keepalived_config(self.spec.name)
+        running = {
+            host: here.text(config)
+            for host, here in self.hosts.items()
+            if here.active(unit) and here.has(config) and here.powered
+            if host in self.spec.hosts or host not in self.been_lost
+        }
+        for one, other in permutations(running, 2):
+            if f"        {self.address(other)}\n" not in running[one]:
+                yield f"{one} and {other} have the virtual address: {one} does not know {other}"
 
     def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
         """What served at the last look serves still, if nothing has lost or got power since; also

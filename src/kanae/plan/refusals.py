@@ -13,7 +13,7 @@ from typing import cast
 from kanae.errors import Refused
 from kanae.facts.nodes import readiness
 from kanae.layout import marks
-from kanae.plan import answering, departures, endpoint_edits, etcd_edits
+from kanae.plan import answering, balancer, departures, endpoint_edits, etcd_edits
 from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import coming, member_folder, peer_url, returned
 from kanae.plan.membership import require_ours
@@ -49,6 +49,7 @@ def refuse(view: View) -> None:
     _networks(view)
     endpoint_edits.refuse(view, _cluster_configuration(view))
     answering.refuse(view)
+    balancer.refuse(view)
 
 
 def _to_its_end(view: View, begun: Sequence[str]) -> str:
