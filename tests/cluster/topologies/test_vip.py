@@ -120,7 +120,7 @@ def asked(cluster: Cluster, host: str, url: str) -> Iterator[None]:
 def test_the_endpoint_moves_to_another_address_and_port_and_then_to_a_plain_one(
     cluster: Cluster,
 ) -> None:
-    nodes, masters = (each - {"master3"} | {"spare"} for each in (NODES, MASTERS))
+    nodes, masters = ready_nodes(cluster, "master1"), set(voters(cluster, "master1"))
     first, second = f"https://{ADDRESS}:6443", f"https://{ADDRESS[:-1]}1:6440"
     third = "https://10.78.2.8:6440"
     cluster.edit(rf"\{{address: {ADDRESS}\}}", f"{{address: {ADDRESS[:-1]}1, routerId: 52}}")
