@@ -255,6 +255,42 @@ def test_etcd_is_asked_where_its_member_answers(built: Callable[[str], Simulator
     assert set(sim.world.members) == {"master1", "master2", "master3"}
 
 
+def test_a_member_of_external_etcd_ends_in_order_before_it_is_removed(
+    built: Callable[[str], Simulator],
+) -> None:
+    """Where the others are a quorum without it; else it is removed first."""
+    sim = built("dedicated-etcd")
+    edit(sim, lambda document: drop(document, "etcd3", "etcd2"))
+    steps = sim.plan().by_id()
+    members = {id_: step for id_, step in steps.items() if "/departure/member-" in id_}
+    ended = {id_ for id_ in steps if "/departure/etcd-" in id_}
+    assert ended == {"etcd2/departure/etcd-etcd2"}
+    [first] = [step for id_, step in members.items() if id_.endswith("etcd2")]
+    assert ended <= set(first.needs)
+    sim.converge()
+    assert sim.world.violations == []
+
+
+def test_balancers_lead_to_a_control_plane_host_when_it_has_joined(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("vip")
+
+    def grow(document: Document) -> None:
+        for number in (4, 5):
+            address = {"address": f"10.77.2.{240 + number}"}
+            document["hosts"][f"master{number}"] = document["hosts"]["master3"] | address
+
+    edit(sim, grow)
+    steps = sim.plan().by_id()
+    joins = {f"master{number}/control-plane/join" for number in (4, 5)}
+    for balancer in ("lb1", "lb2"):
+        assert joins <= set(steps[f"{balancer}/backends/converge"].needs)
+        assert f"{balancer}/balancer/converge" not in steps
+    sim.converge()
+    assert sim.world.violations == []
+
+
 def test_kubectl_runs_where_an_api_server_is_ready(built: Callable[[str], Simulator]) -> None:
     sim = built("vip")
     sim.world.hosts["master1"].pods.pop("kube-apiserver")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kanae.errors import Refused
 from kanae.facts.model import HostBase
 from kanae.layout import paths as at
-from kanae.layout import units
+from kanae.layout import ports, units
 from kanae.plan import answering
 from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
@@ -22,11 +22,11 @@ from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import Balancer, Role, Spec
 
 
-def resources(view: View, host: str) -> tuple[Resource, ...]:
+def resources(view: View, host: str, servers: Sequence[str] = ()) -> tuple[Resource, ...]:
     """The balancer, keepalived and the gate, each wanted or not.
 
     The virtual address leaves a host before its balancer does; a gate goes after the balancer that
-    needed it.
+    needed it. servers: the control-plane hosts that a balancer leads to, all by default.
     """
     spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
@@ -35,7 +35,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     # A lone API server is used whether it is ready or not.
     gated = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
     return (
-        *(_balancer(spec, host, base) if holds else ()),
+        *(_balancer(spec, host, base, servers) if holds else ()),
         *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
         *(() if holds else _no_balancer(spec)),
         *(_gate(spec, host, wanted=gated) if host in planes else ()),
@@ -62,7 +62,8 @@ def plan(draft: Draft) -> None:
     A virtual address is never with two hosts: keepalived believes those it knows, so one that goes
     has given the address up before the others forget it, and one that comes begins when the others
     know it. A host that only loses something else (a balancer, a gate) does so when all balancers
-    are as wanted.
+    are as wanted. Those that serve are led to control-plane hosts that join when these have
+    joined, see `plan.backends`.
     """
     view = draft.view
     leaving = [host for host in draft.hosts if _only_loses(view, host)]
@@ -74,7 +75,7 @@ def plan(draft: Draft) -> None:
     balancing: list[str | None] = []
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        wanted = resources(view, host)
+        wanted = resources(view, host, () if host in coming else _servers(view, host))
         if host in leaving:
             wanted = tuple(each for each in wanted if each not in gone)
         step = draft.hosts[host].converge("balancer", "load balancer", wanted, [*given_up, *needs])
@@ -88,6 +89,29 @@ def plan(draft: Draft) -> None:
     steps += in_turn(coming, change, at_once=max(1, len(coming)), after=tuple(balancing))
     steps += in_turn(leaving, change, at_once=max(1, len(leaving)), after=steps)
     draft.at.balancers = [*given_up, *steps]
+
+
+def serves(view: View, host: str) -> bool:
+    """Whether a host of the spec is a balancer already."""
+    holds = Role.LOAD_BALANCER in view.spec.hosts[host].roles
+    return holds and host in view.reachable and not _comes(view, host)
+
+
+def complete(view: View, host: str) -> tuple[Resource, ...]:
+    """What lets a balancer that runs lead to all control-plane hosts."""
+    config, *_ = _balancer(view.spec, host, view.base(host), ())
+    return (config, Unit(units.balancer(view.spec.name), reload_on=(config.key,)))
+
+
+def _servers(view: View, host: str) -> list[str]:
+    """The control-plane hosts that a balancer leads to until others have joined."""
+    file = view.host(host).files.get(at.balancer_config(view.spec.name))
+    named = (file.text or "").split() if file is not None else []
+    return [
+        each
+        for each in view.control_planes
+        if not view.joins(each) or f"{view.spec.hosts[each].address}:{ports.API_SERVER}" in named
+    ]
 
 
 def _comes(view: View, host: str) -> bool:
@@ -124,12 +148,16 @@ def _only_loses(view: View, host: str) -> bool:
     )
 
 
-def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+def _balancer(
+    spec: Spec, host: str, base: HostBase, servers: Sequence[str]
+) -> tuple[Resource, ...]:
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
     name = units.balancer(spec.name)
     config = File(
         at.balancer_config(spec.name),
-        nginx.config(spec, base) if is_nginx else haproxy.balancer(spec, host, base),
+        nginx.config(spec, base, servers)
+        if is_nginx
+        else haproxy.balancer(spec, host, base, servers),
     )
     unit = File(
         f"{at.UNITS}/{name}",

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kanae.errors import Refused
-from kanae.layout import marks
+from kanae.layout import marks, units
+from kanae.layout import paths as at
 from kanae.plan.actions import (
+    Converge,
     DeleteNode,
     DrainNode,
     MoveLeader,
@@ -27,7 +29,8 @@ from kanae.plan.reset import forget_cluster, remove_etcd, stop_node, take_off, u
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
 from kanae.resources.file import File
-from kanae.spec.models import Role
+from kanae.resources.unit import NoUnit
+from kanae.spec.models import EtcdTopology, Role
 
 STAGE = "departure"
 
@@ -117,9 +120,11 @@ def plan(draft: Draft) -> None:
     workers = [name for name, host in named.items() if set(host.roles) == {Role.WORKER.value}]
     others = [name for name in named if name not in workers]
     voters = votes_after(view)
+    stopping = _may_stop_first(view, voters)
 
     def leave(name: str, needs: Sequence[str | None]) -> str | None:
-        return _leave(draft, named[name], voters.get(name), needs)
+        votes = voters.get(name)
+        return _leave(draft, named[name], votes, needs, stop_first=name in stopping)
 
     after: list[str | None] = [
         *draft.reached,
@@ -154,10 +159,35 @@ def votes_after(view: View) -> Mapping[str, int]:
     return found
 
 
+def _may_stop_first(view: View, voters: Mapping[str, int]) -> frozenset[str]:
+    """Hosts whose member of an external etcd may stop before it is removed: it then ends in order,
+    finishes what it was asked and sends its clients to others. One that is removed while it serves
+    fails what is under way. Not where the others, with it counted, would be no quorum.
+
+    voters: as `votes_after` tells.
+    """
+    spec = view.former.spec
+    if spec.etcd_topology is not EtcdTopology.EXTERNAL:
+        return frozenset()
+    alive = {host for host in spec.etcd_hosts if answers(view, host)}
+    found: set[str] = set()
+    for name, votes in voters.items():
+        alive.discard(name)
+        if view.still_ours(name) and len(alive) > (votes + 1) // 2:
+            found.add(name)
+    return frozenset(found)
+
+
 def _leave(
-    draft: Draft, host: KnownHost, votes: int | None, needs: Sequence[str | None]
+    draft: Draft,
+    host: KnownHost,
+    votes: int | None,
+    needs: Sequence[str | None],
+    *,
+    stop_first: bool,
 ) -> str | None:
-    """votes: voters of etcd when its own has gone; None where it has none."""
+    """votes: voters of etcd when its own has gone; None where it has none. stop_first: whether its
+    member stops before it is removed."""
     view, builder, name = draft.view, draft.builder, host.name
     builder.remove(name)
     spec = view.former.spec
@@ -165,12 +195,12 @@ def _leave(
     node = view.api is not None and name in view.api.nodes
     last: Sequence[str | None] = needs
 
-    def on(at: str, what: str, title: str, action: Action, change: Change) -> None:
+    def on(where: str, what: str, title: str, action: Action, change: Change) -> None:
         nonlocal last
         limit = spec.policies.drain_timeout if isinstance(action, DrainNode) else 300.0
         last = [
             builder.add(
-                at, STAGE, f"{what}-{name}", title, action,
+                where, STAGE, f"{what}-{name}", title, action,
                 needs=last, changes=[change], timeout=limit,
             )
         ]  # fmt: skip
@@ -190,7 +220,11 @@ def _leave(
         if here:
             led = Change(Verb.RUN, "move leader", name, "if it leads")
             on(via, "leader", f"etcd is led by another than {name}", MoveLeader(peer), led)
-        # Before anything stops there: of two members, none can be removed when one has stopped.
+        if stop_first:
+            stop = Converge((NoUnit(units.ETCD, at.ETCD_UNIT),))
+            ended = Change(Verb.DELETE, "unit", units.ETCD, "after what it was asked")
+            on(name, "etcd", "its member of etcd ends", stop, ended)
+        # Else before anything stops there: of two, none can be removed once one has stopped.
         on(via, "member", f"take {name} out of etcd", RemoveMember(peer, votes // 2 + 1), gone)
     if here and not shared(spec, name):
         last = [stop_node(builder, name, last)]

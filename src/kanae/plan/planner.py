@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kanae.plan import (
     addons,
+    backends,
     balancer,
     binaries,
     clients,
@@ -52,6 +53,7 @@ _PARTS = (
     departures,
     members,
     joins,
+    backends,
     network,
     addons,
     nodes,

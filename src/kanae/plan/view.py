@@ -97,6 +97,11 @@ class View:
         """Whether kubeadm init or join has succeeded there."""
         return self.mark(host, marks.JOINED) is not None
 
+    def joins(self, host: str) -> bool:
+        """Whether a control-plane host is still to join a cluster that there is."""
+        there = bool(self.joined_control_planes)
+        return there and host in self.reachable and not self.joined(host)
+
     def active(self, host: str, unit: str) -> bool:
         """Whether a unit that was asked for runs there."""
         fact = self.host(host).units.get(unit)

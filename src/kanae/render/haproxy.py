@@ -8,6 +8,7 @@ configuration.txt (nothing newer is used: Debian 12 and the RHEL 9 family have 2
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from kanae.facts.model import HostBase
@@ -42,8 +43,10 @@ _STATE_CONNECTIONS: Final = 50
 _MOST_CONNECTIONS: Final = 20000
 
 
-def balancer(spec: Spec, host: str, base: HostBase) -> str:
-    """The balancer's configuration for one cluster.
+def balancer(spec: Spec, host: str, base: HostBase, planes: Sequence[str] = ()) -> str:
+    """The balancer's configuration for one cluster. planes: the control-plane hosts that it leads
+    to, all by default. One that is not there yet is better left out: a server counts as up until
+    its first check, and whoever is sent to it meanwhile is thrown out when it is found down.
 
     The port is bound on every address: the virtual address may then come and go without a
     privilege to bind what is not there (net.ipv4.ip_nonlocal_bind), and the balancer can be asked
@@ -72,7 +75,7 @@ def balancer(spec: Spec, host: str, base: HostBase) -> str:
     """
     check = spec.load_balancer.check
     connect = milliseconds(spec.load_balancer.connect_timeout or _CONNECT_TIMEOUT)
-    planes = spec.having(Role.CONTROL_PLANE)
+    planes = planes or spec.having(Role.CONTROL_PLANE)
     servers = "\n".join(
         f"    server {name} {spec.hosts[name].address}:{ports.API_SERVER}" for name in planes
     )

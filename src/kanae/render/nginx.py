@@ -10,7 +10,7 @@ Values and their measured effect: docs/configuration.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kanae.facts.model import HostBase
@@ -41,10 +41,13 @@ SYSCTLS: Final[Mapping[str, str]] = {
 }
 
 
-def config(spec: Spec, base: HostBase) -> str:
-    """A whole nginx.conf, for a process of its own; the distribution's is left alone."""
+def config(spec: Spec, base: HostBase, planes: Sequence[str] = ()) -> str:
+    """A whole nginx.conf, for a process of its own; the distribution's is left alone.
+
+    planes: the control-plane hosts that it leads to, all by default.
+    """
     connect = milliseconds(spec.load_balancer.connect_timeout or _CONNECT_TIMEOUT)
-    planes = spec.having(Role.CONTROL_PLANE)
+    planes = planes or spec.having(Role.CONTROL_PLANE)
     # A lone server is never put aside: there is nobody to take over.
     judged = f"max_fails=1 fail_timeout={_ASIDE}" if len(planes) > 1 else "max_fails=0"
     servers = "\n".join(
