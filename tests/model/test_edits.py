@@ -324,7 +324,9 @@ def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], 
     listed = {f"{host}/system/converge": own_list for host in masters}
     registered = f"{masters[0]}/registration/apply"
     others = {id_: what for id_, what in changes(sim).items() if not id_.startswith("extra/")}
-    wanted = listed | {registered: REGISTERED}
+    dns = {f"{host}/kubernetes/converge": [f"update file {at.COREDNS_PATCH}"] for host in masters}
+    dns[f"{masters[0]}/add-ons/coredns"] = ["update deployments.apps kube-system/coredns"]
+    wanted = listed | {registered: REGISTERED} | dns
     assert {id_: what for id_, what in others.items() if what} == wanted
     # The cluster knows the host before anything is done there.
     assert set(listed) <= set(sim.plan().by_id()["extra/system/converge"].needs)

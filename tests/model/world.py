@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
+from kanae.facts.workloads import DNS
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.hosts import queries, resources
@@ -19,6 +20,7 @@ from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .certificate import certificate
+from .dns import Pods, place
 from .fixtures import READ_AT, V2, Desk, base_of
 from .machine import SimHost
 
@@ -35,7 +37,8 @@ class World:
     violations: what should never have been true, gathered by `watch`. resetting: the cluster is
     being taken down on purpose. been_up, most_down: hosts that have served, and how many of them
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
-    success, by host. listed: members when `watch` last looked.
+    success, by host. listed: members when `watch` last looked. dns: CoreDNS's pods, which are
+    placed whenever `watch` looks.
     """
 
     desk: Desk
@@ -58,6 +61,7 @@ class World:
     most_down: dict[str, int] = field(default_factory=dict[str, int])
     wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
     listed: dict[str, bool] = field(default_factory=dict[str, bool])
+    dns: Pods = field(default_factory=Pods)
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -118,6 +122,7 @@ class World:
             dict(self.most_down),
             dict(self.wanted_units),
             dict(self.listed),
+            self.dns.copy(),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -245,6 +250,13 @@ class World:
             and proxy in self.objects
         )
 
+    def schedule(self) -> None:
+        """CoreDNS's pods, as the controllers and the scheduler of a living control plane do."""
+        if self.ready_hosts():
+            ready = {name: node for name, node in self.nodes.items() if self.node_ready(name)}
+            powered = {name for name, here in self.hosts.items() if here.powered}
+            place(self.dns, self.objects.get(DNS), ready, powered & self.nodes.keys())
+
     # Facts
 
     def facts(self) -> Facts:
@@ -307,6 +319,7 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self.schedule()
         if not self.resetting:
             self.violations += self._broken()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -20,8 +20,8 @@ from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest,
 from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Version
 
 __all__ = [
-    "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
-    "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "KubeProxy", "LoadBalancer",
+    "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Dns", "Endpoint",
+    "Etcd", "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "KubeProxy", "LoadBalancer",
     "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider", "Policies",
     "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint", "VirtualAddress",
 ]  # fmt: skip
@@ -82,6 +82,16 @@ class Networks(Model):
         default="cluster.local", description="Domain of services in the cluster's DNS."
     )
     pod_network: PodNetwork = PodNetwork()
+
+
+class Dns(Model):
+    """CoreDNS, which resolves the names of services."""
+
+    replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="CoreDNS pods, each on a node of its own. Default: one on every node whose "
+        "taints it tolerates, 10 at most; kubeadm's 2 where there is only one such node.",
+    )
 
 
 class ComponentArgs(Model):
@@ -152,6 +162,10 @@ class Policies(Model):
         return max(1, share)
 
 
+# Key, effect and value of kubeadm's own.
+CONTROL_PLANE_TAINT: Final = ("node-role.kubernetes.io/control-plane", "NoSchedule", "")
+
+
 class Spec(Model):
     """One cluster."""
 
@@ -165,6 +179,7 @@ class Spec(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     etcd: Etcd = Etcd()
     networks: Networks = Networks()
+    dns: Dns = Dns()
     api_server: ApiServer = ApiServer()
     controller_manager: ComponentArgs = ComponentArgs()
     scheduler: ComponentArgs = ComponentArgs()
@@ -197,8 +212,24 @@ class Spec(Model):
         if host.taints is not None:
             return tuple(host.taints)
         if Role.CONTROL_PLANE in host.roles and Role.WORKER not in host.roles:
-            return (Taint(key="node-role.kubernetes.io/control-plane", effect="NoSchedule"),)
+            key, effect, _ = CONTROL_PLANE_TAINT
+            return (Taint(key=key, effect=effect),)
         return ()
+
+    @property
+    def dns_hosts(self) -> tuple[str, ...]:
+        """Nodes whose taints CoreDNS tolerates as kubeadm deploys it
+        (cmd/kubeadm/app/phases/addons/dns/manifests.go of v1.37.2)."""
+        return tuple(
+            name
+            for name in self.nodes
+            if all(
+                taint.effect == "PreferNoSchedule"
+                or taint.key == "CriticalAddonsOnly"
+                or (taint.key, taint.effect, taint.value or "") == CONTROL_PLANE_TAINT
+                for taint in self.taints_of(name)
+            )
+        )
 
     def kubelet_of(self, name: str) -> dict[str, object]:
         """KubeletConfiguration fields of a node: the cluster's, then the host's over them."""

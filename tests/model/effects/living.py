@@ -96,5 +96,6 @@ def reconfigure_kubelet(world: World, step: Step, action: actions.ReconfigureKub
 
 def addon(world: World, step: Step, action: actions.Addon) -> Effects:
     require_api(world, step)
-    yield from put_addon(world, action.name, documents(action.config))
+    host = world.hosts[step.host or ""]
+    yield from put_addon(world, host, action.name, documents(action.config))
     return Outcome.CHANGED
