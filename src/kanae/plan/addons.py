@@ -4,9 +4,11 @@ and the Service of CoreDNS, of which kubeadm has no patch."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from kanae.facts.model import ApiFact, ObjectKey, Query
 from kanae.facts.workloads import DNS, PROXY
+from kanae.layout import marks
 from kanae.plan.actions import Addon, ApplyObjects
 from kanae.plan.draft import Draft, StepId
 from kanae.plan.endpoint import server, servers
@@ -33,6 +35,8 @@ ADDONS = {
     ),
 }
 
+RESTART_DUE: Final = marks.RESTART + PROXY.name
+
 
 def query(spec: Spec, host: str) -> Query:
     if Role.CONTROL_PLANE not in spec.hosts[host].roles:
@@ -56,7 +60,10 @@ def plan(draft: Draft) -> None:
 def _addons(draft: Draft, api: ApiFact) -> StepId:
     """The step that writes CoreDNS anew, if there is one. It comes when all its hosts are there."""
     view, at = draft.view, draft.at
-    host, dns = draft.via, None
+    # A run that was cut off has written the settings, and kube-proxy runs with the old ones.
+    due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
+    host = due[0] if due else draft.via
+    dns = None
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)
     hosts_are_there = [*draft.prepared(host), *at.left, *at.joins.values()]
@@ -67,8 +74,11 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
             if key not in api.objects
         ]
         restart = False
-        if name == "kube-proxy" and not changes:
-            changes = _proxy_settings(view.spec, api, documents)
+        if name == "kube-proxy" and (due or not changes):
+            if due:
+                changes.append(Change(Verb.RUN, "restart", PROXY.name, "is due"))
+            else:
+                changes = _proxy_settings(view.spec, api, documents)
             restart = bool(changes)
         if name == "coredns" and not changes:
             changes = _dns_settings(view.spec, api)
@@ -79,7 +89,7 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
                 name,
                 f"apply {name} again",
                 Addon(name, config, restart),
-                needs=[*at.reconfigured, *(hosts_are_there if name == "coredns" else [])],
+                needs=[*draft.reached, *(hosts_are_there if name == "coredns" else [])],
                 changes=changes,
             )
             dns = step if name == "coredns" else dns
@@ -107,7 +117,7 @@ def _service(draft: Draft, written: StepId) -> None:
         "kube-dns",
         "let nodes ask their own CoreDNS pod first",
         ApplyObjects((applied(document).text,)),
-        needs=[draft.at.init, *draft.at.reconfigured, written],
+        needs=[*draft.reached, written],
         changes=[change] if change is not None else [],
     )
 

@@ -7,23 +7,34 @@ These are shapes and single-value rules only. Rules that need several fields are
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from kanae.spec.balancer import Balancer, Endpoint, HealthCheck, LoadBalancer, VirtualAddress
+from kanae.layout import ports
+from kanae.spec.balancer import (
+    Balancer,
+    Endpoint,
+    FormerEndpoint,
+    HealthCheck,
+    LoadBalancer,
+    VirtualAddress,
+    Vrrp,
+)
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
+from kanae.spec.networks import Dns, Networks, PodNetwork, PodNetworkProvider
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
-from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Version
+from kanae.spec.text import ClusterName, HostCount, HostName, Version
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Dns", "Endpoint",
-    "Etcd", "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "KubeProxy", "LoadBalancer",
-    "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider", "Policies",
-    "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint", "VirtualAddress",
+    "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "KubeProxy",
+    "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider",
+    "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint",
+    "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
@@ -48,49 +59,6 @@ class Etcd(Model):
     election_timeout: Annotated[int, Field(ge=50, le=50000, description="milliseconds")] = 600
     extra_args: dict[str, str] = Field(
         default_factory=dict, description="Arguments of etcd, without leading dashes."
-    )
-
-
-class PodNetworkProvider(StrEnum):
-    """manifests: whatever `manifests` names; none: nodes stay NotReady until you add one."""
-
-    FLANNEL = "flannel"
-    WEAVE = "weave"
-    MANIFESTS = "manifests"
-    NONE = "none"
-
-
-class PodNetwork(Model):
-    """How pods of different nodes reach each other."""
-
-    provider: PodNetworkProvider = PodNetworkProvider.FLANNEL
-    manifests: list[Manifest] = Field(
-        default_factory=list[Manifest], description="For the provider manifests: what to apply."
-    )
-
-
-class Networks(Model):
-    """Networks inside the cluster; apart from each other and from every host."""
-
-    pods: IPv4Network = Field(
-        default=IPv4Network("10.244.0.0/16"), description="Each node takes a /24 of it."
-    )
-    services: IPv4Network = Field(
-        default=IPv4Network("10.96.0.0/12"), description="Virtual addresses of services."
-    )
-    dns_domain: DomainName = Field(
-        default="cluster.local", description="Domain of services in the cluster's DNS."
-    )
-    pod_network: PodNetwork = PodNetwork()
-
-
-class Dns(Model):
-    """CoreDNS, which resolves the names of services."""
-
-    replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None,
-        description="CoreDNS pods, each on a node of its own. Default: one on every node whose "
-        "taints it tolerates, 10 at most; kubeadm's 2 where there is only one such node.",
     )
 
 
@@ -271,6 +239,32 @@ class Spec(Model):
             return self.load_balancer.virtual_address.address
         holders = self.having(Role.LOAD_BALANCER) or self.having(Role.CONTROL_PLANE)
         return self.hosts[holders[0]].address
+
+    @property
+    def virtual_addresses(self) -> tuple[VirtualAddress, ...]:
+        """All that keepalived moves between the balancers: the endpoint's, and former ones."""
+        now = self.load_balancer.virtual_address
+        former = (
+            VirtualAddress(address=each.address, **each.vrrp.model_dump())
+            for each in self.endpoint.former
+            if each.vrrp is not None
+        )
+        return (*(() if now is None else (now,)), *former)
+
+    def is_api_server(self, address: IPv4Address, port: int) -> bool:
+        """Whether a control-plane host's own API server answers there, and no balancer."""
+        masters = (self.hosts[name].address for name in self.having(Role.CONTROL_PLANE))
+        return port == ports.API_SERVER and address in masters
+
+    @property
+    def balanced_ports(self) -> tuple[int, ...]:
+        """Where every balancer answers, on all addresses that it has; each port once."""
+        places = [
+            (self.endpoint_address, self.endpoint.port),
+            *((each.address, each.port) for each in self.endpoint.former),
+        ]
+        balanced = (port for address, port in places if not self.is_api_server(address, port))
+        return tuple(dict.fromkeys(balanced))
 
     @property
     def endpoint_host(self) -> str:
