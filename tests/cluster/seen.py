@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from made import WORKLOAD, Cluster, etcdctl, until
@@ -47,6 +48,18 @@ def endpoint_answers(cluster: Cluster, host: str) -> str:
     assert answer == "ok"
     config = cluster.on(host, "cat /etc/kubernetes/admin.conf")
     return re.findall(r"server: (\S+)", config)[0]
+
+
+def servers(cluster: Cluster, master: str, nodes: Sequence[str]) -> set[str]:
+    """Where everybody is led: hosts that join, kube-proxy, and the hosts' own kubeconfigs, but for
+    kubelets of control-plane hosts, which have their own API server."""
+    info = get(cluster, master, "configmap cluster-info -n kube-public")["data"]["kubeconfig"]
+    proxy = get(cluster, master, "configmap kube-proxy -n kube-system")["data"]["kubeconfig.conf"]
+    texts = [info, proxy]
+    for node in nodes:
+        own = "for each in admin kubelet; do cat $each.conf 2>/dev/null && break; done"
+        texts.append(cluster.on(node, f"cd /etc/kubernetes && {own}"))
+    return set(re.findall(r"server: (\S+)", "\n".join(texts)))
 
 
 def kubeadm_is_content(cluster: Cluster, master: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from seen import (
     get,
     kubeadm_is_content,
     ready_nodes,
+    servers,
     traffic_flows,
     whole,
 )
@@ -45,18 +46,6 @@ def test_it_is_control_plane_and_worker_and_drills_say_that_it_is_too_few(
         assert_nothing_broken(run, {"only"})
         assert_proven(run, "only", *signs)
     assert cluster.plan() == []
-
-
-def servers(cluster: Cluster, master: str, nodes: Sequence[str]) -> set[str]:
-    """Where everybody is led: hosts that join, kube-proxy, and the hosts' own kubeconfigs, but for
-    kubelets of control-plane hosts, which have their own API server."""
-    info = get(cluster, master, "configmap cluster-info -n kube-public")["data"]["kubeconfig"]
-    proxy = get(cluster, master, "configmap kube-proxy -n kube-system")["data"]["kubeconfig.conf"]
-    texts = [info, proxy]
-    for node in nodes:
-        kubeconfig = "/etc/kubernetes/admin.conf"
-        texts.append(cluster.on(node, f"cat {kubeconfig} 2>/dev/null || true"))
-    return set(re.findall(r"server: (\S+)", "\n".join(texts)))
 
 
 def test_it_grows_to_three_and_five_and_shrinks_to_three_without_the_first(
