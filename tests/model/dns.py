@@ -61,6 +61,18 @@ def coredns(live: Object | None, patch: str) -> Object:
     return deployment
 
 
+def settled(pods: Pods, deployment: Object | None, powered: Collection[str]) -> bool:
+    """Whether nothing is left to do for the controllers and the scheduler; asked all the time."""
+    if deployment is None:
+        return not pods.places
+    spec = deployment["spec"]
+    return (
+        len(pods.places) == spec["replicas"]
+        and all(each in powered for each in pods.places)
+        and pods.template == spec["template"]
+    )
+
+
 def place(
     pods: Pods, deployment: Object | None, ready: Mapping[str, Object], powered: Collection[str]
 ) -> None:

@@ -25,7 +25,7 @@ from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .certificate import certificate
-from .dns import Pods, place
+from .dns import Pods, place, settled
 from .fixtures import READ_AT, V2, Desk, base_of
 from .machine import SimHost
 
@@ -329,10 +329,11 @@ class World:
 
     def schedule(self) -> None:
         """CoreDNS's pods, as the controllers and the scheduler of a living control plane do."""
-        if self.ready_hosts():
+        deployment = self.objects.get(DNS)
+        powered = {name for name in self.nodes if self.hosts[name].powered}
+        if not settled(self.dns, deployment, powered) and self.ready_hosts():
             ready = {name: node for name, node in self.nodes.items() if self.node_ready(name)}
-            powered = {name for name, here in self.hosts.items() if here.powered}
-            place(self.dns, self.objects.get(DNS), ready, powered & self.nodes.keys())
+            place(self.dns, deployment, ready, powered)
 
     # Facts
 

@@ -58,7 +58,10 @@ def plan(draft: Draft) -> None:
 
 
 def _addons(draft: Draft, api: ApiFact) -> StepId:
-    """The step that writes CoreDNS anew, if there is one. It comes when all its hosts are there."""
+    """The step that writes CoreDNS anew, if there is one. It waits for hosts that join, but for
+    none that leaves: where every node has a pod, one that is evicted finds no node until there are
+    fewer pods, and a budget that the operator gave CoreDNS lets no other be evicted meanwhile.
+    """
     view, at = draft.view, draft.at
     # A run that was cut off has written the settings, and kube-proxy runs with the old ones.
     due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
@@ -66,7 +69,7 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
     dns = None
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)
-    hosts_are_there = [*draft.prepared(host), *at.left, *at.joins.values()]
+    hosts_are_there = [at.patched.get(host), *at.joins.values()]
     for name, keys in ADDONS.items():
         changes = [
             Change(Verb.CREATE, key.resource, f"{key.namespace}/{key.name}", "is missing")

@@ -35,3 +35,4 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
 def plan(draft: Draft) -> None:
     for host, build in draft.hosts.items():
         build.converge("kubernetes", "kubeadm's configuration", resources(draft.view, host))
+        draft.at.patched[host] = build.last
