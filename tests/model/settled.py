@@ -32,6 +32,7 @@ def unsettled(world: World) -> list[str]:
     found += [f"{host} joined {n} times" for host, n in world.joins.items() if n > 1]
     if world.members != dict.fromkeys(spec.etcd_hosts, True):
         found.append(f"etcd's members are {world.members}")
+    found += _dns(world)
     for host in spec.hosts:
         found += _units(world, host)
     for host in spec.nodes:
@@ -58,6 +59,16 @@ def _units(world: World, host: str) -> Iterator[str]:
     for path in here.files:
         if path.startswith((f"{marks.FOLDER}/restart-", f"{marks.FOLDER}/reload-")):
             yield f"{host}: {path} is left"
+
+
+def _dns(world: World) -> Iterator[str]:
+    """No host takes cluster DNS along, wherever its pods may be."""
+    world.schedule()
+    places = world.dns.places
+    if not places or "" in places:
+        yield f"CoreDNS's pods are on {places}"
+    elif len(world.spec.dns_hosts) > 1 and len(set(places)) < len(places):
+        yield f"CoreDNS's pods share a host: {places}"
 
 
 def _kubelet(world: World, host: str) -> Iterator[str]:

@@ -56,6 +56,9 @@ REGISTERED = [
     f"update validatingadmissionpolicies.admissionregistration.k8s.io {registration.NAME}"
 ]
 
+# A node that takes CoreDNS gets a pod of its own.
+DNS_PODS = "update deployments.apps kube-system/coredns"
+
 
 @pytest.mark.parametrize(
     ("change", "expected"),
@@ -218,10 +221,11 @@ def test_a_master_that_comes_restarts_the_gates_of_the_others_and_nothing_else(
     found = changes(sim)
     for host in MASTERS:
         here = [change for step in found if step.startswith(f"{host}/") for change in found[step]]
-        assert [change for change in here if change not in REGISTERED] == [
+        assert [change for change in here if change not in (*REGISTERED, DNS_PODS)] == [
             f"update file {marks.FOLDER}/hosts",
             f"update file {at.GATE_SCRIPT}",
             f"run unit {units.GATE}",
+            f"update file {at.COREDNS_PATCH}",
         ]
     sim.converge()
     assert sim.world.violations == []
@@ -331,7 +335,9 @@ def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], 
     listed = {f"{host}/system/converge": own_list for host in masters}
     registered = f"{masters[0]}/registration/apply"
     others = {id_: what for id_, what in changes(sim).items() if not id_.startswith("extra/")}
-    wanted = listed | {registered: REGISTERED}
+    dns = {f"{host}/kubernetes/converge": [f"update file {at.COREDNS_PATCH}"] for host in masters}
+    dns[f"{masters[0]}/add-ons/coredns"] = [DNS_PODS]
+    wanted = listed | {registered: REGISTERED} | dns
     assert {id_: what for id_, what in others.items() if what} == wanted
     # The cluster knows the host before anything is done there.
     assert set(listed) <= set(sim.plan().by_id()["extra/system/converge"].needs)

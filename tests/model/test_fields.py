@@ -51,6 +51,7 @@ PLANNED: Final[Mapping[str, tuple[str, Any]]] = {
     "apiServer.certSans": ("vip", ["api.example.org"]),
     "controllerManager.extraArgs": ("vip", {"v": "3"}),
     "scheduler.extraArgs": ("vip", {"v": "3"}),
+    "dns.replicas": ("vip", 2),
     "kubeProxy.mode": ("vip", "iptables"),
     "kubeProxy.settings": ("vip", {"metricsBindAddress": "127.0.0.1:10249"}),
     "kubelet": ("vip", {"maxPods": 77}),

@@ -146,10 +146,12 @@ def test_hosts_that_do_not_serve_are_repaired_together_before_others_are_touched
     assert repaired <= set(steps["server3/runtime/converge"].needs)
 
 
-# The hosts' own list, and which of them may register as nodes.
+# The hosts' own list, which of them may register as nodes, and on how many CoreDNS has a pod.
 LISTS = {
     "file /var/lib/kanae/marks/hosts",
     f"validatingadmissionpolicies.admissionregistration.k8s.io {registration.NAME}",
+    f"file {at.COREDNS_PATCH}",
+    "deployments.apps kube-system/coredns",
 }
 
 

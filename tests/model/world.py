@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
+from kanae.facts.workloads import DNS
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.etcd import member_folder
@@ -24,6 +25,7 @@ from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .certificate import certificate
+from .dns import Pods, place, settled
 from .fixtures import READ_AT, V2, Desk, base_of
 from .machine import SimHost
 
@@ -55,6 +57,7 @@ class World:
     success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
     foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
+    dns: CoreDNS's pods, see `schedule`.
     """
 
     desk: Desk
@@ -81,6 +84,7 @@ class World:
     well: tuple[list[str], bool, bool] = ([], False, False)
     foreign: set[str] = field(default_factory=set[str])
     been_lost: set[str] = field(default_factory=set[str])
+    dns: Pods = field(default_factory=Pods)
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -145,6 +149,7 @@ class World:
             self.well,
             set(self.foreign),
             set(self.been_lost),
+            self.dns.copy(),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -322,6 +327,14 @@ class World:
             and proxy in self.objects
         )
 
+    def schedule(self) -> None:
+        """CoreDNS's pods, as the controllers and the scheduler of a living control plane do."""
+        deployment = self.objects.get(DNS)
+        powered = {name for name in self.nodes if self.hosts[name].powered}
+        if not settled(self.dns, deployment, powered) and self.ready_hosts():
+            ready = {name: node for name, node in self.nodes.items() if self.node_ready(name)}
+            place(self.dns, deployment, ready, powered)
+
     # Facts
 
     def facts(self) -> Facts:
@@ -384,6 +397,7 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self.schedule()
         self._register()
         if self.resetting:
             self.well = ([], False, False)

@@ -69,6 +69,7 @@ KUBELET_CONFIG: Final = f"{KUBELET_STATE}/config.yaml"
 KUBELET_FLAGS: Final = f"{KUBELET_STATE}/kubeadm-flags.env"
 KUBELET_PATCH: Final = f"{PATCHES}/kubeletconfiguration0+merge.yaml"
 API_SERVER_PATCH: Final = f"{PATCHES}/kube-apiserver0+strategic.yaml"
+COREDNS_PATCH: Final = f"{PATCHES}/corednsdeployment0+json.yaml"
 
 ETCD_UNIT: Final = f"{UNITS}/{units.ETCD}"
 ETCD_CONFIG: Final = f"{KANAE}/etcd.yaml"

@@ -1,4 +1,5 @@
-"""kubeadm's own add-ons, where somebody removed them or the spec changes their settings."""
+"""kubeadm's own add-ons, where somebody removed or changed them or the spec changes their settings;
+and the Service of CoreDNS, of which kubeadm has no patch."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from typing import Final
 from kanae.facts.model import ApiFact, ObjectKey, Query
 from kanae.facts.workloads import DNS, PROXY
 from kanae.layout import marks
-from kanae.plan.actions import Addon
-from kanae.plan.draft import Draft
+from kanae.plan.actions import Addon, ApplyObjects
+from kanae.plan.draft import Draft, StepId
 from kanae.plan.endpoint import server, servers
 from kanae.plan.model import Change, Verb
-from kanae.render import kubeadm
+from kanae.plan.objects import compared
+from kanae.render import coredns, kubeadm
 from kanae.render.documents import to_yaml
-from kanae.render.objects import covers
+from kanae.render.objects import applied, covers
 from kanae.resources.model import text_diff
 from kanae.spec.models import Role, Spec
 
@@ -39,19 +41,35 @@ RESTART_DUE: Final = marks.RESTART + PROXY.name
 def query(spec: Spec, host: str) -> Query:
     if Role.CONTROL_PLANE not in spec.hosts[host].roles:
         return Query()
-    return Query(cluster=True, objects=tuple(key for keys in ADDONS.values() for key in keys))
+    return Query(
+        cluster=True,
+        objects=tuple(key for keys in ADDONS.values() for key in keys),
+        applied=(applied(coredns.service()),),
+    )
 
 
 def plan(draft: Draft) -> None:
+    """Not while a living cluster's API does not answer: what is there cannot be told then."""
     view = draft.view
-    api = view.api
-    if not view.joined_control_planes or api is None:
+    if view.unanswered:
         return
+    written = _addons(draft, view.api) if view.joined_control_planes and view.api else None
+    _service(draft, written)
+
+
+def _addons(draft: Draft, api: ApiFact) -> StepId:
+    """The step that writes CoreDNS anew, if there is one. It waits for hosts that join, but for
+    none that leaves: where every node has a pod, one that is evicted finds no node until there are
+    fewer pods, and a budget that the operator gave CoreDNS lets no other be evicted meanwhile.
+    """
+    view, at = draft.view, draft.at
     # A run that was cut off has written the settings, and kube-proxy runs with the old ones.
     due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
     host = due[0] if due else draft.via
+    dns = None
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)
+    hosts_are_there = [at.patched.get(host), *at.joins.values()]
     for name, keys in ADDONS.items():
         changes = [
             Change(Verb.CREATE, key.resource, f"{key.namespace}/{key.name}", "is missing")
@@ -65,16 +83,46 @@ def plan(draft: Draft) -> None:
             else:
                 changes = _proxy_settings(view.spec, api, documents)
             restart = bool(changes)
+        if name == "coredns" and not changes:
+            changes = _dns_settings(view.spec, api)
         if changes:
-            draft.builder.add(
+            step = draft.builder.add(
                 host,
                 "add-ons",
                 name,
                 f"apply {name} again",
                 Addon(name, config, restart),
-                needs=draft.reached,
+                needs=[*draft.reached, *(hosts_are_there if name == "coredns" else [])],
                 changes=changes,
             )
+            dns = step if name == "coredns" else dns
+    return dns
+
+
+def _dns_settings(spec: Spec, api: ApiFact) -> list[Change]:
+    """Also when somebody ran kubeadm without the patch that says them."""
+    have, want = coredns.found(api.objects[DNS]), coredns.wanted(spec)
+    if have == want:
+        return []
+    diff = text_diff(to_yaml([have]), to_yaml([want]), DNS.name)
+    return [Change(Verb.UPDATE, DNS.resource, f"{DNS.namespace}/{DNS.name}", diff=diff)]
+
+
+def _service(draft: Draft, written: StepId) -> None:
+    """Again after kubeadm has written the Service with CoreDNS, which drops what is not its own."""
+    document = coredns.service()
+    change = compared(draft.view.api, document)
+    if change is None and written is None:
+        return
+    draft.builder.add(
+        draft.via,
+        "add-ons",
+        "kube-dns",
+        "let nodes ask their own CoreDNS pod first",
+        ApplyObjects((applied(document).text,)),
+        needs=[*draft.reached, written],
+        changes=[change] if change is not None else [],
+    )
 
 
 def _proxy_settings(

@@ -14,11 +14,13 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 
 @dataclass(slots=True)
 class Milestones:
-    """Steps that other parts wait for. By host where every host has its own."""
+    """Steps that other parts wait for. By host where every host has its own. patched: kubeadm's
+    patches are there, and all that comes before them."""
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
     quorum: StepId = None
+    patched: dict[str, StepId] = field(default_factory=dict[str, StepId])
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
     reconfigured: list[str] = field(default_factory=list[str])

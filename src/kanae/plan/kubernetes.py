@@ -6,7 +6,7 @@ from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
-from kanae.render import api_server, shutdown
+from kanae.render import api_server, coredns, shutdown
 from kanae.render.kubelet_config import kubelet_patch
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
@@ -25,6 +25,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted.append(
             Absent(at.API_SERVER_PATCH) if api is None else File(at.API_SERVER_PATCH, api)
         )
+        wanted.append(File(at.COREDNS_PATCH, coredns.patch(spec)))
         script = File(at.SHUTDOWN_SCRIPT, shutdown.script(), 0o755)
         unit = File(at.SHUTDOWN_UNIT, shutdown.unit())
         wanted += [script, unit, Unit(units.SHUTDOWN, restart_on=(unit.key,))]
@@ -34,3 +35,4 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
 def plan(draft: Draft) -> None:
     for host, build in draft.hosts.items():
         build.converge("kubernetes", "kubeadm's configuration", resources(draft.view, host))
+        draft.at.patched[host] = build.last

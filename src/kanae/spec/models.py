@@ -7,9 +7,9 @@ These are shapes and single-value rules only. Rules that need several fields are
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -25,12 +25,13 @@ from kanae.spec.balancer import (
 )
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
+from kanae.spec.networks import Dns, Networks, PodNetwork, PodNetworkProvider
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
-from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Version
+from kanae.spec.text import ClusterName, HostCount, HostName, Version
 
 __all__ = [
-    "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
-    "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "KubeProxy",
+    "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Dns", "Endpoint",
+    "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "KubeProxy",
     "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider",
     "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint",
     "VirtualAddress", "Vrrp",
@@ -59,39 +60,6 @@ class Etcd(Model):
     extra_args: dict[str, str] = Field(
         default_factory=dict, description="Arguments of etcd, without leading dashes."
     )
-
-
-class PodNetworkProvider(StrEnum):
-    """manifests: whatever `manifests` names; none: nodes stay NotReady until you add one."""
-
-    FLANNEL = "flannel"
-    WEAVE = "weave"
-    MANIFESTS = "manifests"
-    NONE = "none"
-
-
-class PodNetwork(Model):
-    """How pods of different nodes reach each other."""
-
-    provider: PodNetworkProvider = PodNetworkProvider.FLANNEL
-    manifests: list[Manifest] = Field(
-        default_factory=list[Manifest], description="For the provider manifests: what to apply."
-    )
-
-
-class Networks(Model):
-    """Networks inside the cluster; apart from each other and from every host."""
-
-    pods: IPv4Network = Field(
-        default=IPv4Network("10.244.0.0/16"), description="Each node takes a /24 of it."
-    )
-    services: IPv4Network = Field(
-        default=IPv4Network("10.96.0.0/12"), description="Virtual addresses of services."
-    )
-    dns_domain: DomainName = Field(
-        default="cluster.local", description="Domain of services in the cluster's DNS."
-    )
-    pod_network: PodNetwork = PodNetwork()
 
 
 class ComponentArgs(Model):
@@ -162,6 +130,10 @@ class Policies(Model):
         return max(1, share)
 
 
+# Key, effect and value of kubeadm's own.
+CONTROL_PLANE_TAINT: Final = ("node-role.kubernetes.io/control-plane", "NoSchedule", "")
+
+
 class Spec(Model):
     """One cluster."""
 
@@ -175,6 +147,7 @@ class Spec(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     etcd: Etcd = Etcd()
     networks: Networks = Networks()
+    dns: Dns = Dns()
     api_server: ApiServer = ApiServer()
     controller_manager: ComponentArgs = ComponentArgs()
     scheduler: ComponentArgs = ComponentArgs()
@@ -207,8 +180,24 @@ class Spec(Model):
         if host.taints is not None:
             return tuple(host.taints)
         if Role.CONTROL_PLANE in host.roles and Role.WORKER not in host.roles:
-            return (Taint(key="node-role.kubernetes.io/control-plane", effect="NoSchedule"),)
+            key, effect, _ = CONTROL_PLANE_TAINT
+            return (Taint(key=key, effect=effect),)
         return ()
+
+    @property
+    def dns_hosts(self) -> tuple[str, ...]:
+        """Nodes whose taints CoreDNS tolerates as kubeadm deploys it
+        (cmd/kubeadm/app/phases/addons/dns/manifests.go of v1.37.2)."""
+        return tuple(
+            name
+            for name in self.nodes
+            if all(
+                taint.effect == "PreferNoSchedule"
+                or taint.key == "CriticalAddonsOnly"
+                or (taint.key, taint.effect, taint.value or "") == CONTROL_PLANE_TAINT
+                for taint in self.taints_of(name)
+            )
+        )
 
     def kubelet_of(self, name: str) -> dict[str, object]:
         """KubeletConfiguration fields of a node: the cluster's, then the host's over them."""

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import kubeadm as scripts
-from kanae.facts.workloads import PROXY
+from kanae.facts.workloads import DNS, PROXY
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan import actions
@@ -17,6 +17,7 @@ from kanae.plan.model import Step
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS, held
 
+from ..dns import coredns
 from ..machine import SimHost
 from ..world import Object, World
 from . import preflight
@@ -96,7 +97,7 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
     world.objects[CLUSTER_INFO] = {"data": {"kubeconfig": kubelet_conf(server_of(config))}}
     yield
     for addon in ADDONS:
-        yield from put_addon(world, addon, docs)
+        yield from put_addon(world, host, addon, docs)
 
     def joined() -> None:
         world.inits[name] = world.inits.get(name, 0) + 1
@@ -186,8 +187,13 @@ def store_config(world: World, docs: dict[str, Object]) -> Iterator[None]:
         yield
 
 
-def put_addon(world: World, name: str, docs: dict[str, Object]) -> Iterator[None]:
+def put_addon(world: World, host: SimHost, name: str, docs: dict[str, Object]) -> Iterator[None]:
+    """Objects are written whole: what others have said of them is gone."""
     for key in ADDONS[name]:
+        if key == DNS:
+            world.objects[key] = coredns(world.objects.get(key), patch_of(host))
+            yield
+            continue
         data: Object = {}
         if name == "kube-proxy" and key.resource == "configmaps":
             leads = kubelet_conf(server_of(docs["ClusterConfiguration"]))
@@ -201,6 +207,10 @@ def put_addon(world: World, name: str, docs: dict[str, Object]) -> Iterator[None
             if there is None:
                 run_proxy(world)
         yield
+
+
+def patch_of(host: SimHost) -> str:
+    return host.text(at.COREDNS_PATCH) if host.has(at.COREDNS_PATCH) else ""
 
 
 def run_proxy(world: World) -> None:

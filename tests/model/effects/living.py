@@ -107,7 +107,7 @@ def addon(world: World, step: Step, action: actions.Addon) -> Effects:
     if action.restart:
         host.mark(due)
         yield
-    yield from put_addon(world, action.name, docs)
+    yield from put_addon(world, host, action.name, docs)
     if action.restart:
         run_proxy(world)
         host.remove(marks.path(due))

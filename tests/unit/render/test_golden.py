@@ -13,6 +13,7 @@ from kanae.layout import paths, units
 from kanae.render import (
     api_server,
     containerd,
+    coredns,
     etcd,
     flannel,
     haproxy,
@@ -56,6 +57,7 @@ def control_plane_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]
         paths.SHUTDOWN_UNIT: shutdown.unit(),
         paths.SHUTDOWN_SCRIPT: shutdown.script(),
     }
+    files[paths.COREDNS_PATCH] = coredns.patch(spec)
     if (patch := api_server.patch(spec)) is not None:
         files[paths.API_SERVER_PATCH] = patch
     if spec.etcd_topology is EtcdTopology.EXTERNAL:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from kanae.render import api_server, kubeadm
+from kanae.render import api_server, coredns, kubeadm
 from kanae.render.documents import Document, from_yaml, merged, to_yaml
 from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
 from kanae.render.objects import covers
@@ -21,6 +21,14 @@ def documents_by_kind(spec: Spec, host: str) -> dict[str, Any]:
 
 def patch_of(spec: Spec, host: str, base: Any) -> Document | None:
     return from_yaml(kubelet_patch(spec, host, base))
+
+
+def hosts_of(nodes: int) -> dict[str, Any]:
+    """One master, the rest workers."""
+    hosts: dict[str, Any] = {"m1": {"address": "10.0.0.10", "roles": ["control-plane"]}}
+    for number in range(1, nodes):
+        hosts[f"w{number}"] = {"address": f"10.0.0.{100 + number}", "roles": ["worker"]}
+    return hosts
 
 
 def test_only_the_first_documents_depend_on_the_host() -> None:
@@ -190,3 +198,44 @@ def test_a_host_of_another_architecture_changes_nothing_here() -> None:
     assert kubeadm.init_documents(spec, "master1", arm) == kubeadm.init_documents(
         spec, "master1", V2
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "replicas", "apart"),
+    [
+        ({}, 3, True),
+        ({"dns": {"replicas": 2}}, 2, True),
+        ({"hosts": hosts_of(1)}, 2, False),
+        ({"hosts": hosts_of(1), "dns": {"replicas": 5}}, 5, False),
+        ({"hosts": hosts_of(25)}, 10, True),
+    ],
+)
+def test_coredns_has_a_pod_on_every_node_that_takes_it(
+    fields: dict[str, object], replicas: int, apart: bool
+) -> None:
+    wanted = coredns.wanted(small(**fields))
+    assert (wanted["replicas"], bool(wanted["apart"])) == (replicas, apart)
+
+
+@pytest.mark.parametrize(
+    ("taint", "takes"),
+    [
+        ({"key": "CriticalAddonsOnly", "effect": "NoExecute", "value": "x"}, True),
+        ({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}, True),
+        ({"key": "gpu", "effect": "PreferNoSchedule"}, True),
+        ({"key": "gpu", "effect": "NoSchedule"}, False),
+        ({"key": "node-role.kubernetes.io/control-plane", "effect": "NoExecute"}, False),
+        (
+            {
+                "key": "node-role.kubernetes.io/control-plane",
+                "effect": "NoSchedule",
+                "value": "x",
+            },
+            False,
+        ),
+    ],
+)
+def test_which_nodes_take_coredns(taint: dict[str, str], takes: bool) -> None:
+    hosts = hosts_of(2)
+    hosts["w1"]["taints"] = [taint]
+    assert small(hosts=hosts).dns_hosts == (("m1", "w1") if takes else ("m1",))

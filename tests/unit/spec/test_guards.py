@@ -50,6 +50,9 @@ REFUSED = {
     "another probe that fails": arguments("controllerManager", secure_port="1"),
     "members that nobody has signed": arguments("etcd", peer_auto_tls="true"),
     "writes that are lost": arguments("etcd", unsafe_no_fsync="true"),
+    "more of CoreDNS than nodes": "dns: {replicas: 3}\n"
+    "hosts: {m1: {address: 10.0.0.1, roles: [control-plane]},"
+    " w1: {address: 10.0.0.2, roles: [worker]}}\n",
     "pods for everybody to read": "kubelet: {readOnlyPort: 10255}\n",
     "a kubelet that none reaches": "kubelet: {address: 127.0.0.1}\n",
     "a kubelet without its server": "kubelet: {enableServer: false}\n",

@@ -34,6 +34,10 @@ def cluster_rules(spec: Spec) -> Iterator[Violation]:
         yield Violation(place, message)
     elif _NOT_FOR_DATA.fullmatch(data_dir) or _OF_EVERYBODY.fullmatch(data_dir):
         yield Violation(place, f"expected a directory for lasting data, not {data_dir}")
+    takers = len(spec.dns_hosts)
+    if (replicas := spec.dns.replicas) is not None and 1 < takers < replicas:
+        message = f"expected at most {takers}, one on each node that takes CoreDNS, not {replicas}"
+        yield Violation(("dns", "replicas"), message)
     for index, name in enumerate(spec.api_server.cert_sans):
         if not _is_address(name) and not (_DOMAIN.fullmatch(name) and len(name) <= 253):
             message = f"expected an address or a DNS name, not {quoted(name)}"
