@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from kanae.drills.judging.metrics import COUNTS
 from kanae.drills.judging.series import Series, Spread, series
-from kanae.drills.judging.thresholds import COUNTS
 from kanae.drills.judging.verdict import Judgement, StreamFigures, Verdict, WatchFigures
 from kanae.drills.records import ENDPOINT
 from kanae.drills.scenarios.scenario import SINGLE_POINT
@@ -55,8 +55,8 @@ def verdict_text(verdict: Verdict) -> str:
     streams = _ordered(verdict.streams)
     head = ["stream", "sent", "failed", "gap", "later", "wait", "failed for"]
     lines += ["", "Streams, from the fault on", *_table([head, *map(_stream, streams)])]
-    head = ["stream", "p50 before", "p99 before", "p99 during"]
-    lines += ["", "Latencies, before the fault and during it"]
+    head = ["stream", "p50 before", "p99 before", "p99 during", "longest", "later"]
+    lines += ["", "Latencies, before the fault and during it; longest: failed requests too"]
     lines += _table([head, *map(_latencies, streams)])
     if verdict.watches:
         rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "latest"]]
@@ -130,6 +130,8 @@ def _latencies(figures: StreamFigures) -> list[str]:
         seconds(before.p50),
         seconds(before.p99),
         seconds(during.p99),
+        seconds(figures.longest_wait),
+        seconds(figures.longest_wait_on_return),
     ]
 
 

@@ -198,7 +198,7 @@ def _facts(verdict: Verdict) -> str:
 
 
 def _streams(streams: Sequence[StreamFigures]) -> str:
-    head = ["stream", "failed", "longest gap", "longest wait", "failed for"]
+    head = ["stream", "failed", "longest gap", "wait", "longest request", "later", "failed for"]
     head += [f"{part} {name}" for part in ("before", "during", "after") for name in ("p50", "p99")]
     rows: list[list[str]] = []
     for figures in sorted(streams, key=lambda s: s.stream.route != ENDPOINT):
@@ -208,6 +208,8 @@ def _streams(streams: Sequence[StreamFigures]) -> str:
             f'<span title="{escape(errors)}">{figures.failed}</span>',
             seconds(figures.gap.seconds),
             seconds(figures.wait),
+            seconds(figures.longest_wait),
+            seconds(figures.longest_wait_on_return),
             seconds(figures.failed_seconds),
         ]
         for window in figures.windows:

@@ -44,6 +44,7 @@ ROUTES = (
 STREAMS = Load(period=0.1, kept=4).streams(ROUTES)
 NEW_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "new")
 KEPT_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "kept")
+KEPT_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "kept")
 NEW_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "new")
 WATCH = next(s for s in STREAMS if s.kind == "watch")
 

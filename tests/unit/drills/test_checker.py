@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Literal
 
@@ -9,10 +10,12 @@ import pytest
 from drill_histories import (
     FAULT,
     KEPT_READ,
+    KEPT_WRITE,
     NEW_READ,
     NEW_WRITE,
     STEADY,
     STOP,
+    UNDO,
     WATCH,
     due,
     good,
@@ -22,7 +25,7 @@ from drill_histories import (
 )
 
 from kanae.drills.judging.checker import check
-from kanae.drills.judging.verdict import Result
+from kanae.drills.judging.verdict import Result, to_json
 from kanae.drills.records import (
     BOUNDS,
     Clock,
@@ -214,6 +217,46 @@ def test_kept_connections_are_judged_one_by_one() -> None:
     verdict = check(run)
     assert verdict.result is Result.FAILED
     assert verdict.judgements[0].where == KEPT_READ.name
+
+
+@pytest.mark.parametrize("outcome", ["ok", "http", "timeout"])
+@pytest.mark.parametrize("due_at", [FAULT - 0.1, FAULT + 1])
+def test_a_single_request_that_hangs_is_as_long_as_it_hung(outcome: str, due_at: float) -> None:
+    """No gap shows it: the lane's other requests are answered."""
+    run = good(limits={"any.write.longest-wait": 1.5, "any.any.gap": 0.4})
+    hung = due(run, KEPT_WRITE.id, due_at, lane=1)
+    ended = hung.at + 6.0
+    status = {"ok": 201, "http": 500, "timeout": 0}[outcome]
+    later = replace(hung, outcome=outcome, status=status, end=ended)  # pyright: ignore[reportArgumentType]
+    if outcome == "ok":
+        events = tuple(replace(e, at=ended) if e.key == hung.key else e for e in run.watch)
+        run = replace(run, watch=events)
+    verdict = check(with_request(run, hung, later))
+    assert verdict.result is Result.FAILED
+    assert [reason.partition(",")[0] for reason in verdict.reasons] == [
+        "any.write.longest-wait is 6"
+    ]
+    assert verdict.judgements[-1].where == KEPT_WRITE.name
+    (stream,) = (s for s in verdict.streams if s.stream == KEPT_WRITE)
+    assert (stream.longest_wait, stream.longest_wait_on_return) == pytest.approx((6, 0.005))
+    row = next(
+        line
+        for line in verdict_text(verdict).partition("Latencies")[2].splitlines()
+        if line.startswith(f"  {KEPT_WRITE.name} ")
+    )
+    assert row.split()[-4:] == ["6.00", "s", "5", "ms"]
+    assert "<td>6.00 s</td>" in page([(run, verdict)])
+    written = json.loads(to_json(verdict))["streams"][KEPT_WRITE.id]
+    assert written["longest_wait"] == pytest.approx(6)
+
+
+def test_what_is_slow_while_a_host_comes_back_stands_apart() -> None:
+    run = good(limits={"any.any.longest-wait": 1.5, "any.any.longest-wait-on-return": 2.5})
+    slow = due(run, NEW_READ.id, UNDO + 1)
+    run = with_request(run, slow, replace(slow, end=slow.at + 2))
+    verdict = check(run)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert check(run, {"any.any.longest-wait-on-return": 1.5}).result is Result.FAILED
 
 
 def test_a_metric_that_was_never_reached_fails_the_run() -> None:

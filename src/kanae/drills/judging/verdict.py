@@ -43,6 +43,10 @@ class StreamFigures:
 
     wait_before: the longest that a request of before the fault took, up to the fault.
 
+    longest_wait: the longest that any single request took to its outcome, a failed one too, of
+    those that had none when the fault struck or were due from then on, until the undo;
+    longest_wait_on_return: of those due from then on.
+
     errors: kind of error -> how many. late: answers that came after their deadline.
     """
 
@@ -52,6 +56,8 @@ class StreamFigures:
     gap_on_return: float
     wait_before: float
     wait: float
+    longest_wait: float
+    longest_wait_on_return: float
     failed: int
     failed_on_return: int
     failed_seconds: float
