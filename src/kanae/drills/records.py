@@ -14,7 +14,11 @@ from typing import Literal
 FORMAT = 1
 ENDPOINT = "endpoint"
 
-Connection = Literal["new", "kept"]
+# What is rarely written, and all that an idle watch hears of: names of ConfigMaps begin with it.
+BEAT = "beat-"
+
+# serial: kept, by a client that sends nothing more until it has its answer.
+Connection = Literal["new", "kept", "serial"]
 Kind = Literal["read", "write", "watch"]
 # http: an answer came with a status that is no success. tls: the handshake failed.
 Error = Literal["refused", "reset", "timeout", "eof", "unreachable", "tls", "http", "malformed"]
@@ -26,7 +30,9 @@ PhaseName = Literal["warm-up", "steady", "fault", "recovery", "after", "stop"]
 class Stream:
     """Requests of one kind over one route. route: `endpoint`, or a host's name for its API server.
 
-    lanes: kept connections, each sending every `period` seconds; one lane for new connections.
+    lanes: kept connections, each sending every `period` seconds; one lane for new connections. A
+    serial lane sends as often at most: its next request waits for the outcome of the one before. A
+    serial watch is idle: it hears of what begins with BEAT only.
     """
 
     id: int

@@ -59,7 +59,7 @@ def verdict_text(verdict: Verdict) -> str:
     lines += ["", "Latencies, before the fault and during it; longest: failed requests too"]
     lines += _table([head, *map(_latencies, streams)])
     if verdict.watches:
-        rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "latest"]]
+        rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "longest", "all"]]
         lines += ["", "Watches", *_table([*rows, *(_watch(w) for w in verdict.watches)])]
     writes = verdict.writes
     lines += [
@@ -137,12 +137,13 @@ def _latencies(figures: StreamFigures) -> list[str]:
 
 def _watch(watch: WatchFigures) -> list[str]:
     return [
-        watch.route,
+        watch.name,
         str(watch.events),
         str(watch.reopened),
         str(watch.expired),
         str(len(watch.missed)),
         str(len(watch.disorder)),
+        seconds(watch.longest_wait),
         seconds(watch.delay),
     ]
 

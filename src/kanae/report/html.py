@@ -219,15 +219,17 @@ def _streams(streams: Sequence[StreamFigures]) -> str:
 
 
 def _watches(watches: Sequence[WatchFigures]) -> str:
-    head = ["watch", "events", "opened again", "expired", "missed", "out of order", "latest event"]
+    head = ["watch", "events", "opened again", "expired", "missed", "out of order"]
+    head += ["latest event of the fault", "of all"]
     rows = [
         [
-            escape(watch.route),
+            escape(watch.name),
             str(watch.events),
             str(watch.reopened),
             str(watch.expired),
             str(len(watch.missed)),
             str(len(watch.disorder)),
+            seconds(watch.longest_wait),
             seconds(watch.delay),
         ]
         for watch in watches

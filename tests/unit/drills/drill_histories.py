@@ -8,6 +8,7 @@ from functools import cache
 from kanae.drills.probing.client import Route
 from kanae.drills.probing.workload import Load
 from kanae.drills.records import (
+    BEAT,
     BOUNDS,
     ENDPOINT,
     Evidence,
@@ -46,6 +47,8 @@ NEW_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "new"
 KEPT_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "kept")
 KEPT_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "kept")
 NEW_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "new")
+SERIAL_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "serial")
+IDLE_WATCH = next(s for s in STREAMS if s.kind == "watch" and s.connection == "serial")
 WATCH = next(s for s in STREAMS if s.kind == "watch")
 
 
@@ -66,7 +69,8 @@ def _good() -> History:
         for lane in range(stream.lanes):
             for n in range(int(STOP / stream.period)):
                 at = round(n * stream.period + lane * 0.01, 6)
-                key = f"w-{stream.id}-{lane}-{n}" if stream.kind == "write" else ""
+                kind = BEAT if stream == NEW_WRITE and n % 10 == 5 else "w-"
+                key = f"{kind}{stream.id}-{lane}-{n}" if stream.kind == "write" else ""
                 requests.append(
                     Request(stream.id, lane, at, at, at + 0.005, "ok", 200, 4000 + lane, key=key)
                 )
@@ -81,6 +85,7 @@ def _good() -> History:
             events += [
                 WatchEvent(stream.id, w.end + 0.002, "ADDED", revisions[w.key], w.key)
                 for w in writes
+                if stream.connection == "kept" or w.key.startswith(BEAT)
             ]
     keys = tuple(sorted(revisions))
     return History(

@@ -9,10 +9,12 @@ from typing import Literal
 import pytest
 from drill_histories import (
     FAULT,
+    IDLE_WATCH,
     KEPT_READ,
     KEPT_WRITE,
     NEW_READ,
     NEW_WRITE,
+    SERIAL_WRITE,
     STEADY,
     STOP,
     UNDO,
@@ -248,6 +250,52 @@ def test_a_single_request_that_hangs_is_as_long_as_it_hung(outcome: str, due_at:
     assert "<td>6.00 s</td>" in page([(run, verdict)])
     written = json.loads(to_json(verdict))["streams"][KEPT_WRITE.id]
     assert written["longest_wait"] == pytest.approx(6)
+
+
+def test_a_serial_lane_that_waits_is_not_called_thin() -> None:
+    """It sends nothing meanwhile; that is its failure, and no void run."""
+    run = good(limits={"serial.write.longest-wait": 1.5, "any.any.gap": 0.4})
+    hung = due(run, SERIAL_WRITE.id, FAULT, lane=2)
+    requests = tuple(
+        replace(r, outcome="timeout", status=0, end=r.at + 10) if r is hung else r
+        for r in run.requests
+        if (r.stream, r.lane) != (SERIAL_WRITE.id, 2) or r is hung or not FAULT <= r.at < UNDO
+    )
+    verdict = check(replace(run, requests=requests))
+    assert verdict.result is Result.FAILED, verdict.reasons
+    assert verdict.judgements[-1].value == pytest.approx(10)
+    assert verdict.judgements[-1].where == SERIAL_WRITE.name
+    (stream,) = (s for s in verdict.streams if s.stream == SERIAL_WRITE)
+    assert (stream.failed, stream.failed_seconds) == (1, pytest.approx(10))
+    thin = tuple(r for r in requests if r.stream != SERIAL_WRITE.id or r.lane == 2)
+    assert check(replace(run, requests=thin)).result is Result.VOID
+
+
+def test_a_serial_lane_says_nothing_of_the_time_between_its_requests() -> None:
+    run = outage(good(), SERIAL_WRITE.id, FAULT, FAULT + 2)
+    assert check(run, {"any.any.gap": 0.4}).result is Result.PASSED
+    assert check(run, {"any.any.failed": 0}).result is Result.FAILED
+    assert check(run, {"serial.any.gap": 1.0}).result is Result.FAILED
+
+
+@pytest.mark.parametrize("metric", ["serial.watch.longest-wait", "any.watch.longest-wait"])
+def test_a_watch_that_learns_late_of_its_loss_fails_the_run(metric: str) -> None:
+    run = good(limits={metric: 2.0, "kept.watch.longest-wait": 2.0})
+    beat = next(e for e in run.watch if e.stream == IDLE_WATCH.id and e.at > FAULT)
+    told = [e for e in run.watch if e is not beat]
+    # All that came after it waits, too; here there is one.
+    late = replace(beat, at=beat.at + 5)
+    watch = tuple(sorted((*told, late), key=lambda e: (e.stream, e.revision)))
+    verdict = check(replace(run, watch=watch))
+    assert verdict.result is Result.FAILED
+    (missed,) = verdict.reasons
+    assert missed == f"{metric} is 5, over its limit 2 (endpoint, idle)"
+    before = next(e for e in run.watch if e.stream == IDLE_WATCH.id and e.at < FAULT - 6)
+    watch = tuple(replace(e, at=e.at + 5) if e is before else e for e in run.watch)
+    verdict = check(replace(run, watch=watch))
+    assert verdict.result is Result.PASSED
+    (idle,) = (watch for watch in verdict.watches if watch.connection == "serial")
+    assert idle.delay == pytest.approx(5.002)
 
 
 def test_what_is_slow_while_a_host_comes_back_stands_apart() -> None:

@@ -95,14 +95,14 @@ def check(
     )
     writes = accounts.writes(history)
     watches = tuple(
-        accounts.watch(history, stream)
+        accounts.watch(history, stream, windows.fault, windows.until)
         for stream in history.header.streams
         if stream.kind == "watch"
     )
     heals: dict[str, float | None] = {heal.what: heal.seconds for heal in history.heals}
     proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
     changes = leaders.changes(history)
-    judgements = metrics.judge(limits, streams, heals, proofs, changes)
+    judgements = metrics.judge(limits, streams, watches, heals, proofs, changes)
     broken = _broken_promises(history, writes, watches)
     void = validity.doubts(history, bounds, streams, windows.steady, windows.fault)
     missed = [metrics.shortfall(judgement) for judgement in judgements if not judgement.met]
@@ -152,6 +152,7 @@ def check(
 def _stream(
     stream: Stream, requests: Sequence[Request], windows: _Windows, history: History
 ) -> StreamFigures:
+    serial = stream.connection == "serial"
     parts: list[Window] = []
     for name, begin, end in windows.named():
         here = [request for request in requests if begin <= windows.counts_at(request) < end]
@@ -160,6 +161,7 @@ def _stream(
                 name=name,
                 due=int(max(0.0, end - begin) / stream.period) * stream.lanes,
                 sent=sum(begin <= request.at < end for request in requests),
+                withheld=figures.withheld(requests, stream.period, begin, end) if serial else 0,
                 failed=sum(not request.ok for request in here),
                 latency=figures.latency(here),
             )
@@ -196,7 +198,7 @@ def _stream(
         ),
         failed=sum(not request.ok for request in judged),
         failed_on_return=sum(not r.ok and r.at >= windows.undo for r in judged),
-        failed_seconds=figures.failed_seconds(judged, stream.period),
+        failed_seconds=figures.failed_seconds(judged, stream.period, serial=serial),
         errors=Counter(
             f"http {request.status}" if request.outcome == "http" else request.outcome
             for request in judged

@@ -122,16 +122,30 @@ def longest_request(requests: Iterable[Request], begin: float, end: float, since
     return max((r.latency for r in requests if begin <= r.at < end and r.end > since), default=0.0)
 
 
-def failed_seconds(requests: Iterable[Request], period: float) -> float:
-    """Time covered by failed requests, each standing for one period from when it was due.
+def failed_seconds(requests: Iterable[Request], period: float, *, serial: bool = False) -> float:
+    """Time covered by failed requests, each standing for one period from when it was due; in a
+    serial lane, where no other is sent meanwhile, for as long as it took if that was longer.
 
     Overlaps count once. OpenShift's "disruption seconds" with a period of one second.
     """
     total, covered = 0.0, -math.inf
-    for at in sorted(request.at for request in requests if not request.ok):
-        total += max(0.0, at + period - max(at, covered))
-        covered = max(covered, at + period)
+    for request in sorted((r for r in requests if not r.ok), key=lambda r: r.at):
+        end = max(request.at + period, request.end if serial else 0.0)
+        total += max(0.0, end - max(request.at, covered))
+        covered = max(covered, end)
     return total
+
+
+def withheld(requests: Iterable[Request], period: float, begin: float, end: float) -> int:
+    """How many requests serial lanes did not send between two times, since they waited for the
+    answers to others.
+    """
+    waited = 0.0
+    for request in requests:
+        # It stands for its own period, in the part of the run in which it was due.
+        since = request.at + period if request.at >= begin else begin
+        waited += max(0.0, min(request.end, end) - since)
+    return int(waited / period)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

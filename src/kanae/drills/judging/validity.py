@@ -116,7 +116,7 @@ def _thin(stream: StreamFigures, bounds: Mapping[str, float]) -> list[str]:
     found: list[str] = []
     for window in stream.windows:
         wanted = max(bounds["min-requests"], bounds["min-share"] * window.due)
-        if window.sent < wanted:
+        if window.sent + window.withheld < wanted:
             found.append(
                 f"workload too thin: {stream.stream.name}: {window.sent} requests"
                 f" {window.name}, wanted {wanted:.0f}"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from kanae.drills.judging.figures import Gap, Latency
-from kanae.drills.records import Evidence, Stream
+from kanae.drills.records import Connection, Evidence, Stream
 
 
 class Result(StrEnum):
@@ -22,11 +22,14 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Requests due in one part of the run (before, during or after the fault)."""
+    """Requests due in one part of the run (before, during or after the fault). withheld: those
+    that a serial stream did not send as it waited for answers.
+    """
 
     name: str
     due: int
     sent: int
+    withheld: int
     failed: int
     latency: Latency
 
@@ -82,13 +85,16 @@ class Writes:
 
 @dataclass(frozen=True, slots=True)
 class WatchFigures:
-    """One route's watch. disorder: places where a resourceVersion did not rise (a duplicate or an
+    """One route's watch. connection: serial for an idle one, which is to hear of beats only.
+    disorder: places where a resourceVersion did not rise (a duplicate or an
     event out of order). missed: acknowledged keys that never came. wrong_revision: keys that came
-    with another resourceVersion than their write was answered with. gap: longest time from an
-    acknowledgement to its event.
+    with another resourceVersion than their write was answered with. delay: longest time from an
+    acknowledgement to its event; longest_wait: of what came after the fault and was acknowledged
+    before its undo.
     """
 
     route: str
+    connection: Connection
     events: int
     reopened: int
     expired: int
@@ -96,6 +102,11 @@ class WatchFigures:
     missed: tuple[str, ...]
     wrong_revision: tuple[str, ...]
     delay: float
+    longest_wait: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.route}, idle" if self.connection == "serial" else self.route
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from kanae.drills.probing.watching import Watcher
 from kanae.drills.probing.workload import ProbeConfig
 from kanae.drills.probing.writing import Recorder
 from kanae.drills.records import (
+    BEAT,
     BOUNDS,
     ENDPOINT,
     Lag,
@@ -42,6 +43,7 @@ from kanae.drills.records import (
 _FLUSH = 0.2  # seconds between writes to the history file
 _SETUP = 30.0
 SETTLE = 60.0  # for the last write, the watches and each read-back at the end
+_BEAT = 0.5  # between what an idle watch hears of
 _PAUSE = 0.2  # between tries while setting up and settling
 
 
@@ -56,7 +58,7 @@ class Prober:
         self._routes = {route.name: route for route in config.routes}
         self._endpoint = self._routes.get(ENDPOINT, config.routes[0])
         self._watchers: list[Watcher] = []
-        self._lanes: list[NewLane | KeptLane] = []
+        self._lanes: list[tuple[Stream, NewLane | KeptLane]] = []
         self._running: set[asyncio.Task[None]] = set()
         self._counts = [0] * (len(BOUNDS) + 1)
         self._worst = 0.0
@@ -153,11 +155,13 @@ class Prober:
             text = f"namespace {self._config.namespace} was not deleted: {failure.detail}"
             self._recorder.write(Note(self.now(), "info", text))
 
-    def _lane(self, stream: Stream) -> NewLane | KeptLane:
+    def _lane(self, stream: Stream, number: int) -> NewLane | KeptLane:
         route, grace = self._routes[stream.route], self._config.grace
-        if stream.connection == "kept":
-            return KeptLane(route, self._kept_context, grace)
-        return NewLane(route, self._context, grace)
+        if stream.connection == "new":
+            return NewLane(route, self._context, grace)
+        # Serial clients are of both kinds: every other one speaks HTTP/1.1 wherever it asks.
+        multiplexed = stream.connection == "kept" or number % 2 == 1
+        return KeptLane(route, self._kept_context if multiplexed else self._context, grace)
 
     def _read_routes(self) -> list[Route]:
         used = {stream.route for stream in self._config.streams}
@@ -210,20 +214,32 @@ class Prober:
     async def _timetable(
         self, stream: Stream, number: int, lane: NewLane | KeptLane, first: float
     ) -> None:
-        """Begin a lane's requests when they are due, for ever."""
-        sequence = 0
+        """Begin a lane's requests when they are due, for ever; a serial lane's not before the one
+        before has its outcome.
+        """
+        due, sequence = first, 0
         while True:
-            at = first + sequence * stream.period
-            if (wait := at - self.now()) > 0:
+            if (wait := due - self.now()) > 0:
                 await asyncio.sleep(wait)
-            key = f"w-{stream.id}-{number}-{sequence}" if stream.kind == "write" else ""
-            self._start(self._one(stream, number, lane, at, key))
-            sequence += 1
+            key = self._key(stream, number, sequence) if stream.kind == "write" else ""
+            request = self._start(self._one(stream, number, lane, due, key))
+            due, sequence = due + stream.period, sequence + 1
+            if stream.connection == "serial":
+                await asyncio.wait({request})
+                due = max(due, self.now())
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _key(self, stream: Stream, number: int, sequence: int) -> str:
+        """What a write makes; no two make the same."""
+        rare = max(1, round(_BEAT / stream.period))
+        beats = stream.route == self._endpoint.name and stream.connection == "new"
+        kind = BEAT if beats and sequence % rare == 0 else "w-"
+        return f"{kind}{stream.id}-{number}-{sequence}"
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def _report(self) -> None:
         """Write what has been recorded, and once a second the prober's own lag and CPU share."""
@@ -252,8 +268,8 @@ class Prober:
         watches = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         for stream in streams:
             for number in range(stream.lanes):
-                lane = self._lane(stream)
-                self._lanes.append(lane)
+                lane = self._lane(stream, number)
+                self._lanes.append((stream, lane))
                 # Spread over the period, so that requests do not come in bursts of all lanes.
                 first = begin + stream.period * place / total
                 tables.append(asyncio.create_task(self._timetable(stream, number, lane, first)))
@@ -268,7 +284,8 @@ class Prober:
         for table in tables[1:]:
             table.cancel()
         self._report_lag()
-        spoken = {lane.protocol for lane in self._lanes if isinstance(lane, KeptLane)} - {""}
+        kept = (lane for stream, lane in self._lanes if stream.connection == "kept")
+        spoken = {lane.protocol for lane in kept if isinstance(lane, KeptLane)} - {""}
         self.note(f"kept connections spoke {' and '.join(sorted(spoken)) or 'nothing'}")
         while self._running:
             # No request outlives its deadline.
@@ -277,7 +294,7 @@ class Prober:
         for task in [*watches, tables[0]]:
             task.cancel()
         await asyncio.gather(*watches, *tables, return_exceptions=True)
-        for lane in self._lanes:
+        for _, lane in self._lanes:
             lane.close()
         self._recorder.flush()
 

@@ -23,7 +23,8 @@ class Load:
     """period: seconds between requests of one lane through the endpoint; and between requests over
     new connections, and between requests over kept ones, directly to one API server (reads and
     writes, and the kept connections, take turns). kept: how many kept connections a stream has.
-    direct: whether API servers are asked directly too.
+    direct: whether API servers are asked directly too. As many connections more through the
+    endpoint are serial: their reads, and their writes, together come once a period at most.
     """
 
     period: float = 0.1
@@ -47,6 +48,10 @@ class Load:
                 for kind in READS_AND_WRITES:
                     yield route.name, connection, kind, lanes, self.period * turns
             yield route.name, "kept", "watch", 1, self.period
+            if route.name == ENDPOINT:
+                for kind in READS_AND_WRITES:
+                    yield route.name, "serial", kind, self.kept, self.period * self.kept
+                yield route.name, "serial", "watch", 1, self.period
 
     def rate(self, routes: Sequence[Route]) -> float:
         """Requests per second in all."""
