@@ -45,6 +45,10 @@ ALWAYS = (
     "kept.any.gap",
     "any.any.gap-on-return",
     "any.any.longest-wait",
+    "any.watch.longest-wait",
+    "inside.new.any.failed",
+    "inside.any.any.longest-wait",
+    "dns.gap",
     "any.any.failed",
     "any.any.failed-seconds",
 )

@@ -14,6 +14,7 @@ from kanae.report.drill_text import (
     LEADER_LOST,
     comparison_rows,
     figure,
+    looked_from,
     probed_from,
     said,
     seconds,
@@ -192,6 +193,7 @@ def _facts(verdict: Verdict) -> str:
         *(f"proof {escape(name)}: {seconds(v)}" for name, v in verdict.proofs.items()),
         f"the prober's own lag: p99 {seconds(verdict.lag_p99)}, worst {seconds(verdict.lag_worst)},"
         f" {verdict.cpu:.0%} of a core",
+        escape(looked_from(verdict)),
         *([escape(probed_from(verdict))] if verdict.prober else []),
     ]
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"

@@ -10,7 +10,10 @@ from kanae.drills.probing.workload import Load
 from kanae.drills.records import (
     BEAT,
     BOUNDS,
+    CONTROL,
+    DNS,
     ENDPOINT,
+    INSIDE,
     Evidence,
     FaultEvent,
     Hashes,
@@ -41,6 +44,9 @@ VALIDITY = {
 ROUTES = (
     Route(ENDPOINT, "10.0.0.9", 6443, "10.0.0.9"),
     Route("m1", "10.0.0.10", 6443, "10.0.0.10"),
+    Route(INSIDE, "10.96.0.1", 443, "10.96.0.1"),
+    Route(DNS, "10.96.0.10", 53, "kubernetes.default.svc.cluster.local"),
+    Route(CONTROL, "127.0.0.1", 10248, "127.0.0.1"),
 )
 STREAMS = Load(period=0.1, kept=4).streams(ROUTES)
 NEW_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "new")
@@ -91,7 +97,7 @@ def _good() -> History:
     return History(
         header=Header(
             "r1", "power-cut", "c", "d", {"kubernetes": "v1.37.2"}, "haproxy", ("m1",), 1.0,
-            STREAMS, 10.0, {}, VALIDITY,
+            STREAMS, 10.0, {}, VALIDITY, inside="w1",
         ),
         phases=(
             Phase(0.0, "warm-up"), Phase(STEADY, "steady"), Phase(FAULT, "fault"),

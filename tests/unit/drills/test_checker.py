@@ -30,6 +30,9 @@ from kanae.drills.judging.checker import check
 from kanae.drills.judging.verdict import Result, to_json
 from kanae.drills.records import (
     BOUNDS,
+    CONTROL,
+    DNS,
+    INSIDE,
     Clock,
     Evidence,
     Hashes,
@@ -38,6 +41,7 @@ from kanae.drills.records import (
     Lag,
     Late,
     Leader,
+    Stream,
 )
 from kanae.report.drill_text import verdict_text
 from kanae.report.html import page
@@ -294,7 +298,7 @@ def test_a_watch_that_learns_late_of_its_loss_fails_the_run(metric: str) -> None
     watch = tuple(replace(e, at=e.at + 5) if e is before else e for e in run.watch)
     verdict = check(replace(run, watch=watch))
     assert verdict.result is Result.PASSED
-    (idle,) = (watch for watch in verdict.watches if watch.connection == "serial")
+    idle = next(watch for watch in verdict.watches if watch.name == "endpoint, idle")
     assert idle.delay == pytest.approx(5.002)
 
 
@@ -505,3 +509,60 @@ def test_of_a_workload_cut_short_only_overtaken_events_are_missing() -> None:
     verdict = check(less)
     assert verdict.result is Result.FAILED
     assert gone.key in verdict.reasons[0]
+
+
+def missing(run: History, *routes: str) -> History:
+    streams = tuple(s for s in run.header.streams if s.route not in routes)
+    kept = {s.id for s in streams}
+    return replace(
+        run,
+        header=replace(run.header, streams=streams, inside=""),
+        requests=tuple(r for r in run.requests if r.stream in kept),
+        watch=tuple(e for e in run.watch if e.stream in kept),
+    )
+
+
+def named(run: History, name: str) -> Stream:
+    return next(s for s in run.header.streams if s.name == name)
+
+
+def test_what_is_felt_inside_is_judged_by_limits_of_its_own() -> None:
+    limits = {"inside.new.any.failed": 0.0, "any.any.failed": 0.0, "dns.failed": 0.0}
+    run = good(limits=limits)
+    assert check(run).result is Result.PASSED
+    struck = outage(run, named(run, "inside new read").id, FAULT, FAULT + 1)
+    verdict = check(struck)
+    assert verdict.result is Result.FAILED
+    assert verdict.reasons == ("inside.new.any.failed is 5, over its limit 0 (inside new read)",)
+    struck = outage(run, named(run, "dns new lookup").id, FAULT, FAULT + 1)
+    assert check(struck).reasons == ("dns.failed is 10, over its limit 0 (dns new lookup)",)
+    struck = outage(run, KEPT_READ.id, FAULT, FAULT + 1)
+    assert "any.any.failed is 10" in check(struck).reasons[0]
+    text = verdict_text(check(run))
+    assert "Looked from inside by way of w1: the way itself took 5 ms (p50)" in text
+    assert "Looked from inside by way of w1" in page([(run, check(run))])
+
+
+def test_a_run_that_did_not_look_from_inside_is_not_judged_by_it() -> None:
+    limits = {"inside.new.any.failed": 0.0, "dns.gap": 1.0, "new.any.failed": 0.0}
+    verdict = check(missing(good(limits=limits), INSIDE, DNS, CONTROL))
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert [judgement.metric for judgement in verdict.judgements] == ["new.any.failed"]
+    assert "Nobody looked from inside" in verdict_text(verdict)
+
+
+@pytest.mark.parametrize("name", ["inside new read", "dns new lookup", "control new ping"])
+def test_a_way_inside_that_never_worked_makes_the_run_void(name: str) -> None:
+    run = good()
+    verdict = check(outage(run, named(run, name).id, 0, STOP))
+    assert verdict.result is Result.VOID
+    assert f"unhealthy before: {name}" in verdict.reasons[0]
+
+
+def test_what_the_cut_before_a_return_cost_is_not_held_against_it() -> None:
+    run = good()
+    run = replace(run, header=replace(run.header, fault="return"))
+    cut = outage(run, KEPT_READ.id, STEADY - 1, STEADY - 0.5)
+    cut = outage(cut, named(run, "dns new lookup").id, STEADY - 1, FAULT - 1)
+    assert check(cut).result is Result.PASSED, check(cut).reasons
+    assert check(outage(run, KEPT_READ.id, STEADY, STEADY + 0.5)).result is Result.VOID

@@ -105,14 +105,15 @@ def check(
     judgements = metrics.judge(limits, streams, watches, heals, proofs, changes)
     broken = _broken_promises(history, writes, watches)
     void = validity.doubts(history, bounds, streams, windows.steady, windows.fault)
-    missed = [metrics.shortfall(judgement) for judgement in judgements if not judgement.met]
-    missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
-    missed += [
+    unmet = [judgement for judgement in judgements if not judgement.met]
+    other = [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
+    other += [
         f"unhealthy at the end: {problem}"
         for health in history.health
         if health.when == "after"
         for problem in health.problems
     ]
+    missed = [*map(metrics.shortfall, unmet), *other]
     if broken:
         result = Result.FAILED
     elif void:
@@ -146,6 +147,7 @@ def check(
         clock_error=max((clock.error for clock in history.clocks), default=None),
         took_leader=took_leader,
         single_balancer=header.single_balancer,
+        inside=header.inside,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from kanae.drills.judging.verdict import Judgement, StreamFigures, WatchFigures
-from kanae.drills.records import ENDPOINT, Stream
+from kanae.drills.records import DNS, ENDPOINT, INSIDE, Stream
 
 # Of a stream: the end of a metric's name -> its value.
 _FIGURES: Mapping[str, Callable[[StreamFigures], float]] = {
@@ -27,8 +27,8 @@ _LEADER_CHANGES = "leader-changes"
 # How the metrics end that count and have no unit; all others are seconds.
 COUNTS = (".failed", ".failed-on-return", _LEADER_CHANGES)
 _METRIC = re.compile(
-    rf"(new|kept|serial|any)\.(read|write|any)\.({'|'.join(_FIGURES)})"
-    rf"|(kept|serial|any)\.watch\.{_WATCHED}"
+    rf"(inside\.)?(new|kept|serial|any)\.(read|write|any)\.({'|'.join(_FIGURES)})"
+    rf"|(inside\.)?(kept|serial|any)\.watch\.{_WATCHED}|{DNS}\.({'|'.join(_FIGURES)})"
     rf"|heal\.(host|node|redundancy)|proof\.[a-z-]+|{_LEADER_CHANGES}"
 )
 
@@ -45,25 +45,44 @@ def judge(
     proofs: Mapping[str, float | None],
     leader_changes: int,
 ) -> tuple[Judgement, ...]:
-    """Each limit with what the run reached, in order of the metrics' names."""
-    through_endpoint = [figures for figures in streams if figures.stream.route == ENDPOINT]
-    watched = [watch for watch in watches if watch.route == ENDPOINT]
+    """Each limit with what the run reached, in order of the metrics' names. A run without any
+    stream of a kind, as one of an older kanae or one that did not look from inside, is not judged
+    by limits of it.
+    """
     found: list[Judgement] = []
+    streams, watches = tuple(streams), tuple(watches)
     for metric, limit in sorted(limits.items()):
         group, _, name = metric.partition(".")
         if metric == _LEADER_CHANGES:
             found.append(Judgement(metric, float(leader_changes), limit))
         elif group in ("heal", "proof"):
             found.append(Judgement(metric, (heals if group == "heal" else proofs).get(name), limit))
-        else:
-            kind, _, figure = name.partition(".")
-            if kind == "watch":
-                values = {w.name: w.longest_wait for w in watched if group in ("any", w.connection)}
-            else:
-                matching = _matching(through_endpoint, group, kind, figure)
-                values = {each.stream.name: _FIGURES[figure](each) for each in matching}
-            found.append(_worst(metric, limit, values))
+        elif values := _values(metric, streams, watches):
+            worst = max(values, key=values.__getitem__)
+            found.append(Judgement(metric, values[worst], limit, worst))
     return tuple(found)
+
+
+def _values(
+    metric: str, streams: Iterable[StreamFigures], watches: Iterable[WatchFigures]
+) -> dict[str, float]:
+    """By what has them."""
+    first, *others = metric.split(".")
+    route = first if first in (INSIDE, DNS) else ENDPOINT
+    connection, kind, figure = {DNS: ["any", "any", *others], INSIDE: others}.get(
+        first, [first, *others]
+    )
+    if kind == "watch":
+        return {
+            watch.name: watch.longest_wait
+            for watch in watches
+            if watch.route == route and connection in ("any", watch.connection)
+        }
+    here = [figures for figures in streams if figures.stream.route == route]
+    return {
+        each.stream.name: _FIGURES[figure](each)
+        for each in _matching(here, connection, kind, figure)
+    }
 
 
 def _matching(
@@ -79,14 +98,6 @@ def _matching(
         for figures in streams
         if connects(figures.stream) and kind in ("any", figures.stream.kind)
     ]
-
-
-def _worst(metric: str, limit: float, values: Mapping[str, float]) -> Judgement:
-    """values: by what has them."""
-    worst = max(values, key=values.__getitem__, default=None)
-    if worst is None:
-        return Judgement(metric, None, limit)
-    return Judgement(metric, values[worst], limit, worst)
 
 
 def shortfall(judgement: Judgement) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from kanae.drills.judging import figures, leaders
 from kanae.drills.judging.verdict import StreamFigures
-from kanae.drills.records import ENDPOINT, History
+from kanae.drills.records import CONTROL, DNS, ENDPOINT, INSIDE, History
+
+# Ways that no single host is.
+_SHARED = (ENDPOINT, INSIDE, DNS, CONTROL)
 
 
 def doubts(
@@ -74,13 +77,16 @@ def _unrest(
     request that had long gone unanswered fails, or is answered, during the fault.
     """
     found: list[str] = []
-    due_before = [request for request in history.requests if request.end < fault]
+    # The host of `return` is cut before the fault, which is that it comes back.
+    returned = history.header.fault == "return"
+    since = steady if returned else -math.inf
+    due_before = [r for r in history.requests if r.at >= since and r.end < fault]
     for stream in (each.stream for each in streams):
         sent = [request for request in due_before if request.stream == stream.id]
         failed = sum(not request.ok for request in sent)
-        # A host that is down from the beginning serves nobody.
-        returns = history.header.fault == "return" and stream.route in history.header.targets
-        down = returns or (stream.route != ENDPOINT and failed == len(sent))
+        # A host that is down from the beginning serves nobody, and takes its part of the DNS along.
+        returns = returned and stream.route in (DNS, *history.header.targets)
+        down = returns or (stream.route not in _SHARED and failed == len(sent))
         if failed > bounds["max-failed-before"] and not down:
             found.append(f"unhealthy before: {stream.name}: {failed} requests failed")
     # Histories of older runs have no such bound in their header.
@@ -88,7 +94,8 @@ def _unrest(
     found += [
         f"unhealthy before: {each.stream.name}: an answer took {each.wait_before:.3g} s"
         for each in streams
-        if each.stream.route == ENDPOINT and each.wait_before > longest
+        if each.stream.route in _SHARED and each.wait_before > longest
+        if not (returned and each.stream.route == DNS)
     ]
     if changes := leaders.changes(history, steady, fault):
         found.append(f"unhealthy before: etcd's leader changed {changes} times")

@@ -133,7 +133,8 @@ class Verdict:
     `clock_error` seconds at most, None when that was not measured or it needed no other clock.
     took_leader: the fault silenced the host of etcd's leader, so that every request had to wait for
     an election, whatever the balancer does; other limits may apply to such a run. single_balancer:
-    the fault took the only way to the endpoint, and only the healing was judged.
+    the fault took the only way to the endpoint, and only the healing was judged. inside: the node
+    whose network was looked from, "" when nobody looked from inside.
     """
 
     run: str
@@ -159,6 +160,7 @@ class Verdict:
     clock_error: float | None = None
     took_leader: bool = False
     single_balancer: bool = False
+    inside: str = ""
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)
