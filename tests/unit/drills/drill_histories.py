@@ -40,6 +40,7 @@ VALIDITY = {
     "max-clock-error": 0.02,
     "max-failed-before": 0.0,
     "max-wait-before": 1.0,
+    "max-control-wait": 1.0,
 }
 ROUTES = (
     Route(ENDPOINT, "10.0.0.9", 6443, "10.0.0.9"),

@@ -566,3 +566,40 @@ def test_what_the_cut_before_a_return_cost_is_not_held_against_it() -> None:
     cut = outage(cut, named(run, "dns new lookup").id, STEADY - 1, FAULT - 1)
     assert check(cut).result is Result.PASSED, check(cut).reasons
     assert check(outage(run, KEPT_READ.id, STEADY, STEADY + 0.5)).result is Result.VOID
+
+
+def slowed(run: History, seconds: float, stream: Stream, at: float = FAULT + 2) -> History:
+    slow = due(run, stream.id, at)
+    return with_request(run, slow, replace(slow, end=slow.at + seconds))
+
+
+def test_a_limit_missed_by_what_the_machine_took_makes_the_run_void() -> None:
+    run = slowed(good(limits={"any.any.longest-wait": 1.5}), 1.8, KEPT_READ)
+    assert check(run).result is Result.FAILED
+    control = named(run, "control new ping")
+    verdict = check(slowed(run, 0.4, control))
+    assert verdict.result is Result.VOID
+    assert verdict.reasons[0] == (
+        "the machine was slow: 0.4 s for what no fault can touch, load average 0.5 on 2 cores;"
+        " without that every limit would have been met"
+    )
+    assert "any.any.longest-wait is 1.8" in verdict.reasons[1]
+    # By more than that: it was not the machine alone.
+    assert check(slowed(run, 0.2, control)).result is Result.FAILED
+    # The prober's own lag tells too.
+    counts = (5000, *(0,) * len(BOUNDS))
+    lags = (Lag(FAULT + 3, counts, 0.4), Lag(STOP, counts, 0.0009))
+    assert check(replace(run, lags=lags)).result is Result.VOID
+    assert check(replace(run, lags=(Lag(FAULT - 1, counts, 0.4), lags[1]))).result is Result.FAILED
+
+
+def test_a_slow_machine_neither_fails_a_run_nor_keeps_it_from_passing() -> None:
+    run = good(limits={"any.any.failed": 0.0})
+    control = named(run, "control new ping")
+    failed = outage(run, NEW_READ.id, FAULT, FAULT + 0.2)
+    # Failed requests are no matter of seconds, unless nothing can be said at all.
+    assert check(slowed(failed, 0.9, control)).result is Result.FAILED
+    assert check(slowed(failed, 1.1, control)).result is Result.VOID
+    assert check(slowed(run, 1.1, control)).result is Result.PASSED
+    unwell = replace(failed, health=(run.health[0], Health(STOP, "after", ("m1 is not ready",))))
+    assert check(slowed(unwell, 1.1, control)).result is Result.FAILED

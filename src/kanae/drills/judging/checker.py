@@ -113,6 +113,8 @@ def check(
         if health.when == "after"
         for problem in health.problems
     ]
+    if unmet and not other:
+        void += validity.slowness(history, bounds, streams, unmet, windows.fault)
     missed = [*map(metrics.shortfall, unmet), *other]
     if broken:
         result = Result.FAILED

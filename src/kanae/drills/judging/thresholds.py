@@ -18,11 +18,12 @@ _VALIDITY = (
     "max-clock-error",
     "max-failed-before",
     "max-wait-before",
+    "max-control-wait",
 )
 # In a drill's table: not a metric but a table of them.
 _LEADER = "leader"
 # Came later than files that people have made.
-_OPTIONAL = {"max-clock-error": 0.02, "max-wait-before": 1.0}
+_OPTIONAL = {"max-clock-error": 0.02, "max-wait-before": 1.0, "max-control-wait": 1.0}
 # What every run has in its history, of whatever age.
 RECORDED = tuple(name for name in _VALIDITY if name not in _OPTIONAL)
 

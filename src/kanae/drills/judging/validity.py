@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kanae.drills.judging import figures, leaders
-from kanae.drills.judging.verdict import StreamFigures
+from kanae.drills.judging.metrics import COUNTS
+from kanae.drills.judging.verdict import Judgement, StreamFigures
 from kanae.drills.records import CONTROL, DNS, ENDPOINT, INSIDE, History
 
 # Ways that no single host is.
@@ -100,6 +101,38 @@ def _unrest(
     if changes := leaders.changes(history, steady, fault):
         found.append(f"unhealthy before: etcd's leader changed {changes} times")
     return found
+
+
+def slowness(
+    history: History,
+    bounds: Mapping[str, float],
+    streams: Iterable[StreamFigures],
+    unmet: Sequence[Judgement],
+    fault: float,
+) -> list[str]:
+    """Whether it was the machine that was measured, where a run has met all but some limits.
+
+    What no fault can touch tells: a kubelet that is asked by the way inside, and the prober's own
+    lag. Either every limit would have been met without what these waited, or they waited for so
+    long that nothing can be said of anything.
+    """
+    untouched = [each for each in streams if each.stream.route == CONTROL]
+    waits = [max(each.longest_wait, each.longest_wait_on_return) for each in untouched]
+    waited = max([*waits, *(lag.worst for lag in history.lags if lag.at > fault)], default=0.0)
+    hopeless = waited > bounds.get("max-control-wait", math.inf)
+    if not hopeless and not all(_excused(each, waited) for each in unmet):
+        return []
+    busiest = max(history.machine, key=lambda machine: machine.load, default=None)
+    load = f", load average {busiest.load:g} on {busiest.cores} cores" if busiest else ""
+    instead = "" if hopeless else "; without that every limit would have been met"
+    return [f"the machine was slow: {waited:.3g} s for what no fault can touch{load}{instead}"]
+
+
+def _excused(unmet: Judgement, waited: float) -> bool:
+    """Whether a limit of seconds that requests took was missed by no more than that."""
+    if unmet.value is None or unmet.metric.endswith(COUNTS) or not unmet.where:
+        return False
+    return unmet.value - waited <= unmet.limit
 
 
 def _unsure_of_time(history: History, bounds: Mapping[str, float]) -> list[str]:
