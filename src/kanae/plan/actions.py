@@ -298,10 +298,14 @@ class AwaitEtcd(Action):
 
 @dataclass(frozen=True, slots=True)
 class AwaitApi(Action):
-    """Until /readyz of this address answers ok, asked from the step's host."""
+    """Until /readyz of this address answers ok, asked from the step's host.
+
+    name: what its certificate has to be good for beside the address, "" for nothing.
+    """
 
     address: str
     port: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

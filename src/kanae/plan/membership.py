@@ -197,9 +197,9 @@ def as_known(spec: Spec, host: str) -> KnownHost:
     return KnownHost(host, str(entry.address), roles, dict(sorted(said.items())))
 
 
-def without(spec: Spec, host: str) -> Spec:
-    """The spec of the cluster while one of its hosts is away to be replaced. See `former`."""
-    hosts = {name: each for name, each in spec.hosts.items() if name != host}
+def without(spec: Spec, *gone: str) -> Spec:
+    """The spec of the cluster while hosts of it are away to be replaced. See `former`."""
+    hosts = {name: each for name, each in spec.hosts.items() if name not in gone}
     return spec.model_copy(update={"hosts": hosts})
 
 

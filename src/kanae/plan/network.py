@@ -47,6 +47,6 @@ def plan(draft: Draft) -> None:
         f"apply the pod network ({view.spec.networks.pod_network.provider.value})",
         ApplyObjects(tuple(applied(document).text for document in missing)),
         # Its pods start at once on every node that has joined, with what is delivered to it.
-        needs=[draft.at.init, *(build.last for build in draft.hosts.values() if fresh)],
+        needs=[*draft.reached, *(build.last for build in draft.hosts.values() if fresh)],
         changes=changes,
     )

@@ -35,6 +35,6 @@ def plan(draft: Draft) -> None:
         "apply",
         "say which hosts may register as nodes",
         ApplyObjects(tuple(wanted)),
-        needs=[draft.at.init, *draft.at.reconfigured],
+        needs=draft.reached,
         changes=changes,
     )

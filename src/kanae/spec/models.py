@@ -13,7 +13,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kanae.spec.balancer import Balancer, Endpoint, HealthCheck, LoadBalancer, VirtualAddress
+from kanae.layout import ports
+from kanae.spec.balancer import (
+    Balancer,
+    Endpoint,
+    FormerEndpoint,
+    HealthCheck,
+    LoadBalancer,
+    VirtualAddress,
+    Vrrp,
+)
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
@@ -21,9 +30,10 @@ from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Versio
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
-    "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "KubeProxy", "LoadBalancer",
-    "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider", "Policies",
-    "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint", "VirtualAddress",
+    "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "KubeProxy",
+    "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider",
+    "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint",
+    "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
@@ -240,6 +250,32 @@ class Spec(Model):
             return self.load_balancer.virtual_address.address
         holders = self.having(Role.LOAD_BALANCER) or self.having(Role.CONTROL_PLANE)
         return self.hosts[holders[0]].address
+
+    @property
+    def virtual_addresses(self) -> tuple[VirtualAddress, ...]:
+        """All that keepalived moves between the balancers: the endpoint's, and former ones."""
+        now = self.load_balancer.virtual_address
+        former = (
+            VirtualAddress(address=each.address, **each.vrrp.model_dump())
+            for each in self.endpoint.former
+            if each.vrrp is not None
+        )
+        return (*(() if now is None else (now,)), *former)
+
+    def is_api_server(self, address: IPv4Address, port: int) -> bool:
+        """Whether a control-plane host's own API server answers there, and no balancer."""
+        masters = (self.hosts[name].address for name in self.having(Role.CONTROL_PLANE))
+        return port == ports.API_SERVER and address in masters
+
+    @property
+    def balanced_ports(self) -> tuple[int, ...]:
+        """Where every balancer answers, on all addresses that it has; each port once."""
+        places = [
+            (self.endpoint_address, self.endpoint.port),
+            *((each.address, each.port) for each in self.endpoint.former),
+        ]
+        balanced = (port for address, port in places if not self.is_api_server(address, port))
+        return tuple(dict.fromkeys(balanced))
 
     @property
     def endpoint_host(self) -> str:
