@@ -138,6 +138,10 @@ class _Drills:
             require_ours(spec, first, known(spec, first).identity)
             before = safety.problems(spec, first)
             hosts = self._choose(first, 0)
+            # Told before the first run, not by one of the later ones.
+            for turn in range(1, order.times):
+                later = safety.choose(order.scenario, spec, first, order.target, turn)
+                self._require_measured(later)
             if order.prober is not None:
                 await self._allow_prober(order.prober, first, fleet, power)
             if not await self._console.decide(order, hosts):
@@ -169,10 +173,15 @@ class _Drills:
         problems = safety.problems(self._spec, facts)
         found = safety.refusals(order.scenario, self._spec, hosts, problems)
         safety.require(found, accepted=order.accept_outage)
-        if order.prober is not None:
-            self._require_apart(order.prober, hosts)
-        self._look_from(hosts)
+        self._require_measured(hosts)
         return hosts
+
+    def _require_measured(self, hosts: Sequence[str]) -> None:
+        """Raise Refused when the fault of `hosts` takes the prober, or whence it looks inside."""
+        prober = self._order.prober
+        if prober is not None:
+            safety.require_apart(prober, way_to(self._spec, prober), hosts)
+        self._look_from(hosts)
 
     def _asked(self) -> tuple[Route, ...]:
         """By name what a run asks, if it can look from inside."""
@@ -197,15 +206,8 @@ class _Drills:
         there = None if prober is None else reach_of(self._spec, prober)
         return Forwarded(host, ends, reach_of(self._spec, host), there)
 
-    def _require_apart(self, prober: str, hosts: Sequence[str]) -> None:
-        safety.require_apart(prober, way_to(self._spec, prober), hosts)
-
     async def _allow_prober(self, prober: str, facts: Facts, fleet: Fleet, power: Power) -> None:
-        """See to it that it can run there, and that no run of the order breaks its host."""
-        order = self._order
-        for turn in range(1, order.times):
-            hosts = safety.choose(order.scenario, self._spec, facts, order.target, turn)
-            self._require_apart(prober, hosts)
+        """See to it that it can run there."""
         here = facts.hosts.get(prober)
         self._python = await find_python(fleet[prober], here.base.family if here else UNKNOWN)
         await power.allow_realtime(prober)

@@ -277,9 +277,10 @@ def test_a_serial_lane_that_waits_is_not_called_thin() -> None:
 
 def test_a_serial_lane_says_nothing_of_the_time_between_its_requests() -> None:
     run = outage(good(), SERIAL_WRITE.id, FAULT, FAULT + 2)
-    assert check(run, {"any.any.gap": 0.4}).result is Result.PASSED
+    assert check(run, {"any.any.gap": 0.4, "any.any.failed-seconds": 1}).result is Result.PASSED
     assert check(run, {"any.any.failed": 0}).result is Result.FAILED
     assert check(run, {"serial.any.gap": 1.0}).result is Result.FAILED
+    assert check(run, {"serial.any.failed-seconds": 1.0}).result is Result.FAILED
 
 
 @pytest.mark.parametrize("metric", ["serial.watch.longest-wait", "any.watch.longest-wait"])
@@ -586,11 +587,36 @@ def test_a_limit_missed_by_what_the_machine_took_makes_the_run_void() -> None:
     assert "any.any.longest-wait is 1.8" in verdict.reasons[1]
     # By more than that: it was not the machine alone.
     assert check(slowed(run, 0.2, control)).result is Result.FAILED
+    # While the host came back: that says nothing of the fault.
+    assert check(slowed(run, 0.4, control, UNDO + 2)).result is Result.FAILED
+    assert check(slowed(run, 1.1, control, UNDO + 2)).result is Result.FAILED
     # The prober's own lag tells too.
     counts = (5000, *(0,) * len(BOUNDS))
-    lags = (Lag(FAULT + 3, counts, 0.4), Lag(STOP, counts, 0.0009))
-    assert check(replace(run, lags=lags)).result is Result.VOID
-    assert check(replace(run, lags=(Lag(FAULT - 1, counts, 0.4), lags[1]))).result is Result.FAILED
+    last = Lag(STOP, counts, 0.0009)
+    for at, result in (
+        (FAULT + 3, Result.VOID), (FAULT - 1, Result.FAILED), (UNDO + 3, Result.FAILED),
+    ):  # fmt: skip
+        assert check(replace(run, lags=(Lag(at, counts, 0.4), last))).result is result
+
+
+def test_a_limit_of_the_return_is_excused_by_what_the_machine_took_then() -> None:
+    run = good(limits={"any.any.longest-wait-on-return": 1.5})
+    run = slowed(run, 1.8, KEPT_READ, UNDO + 2)
+    control = named(run, "control new ping")
+    assert check(slowed(run, 0.4, control, FAULT + 2)).result is Result.FAILED
+    assert check(slowed(run, 0.4, control, UNDO + 2)).result is Result.VOID
+
+
+def test_a_way_inside_that_fails_is_no_outage_of_the_cluster() -> None:
+    run = good(limits={"inside.new.any.failed": 0.0, "any.any.failed": 0.0})
+    run = outage(run, named(run, "inside new read").id, FAULT + 1, FAULT + 2)
+    assert check(run).result is Result.FAILED
+    broken = outage(run, named(run, "control new ping").id, FAULT + 1, FAULT + 2)
+    verdict = check(broken)
+    assert verdict.result is Result.VOID
+    assert verdict.reasons[0] == "the way inside failed: 5 times for what no fault can touch"
+    # Of what goes another way it is no excuse.
+    assert check(outage(broken, NEW_READ.id, FAULT + 1, FAULT + 2)).result is Result.FAILED
 
 
 def test_a_slow_machine_neither_fails_a_run_nor_keeps_it_from_passing() -> None:

@@ -104,6 +104,22 @@ async def test_a_node_that_the_fault_takes_is_not_looked_from(
         assert await drill.drill(project(tmp_path), other, console) is None
 
 
+async def test_a_node_that_a_later_run_takes_is_told_before_the_first_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _whole(monkeypatch)
+    console = Console()
+
+    def by_turns(*of: object) -> tuple[str, ...]:
+        return (("w1",), ("m1",))[int(str(of[-1]))] if len(of) > 4 else ("w1",)
+
+    monkeypatch.setattr(safety, "choose", by_turns)
+    order = DrillOrder(find("power-cut"), Load(), inside="m1", times=2)
+    with pytest.raises(Refused, match="m1 cannot be looked from"):
+        await drill.drill(project(tmp_path), order, console)
+    assert not console.asked
+
+
 async def test_hosts_are_left_alone_while_an_earlier_run_has_something_to_put_back(
     desk: Desk, tmp_path: Path
 ) -> None:

@@ -20,8 +20,8 @@ class ChangeFigures:
     """Requests through the endpoint, by the definitions of `figures`.
 
     seconds: how long the change took. requests, failed: those that were due then; of the first
-    change also those under way at its beginning that failed. failed_seconds: of the worst stream.
-    gaps: the longest on a new connection and on a kept one. errors: kind of error -> how many.
+    change also those under way at its beginning that failed. failed_seconds: of the worst stream
+    with a timetable. gaps: the longest on a new connection and on a kept one. errors: kind of error -> how many.
     """
 
     name: str
@@ -112,10 +112,9 @@ def _figures(
         failed=sum(not request.ok for request in every),
         failed_seconds=max(
             (
-                figures.failed_seconds(
-                    judged[each.id], each.period, serial=each.connection == "serial"
-                )
+                figures.failed_seconds(judged[each.id], each.period)
                 for each in streams.values()
+                if each.connection != "serial"
             ),
             default=0.0,
         ),

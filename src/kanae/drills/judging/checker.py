@@ -114,7 +114,7 @@ def check(
         for problem in health.problems
     ]
     if unmet and not other:
-        void += validity.slowness(history, bounds, streams, unmet, windows.fault)
+        void += validity.slowness(history, bounds, streams, unmet, windows.fault, windows.until)
     missed = [*map(metrics.shortfall, unmet), *other]
     if broken:
         result = Result.FAILED

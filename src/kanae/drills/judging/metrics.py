@@ -20,10 +20,11 @@ _FIGURES: Mapping[str, Callable[[StreamFigures], float]] = {
     "failed-seconds": lambda figures: figures.failed_seconds,
 }
 # Of lanes with a timetable. A serial one is asked for its longest wait instead: nothing is known of
-# the time between its requests.
-_TIMED = ("gap", "gap-on-return", "wait")
+# the time between its requests, each of which stands for more of it than another lane's.
+_TIMED = ("gap", "gap-on-return", "wait", "failed-seconds")
 _WATCHED = "longest-wait"
 _LEADER_CHANGES = "leader-changes"
+_ON_RETURN = "-on-return"
 # How the metrics end that count and have no unit; all others are seconds.
 COUNTS = (".failed", ".failed-on-return", _LEADER_CHANGES)
 _METRIC = re.compile(
@@ -35,6 +36,19 @@ _METRIC = re.compile(
 
 def is_metric(name: str) -> bool:
     return _METRIC.fullmatch(name) is not None
+
+
+def is_inside(metric: str) -> bool:
+    """Whether it is of what was asked by the way inside."""
+    return metric.partition(".")[0] in (INSIDE, DNS)
+
+
+def parts(metric: str) -> tuple[bool, bool]:
+    """Whether it is of the part before the fault's undo, and of that from then on."""
+    if metric.endswith(_ON_RETURN):
+        return False, True
+    whole = metric.endswith((".failed", ".failed-seconds")) or "." not in metric
+    return True, whole or metric.startswith(("heal.", "proof."))
 
 
 def judge(

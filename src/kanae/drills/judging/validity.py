@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from kanae.drills.judging import figures, leaders
-from kanae.drills.judging.metrics import COUNTS
+from kanae.drills.judging.metrics import COUNTS, is_inside, parts
 from kanae.drills.judging.verdict import Judgement, StreamFigures
 from kanae.drills.records import CONTROL, DNS, ENDPOINT, INSIDE, History
 
 # Ways that no single host is.
 _SHARED = (ENDPOINT, INSIDE, DNS, CONTROL)
+# Seconds that a prober's report of its own lag covers.
+_LAG_SPAN = 1.0
 
 
 def doubts(
@@ -120,23 +122,41 @@ def slowness(
     streams: Iterable[StreamFigures],
     unmet: Sequence[Judgement],
     fault: float,
+    undo: float,
 ) -> list[str]:
     """Whether it was the machine that was measured, where a run has met all but some limits.
 
     What no fault can touch tells: a kubelet that is asked by the way inside, and the prober's own
-    lag. Either every limit would have been met without what these waited, or they waited for so
-    long that nothing can be said of anything.
+    lag. Either every limit would have been met without what these waited in the same part of the
+    run, before the fault's undo or after it, or they waited there for so long that nothing can be
+    said of it. Where only limits of what is asked inside were missed, it is enough that the way
+    there failed.
     """
     untouched = [each for each in streams if each.stream.route == CONTROL]
-    waits = [max(each.longest_wait, each.longest_wait_on_return) for each in untouched]
-    waited = max([*waits, *(lag.worst for lag in history.lags if lag.at > fault)], default=0.0)
-    hopeless = waited > bounds.get("max-control-wait", math.inf)
-    if not hopeless and not all(_excused(each, waited) for each in unmet):
+    failed = sum(each.failed for each in untouched)
+    if failed and all(is_inside(each.metric) for each in unmet):
+        return [f"the way inside failed: {failed} times for what no fault can touch"]
+    waited = (
+        max([_lag(history, fault, undo + _LAG_SPAN), *(e.longest_wait for e in untouched)]),
+        max([_lag(history, undo, math.inf), *(e.longest_wait_on_return for e in untouched)]),
+    )
+    most = bounds.get("max-control-wait", math.inf)
+
+    def there(metric: str) -> float:
+        return max(wait for wait, here in zip(waited, parts(metric), strict=True) if here)
+
+    if not all(there(each.metric) > most or _excused(each, there(each.metric)) for each in unmet):
         return []
+    longest = max(there(each.metric) for each in unmet)
     busiest = max(history.machine, key=lambda machine: machine.load, default=None)
     load = f", load average {busiest.load:g} on {busiest.cores} cores" if busiest else ""
-    instead = "" if hopeless else "; without that every limit would have been met"
-    return [f"the machine was slow: {waited:.3g} s for what no fault can touch{load}{instead}"]
+    instead = "" if longest > most else "; without that every limit would have been met"
+    return [f"the machine was slow: {longest:.3g} s for what no fault can touch{load}{instead}"]
+
+
+def _lag(history: History, begin: float, end: float) -> float:
+    """The prober's worst, of the reports that it made between two times. Seconds."""
+    return max((lag.worst for lag in history.lags if begin < lag.at <= end), default=0.0)
 
 
 def _excused(unmet: Judgement, waited: float) -> bool:

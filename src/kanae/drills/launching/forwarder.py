@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -17,8 +19,12 @@ from kanae.errors import KanaeError
 from kanae.transport.connect import Jumps, dial
 from kanae.transport.settings import Reach
 
+if TYPE_CHECKING:
+    import asyncssh
+
 _LOCAL = "127.0.0.1"
 _LIMIT = 1 << 20
+_TRY = 3.0  # seconds that an sshd may take to open one connection before it is taken as allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,36 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+async def _require_allowed(
+    inside: asyncssh.SSHClientConnection, destinations: Sequence[tuple[str, int]]
+) -> None:
+    """Raises OSError when sshd refuses to connect to one of them for somebody else. That nobody
+    answers there is what is to be measured.
+    """
+    import asyncssh
+
+    async def attempt(address: str, port: int) -> None:
+        try:
+            async with asyncio.timeout(_TRY):
+                _, writer = await inside.open_connection(address, port)
+        except TimeoutError:
+            return
+        except asyncssh.ChannelOpenError as error:
+            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                raise OSError(f"no connection to {address}:{port}: {error.reason}") from None
+            return
+        writer.channel.abort()
+
+    await asyncio.gather(*(attempt(*destination) for destination in destinations))
+
+
 async def _hold(forwards: Forwards, jumps: Jumps, gone: asyncio.Task[bytes]) -> str:
     """Until the input ends, or a connection does: why. Raises KanaeError and OSError kinds."""
     import asyncssh
 
     _, inside = await dial(forwards.through, jumps)
     held = {forwards.through.host: inside}
+    await _require_allowed(inside, forwards.destinations)
     ports: list[int] = []
     for address, port in forwards.destinations:
         ports.append((await inside.forward_local_port(_LOCAL, 0, address, port)).get_port())

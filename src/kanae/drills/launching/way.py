@@ -97,16 +97,17 @@ class Forwarded:
         forwards = Forwards(
             self.reach, tuple((end.address, end.port) for end in self.ends), self.prober
         )
-        said = b""
+        said, otherwise = b"", f"no word within {_OPENED:g} s"
         if process.stdin is not None and process.stdout is not None:
             with contextlib.suppress(TimeoutError, OSError):
                 async with asyncio.timeout(_OPENED):
                     process.stdin.write(forwards.encode() + b"\n")
                     said = (await process.stdout.readline()).strip()
+                    otherwise = "its process ended"
         word, _, rest = said.decode(errors="replace").partition(" ")
         if word != "ready":
             raise CheckFailed(
-                f"no way inside through {self.host}: {rest or f'no word within {_OPENED:g} s'}",
+                f"no way inside through {self.host}: {rest or otherwise}",
                 remedy="sshd there must allow TCP forwarding (AllowTcpForwarding);"
                 " or another --inside HOST, or --inside none",
             )

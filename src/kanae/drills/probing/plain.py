@@ -5,7 +5,6 @@ kubelet of a host that no fault touches, for what the way there costs.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ async def ask(route: Route, question: Question, deadline: float) -> Attempt:
     except (OSError, EOFError, ValueError, RequestFailed) as error:
         attempt.failed(error)
     if writer is not None:
-        with contextlib.suppress(OSError):
-            attempt.port = writer.get_extra_info("sockname")[1]
+        name: tuple[str, int] | None = writer.get_extra_info("sockname")
+        attempt.port = name[1] if name else 0
         writer.transport.abort()
     return attempt
