@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOCAL = "127.0.0.1"
 _LIMIT = 1 << 20
-_TRY = 3.0  # seconds that an sshd may take to open one connection before it is taken as allowed
+_TRY = 5.0  # seconds that an sshd may take to open one connection before it is taken as allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ async def _require_allowed(
     answers there is what is to be measured.
     """
     import asyncssh
+    from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
     async def attempt(address: str, port: int) -> None:
         try:
@@ -65,7 +66,7 @@ async def _require_allowed(
         except TimeoutError:
             return
         except asyncssh.ChannelOpenError as error:
-            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+            if error.code == OPEN_ADMINISTRATIVELY_PROHIBITED:
                 raise OSError(f"no connection to {address}:{port}: {error.reason}") from None
             return
         writer.channel.abort()
