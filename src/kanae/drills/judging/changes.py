@@ -21,7 +21,8 @@ class ChangeFigures:
 
     seconds: how long the change took. requests, failed: those that were due then; of the first
     change also those under way at its beginning that failed. failed_seconds: of the worst stream
-    with a timetable. gaps: the longest on a new connection and on a kept one. errors: kind of error -> how many.
+    with a timetable. gaps: the longest on a new connection and on a kept one. errors: kind of error
+    -> how many.
     """
 
     name: str
