@@ -71,11 +71,12 @@ def plan(draft: Draft) -> None:
     unit = units.balancer(view.spec.name)
     gone = _no_keepalived(view.spec)
     given_up = _give_up(draft, leaving, gone)
-    given = dict.fromkeys(leaving, {each.key for each in gone})
     balancing: list[str | None] = []
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        wanted = [each for each in resources(view, host) if each.key not in given.get(host, ())]
+        wanted = resources(view, host)
+        if host in leaving:
+            wanted = tuple(each for each in wanted if each not in gone)
         step = draft.hosts[host].converge("balancer", "load balancer", wanted, [*given_up, *needs])
         if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
             balancing.append(step)
