@@ -27,8 +27,8 @@ from pathlib import Path
 from figures import Figure, markdown, table
 from kanae.drills.judging import history, thresholds
 from kanae.drills.judging.checker import check
+from kanae.drills.judging.metrics import COUNTS
 from kanae.drills.judging.series import SERIES_RESULT, SeriesResult, groups, series
-from kanae.drills.judging.thresholds import COUNTS
 from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.records import History
 from kanae.drills.running import past_runs
@@ -44,6 +44,11 @@ ALWAYS = (
     "new.any.gap",
     "kept.any.gap",
     "any.any.gap-on-return",
+    "any.any.longest-wait",
+    "any.watch.longest-wait",
+    "inside.new.any.failed",
+    "inside.any.any.longest-wait",
+    "dns.gap",
     "any.any.failed",
     "any.any.failed-seconds",
 )

@@ -4,8 +4,8 @@
     bench/membership.py --only dead-master --only worker --times 3
 
 In a lab of its own (membership.yaml) while probers ask the API through the endpoint, as in
-`kanae drill run --no-direct`. Every change is made by the commands that an operator types, and a
-round ends in the state that it began in:
+`kanae drill run --no-direct --inside none`. Every change is made by the commands that an operator
+types, and a round ends in the state that it began in:
 
     master       a live control-plane host with a member of etcd leaves, and joins as a blank one
                  (`kanae replace`, which wipes it)

@@ -1,6 +1,7 @@
 """One round of a bench: a whole cluster is changed while probers ask it, and is judged by that.
 
-The workload is that of `kanae drill run --no-direct`. What changes the cluster is the caller's.
+The workload is that of `kanae drill run --no-direct --inside none`. What changes the cluster is
+the caller's.
 """
 
 from __future__ import annotations

@@ -31,12 +31,26 @@ def assert_measured(run: Any) -> None:
         for route in ("endpoint", *MASTERS)
         for connection in ("new", "kept")
         for kind in ("read", "write")
+    } | {
+        ("dns", "new", "lookup"),
+        ("control", "new", "ping"),
+        *(
+            (route, connection, kind)
+            for route, connection in (
+                ("endpoint", "serial"),
+                ("inside", "new"),
+                ("inside", "kept"),
+                ("inside", "serial"),
+            )
+            for kind in ("read", "write")
+        ),
     }
+    assert run["inside"]
     for figures in streams:
         assert figures["wait"] > 0
         assert figures["gap"]["end"] > figures["gap"]["begin"]
         assert [window["name"] for window in figures["windows"]] == ["before", "during", "after"]
-        if figures["stream"]["route"] == "endpoint":
+        if figures["stream"]["route"] in ("endpoint", "inside", "control"):
             assert all(window["latency"]["p99"] > 0 for window in figures["windows"])
     assert run["lag_p99"] > 0
     assert run["load"] is not None

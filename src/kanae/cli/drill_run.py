@@ -24,6 +24,7 @@ from kanae.transport.acceptance import HostKeys
 OUTPUT = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Output format."
 )
+_NONE = "none"
 _SECONDS = click.FloatRange(0, 3600)
 
 
@@ -47,6 +48,12 @@ def say(line: str) -> None:
     shell_complete=complete_host,
     help="Probe from this host, not from here.",
 )
+@click.option(
+    "--inside",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="Look from inside through this node, or none [default: one that the fault leaves alone].",
+)
 @click.option("--repeat", "times", type=click.IntRange(1, 1000), default=1, help="How many runs.")
 @click.option(
     "--steady", type=_SECONDS, help="Measured steady state before the fault [default: 15]."
@@ -68,6 +75,7 @@ def run_drill(
     spec: Path,
     target: str | None,
     prober: str | None,
+    inside: str | None,
     times: int,
     steady: float | None,
     hold: float | None,
@@ -98,12 +106,16 @@ def run_drill(
     project = Project.open(spec)
     if prober is not None and prober not in project.spec.hosts:
         raise UsageError(f"--from: there is no host {prober}", remedy="name one of the spec's")
+    if inside not in (None, _NONE, *project.spec.nodes):
+        raise UsageError(f"--inside: there is no node {inside}", remedy=f"a node, or {_NONE}")
     order = DrillOrder(
         scenario=scenario,
         load=Load(period, kept, direct),
         target=target,
         times=times,
         prober=prober,
+        inside=None if inside == _NONE else inside,
+        look_inside=inside != _NONE,
         limits_file=limits_file,
         image=image,
         accept_outage=accept_outage,

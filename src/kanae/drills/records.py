@@ -13,9 +13,18 @@ from typing import Literal
 
 FORMAT = 1
 ENDPOINT = "endpoint"
+# As a pod has them: the Service `kubernetes`, the cluster's DNS, and what no fault can touch.
+INSIDE = "inside"
+DNS = "dns"
+CONTROL = "control"
 
-Connection = Literal["new", "kept"]
-Kind = Literal["read", "write", "watch"]
+# What is rarely written, and all that an idle watch hears of: names of ConfigMaps begin with it.
+BEAT = "beat-"
+
+# serial: kept, by a client that sends nothing more until it has its answer.
+Connection = Literal["new", "kept", "serial"]
+# lookup: of a name in the cluster's DNS. ping: of a kubelet that no fault touches.
+Kind = Literal["read", "write", "watch", "lookup", "ping"]
 # http: an answer came with a status that is no success. tls: the handshake failed.
 Error = Literal["refused", "reset", "timeout", "eof", "unreachable", "tls", "http", "malformed"]
 Outcome = Literal["ok"] | Error
@@ -24,9 +33,12 @@ PhaseName = Literal["warm-up", "steady", "fault", "recovery", "after", "stop"]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Requests of one kind over one route. route: `endpoint`, or a host's name for its API server.
+    """Requests of one kind over one route. route: `endpoint`, `inside`, `dns`, `control`, or a
+    host's name for its API server.
 
-    lanes: kept connections, each sending every `period` seconds; one lane for new connections.
+    lanes: kept connections, each sending every `period` seconds; one lane for new connections. A
+    serial lane sends as often at most: its next request waits for the outcome of the one before. A
+    serial watch is idle: it hears of what begins with BEAT only.
     """
 
     id: int
@@ -48,7 +60,8 @@ class Header:
     digest: sha256 of the spec file, hex. prober: the host that it runs on, "" for the operator's
     machine. fault: its kind, as in its plan. leader_limits: apply instead of those of `limits` when
     the fault takes the host of etcd's leader. single_balancer: the fault takes the only way to the
-    endpoint. Histories of an older kanae have none of the three.
+    endpoint. inside: the node whose network the streams from inside come from, "" without any.
+    Histories of an older kanae have none of the four.
     """
 
     run: str
@@ -67,6 +80,7 @@ class Header:
     fault: str = ""
     leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
     single_balancer: bool = False
+    inside: str = ""
     format: int = FORMAT
     k: Literal["header"] = "header"
 

@@ -17,13 +17,14 @@ from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging import thresholds
 from kanae.drills.judging.series import SeriesResult
 from kanae.drills.launching.place import Here, Place, There, find_python, way_to
-from kanae.drills.probing.client import Credentials
+from kanae.drills.launching.way import Direct, Forwarded, Way
+from kanae.drills.probing.client import Credentials, Route
 from kanae.drills.probing.workload import Load
 from kanae.drills.running import recovery_record, run_folder
 from kanae.drills.running.proofs import image_of
 from kanae.drills.running.repeated_runs import repeat, whole_again
 from kanae.drills.running.setting import Setting
-from kanae.drills.scenarios import safety
+from kanae.drills.scenarios import inside, safety
 from kanae.drills.scenarios.scenario import Scenario
 from kanae.errors import Refused, UsageError
 from kanae.execute.lease import hold
@@ -37,6 +38,7 @@ from kanae.plan.membership import known, require_ours
 from kanae.spec.models import Role
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
+from kanae.transport.settings import reach_of
 
 _MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
 
@@ -44,7 +46,8 @@ _MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
 @dataclass(frozen=True, slots=True)
 class DrillOrder:
     """What is to be run. target: the host of the fault, None for one chosen. prober: the host to
-    probe from, None for this machine. limits_file: TOML, instead of the built-in thresholds.
+    probe from, None for this machine. inside: the node to look from inside through, None for one
+    chosen; look_inside: whether to. limits_file: TOML, instead of the built-in thresholds.
 
     image: for drills that make a Deployment, None for one that the nodes have. accept_outage: the
     users of this cluster may lose it. break_lease: take it from an operator who holds it.
@@ -56,6 +59,8 @@ class DrillOrder:
     target: str | None = None
     times: int = 1
     prober: str | None = None
+    inside: str | None = None
+    look_inside: bool = True
     limits_file: Path | None = None
     image: str | None = None
     accept_outage: bool = False
@@ -119,7 +124,7 @@ class _Drills:
 
     async def run(self) -> SeriesResult | None:
         spec, order, run = self._spec, self._order, _run_id()
-        streams = order.load.streams(routes(spec))
+        streams = order.load.streams(self._asked())
         order.scenario.require_time(streams, thresholds.validity(self._thresholds)["min-requests"])
         power = power_of(spec)
         async with Fleet(
@@ -133,6 +138,10 @@ class _Drills:
             require_ours(spec, first, known(spec, first).identity)
             before = safety.problems(spec, first)
             hosts = self._choose(first, 0)
+            # Told before the first run, not by one of the later ones.
+            for turn in range(1, order.times):
+                later = safety.choose(order.scenario, spec, first, order.target, turn)
+                self._require_measured(later)
             if order.prober is not None:
                 await self._allow_prober(order.prober, first, fleet, power)
             if not await self._console.decide(order, hosts):
@@ -155,7 +164,7 @@ class _Drills:
         """The hosts that the run of a turn breaks, if that is safe."""
         order = self._order
         hosts = safety.choose(order.scenario, self._spec, facts, order.target, turn)
-        rate = order.load.rate(routes(self._spec))
+        rate = order.load.rate(self._asked())
         if rate > _MOST_REQUESTS:
             raise UsageError(
                 f"{rate:.0f} requests per second are more than {_MOST_REQUESTS:g}",
@@ -164,19 +173,41 @@ class _Drills:
         problems = safety.problems(self._spec, facts)
         found = safety.refusals(order.scenario, self._spec, hosts, problems)
         safety.require(found, accepted=order.accept_outage)
-        if order.prober is not None:
-            self._require_apart(order.prober, hosts)
+        self._require_measured(hosts)
         return hosts
 
-    def _require_apart(self, prober: str, hosts: Sequence[str]) -> None:
-        safety.require_apart(prober, way_to(self._spec, prober), hosts)
+    def _require_measured(self, hosts: Sequence[str]) -> None:
+        """Raise Refused when the fault of `hosts` takes the prober, or whence it looks inside."""
+        prober = self._order.prober
+        if prober is not None:
+            safety.require_apart(prober, way_to(self._spec, prober), hosts)
+        self._look_from(hosts)
+
+    def _asked(self) -> tuple[Route, ...]:
+        """By name what a run asks, if it can look from inside."""
+        ends = inside.ends(self._spec) if self._order.look_inside else ()
+        return (*routes(self._spec), *ends)
+
+    def _look_from(self, hosts: Sequence[str]) -> str | None:
+        order, spec = self._order, self._spec
+        if not order.look_inside:
+            return None
+        return inside.choose(
+            spec, hosts, lambda host: way_to(spec, host), order.inside, order.prober
+        )
+
+    def _way(self, hosts: Sequence[str]) -> Way | None:
+        host, prober = self._look_from(hosts), self._order.prober
+        if host is None:
+            return None
+        ends = inside.ends(self._spec)
+        if host == prober:
+            return Direct(host, ends)
+        there = None if prober is None else reach_of(self._spec, prober)
+        return Forwarded(host, ends, reach_of(self._spec, host), there)
 
     async def _allow_prober(self, prober: str, facts: Facts, fleet: Fleet, power: Power) -> None:
-        """See to it that it can run there, and that no run of the order breaks its host."""
-        order = self._order
-        for turn in range(1, order.times):
-            hosts = safety.choose(order.scenario, self._spec, facts, order.target, turn)
-            self._require_apart(prober, hosts)
+        """See to it that it can run there."""
         here = facts.hosts.get(prober)
         self._python = await find_python(fleet[prober], here.base.family if here else UNKNOWN)
         await power.allow_realtime(prober)
@@ -217,6 +248,7 @@ class _Drills:
             accepted=order.accept_outage,
             say=self._console.say,
             place=self._place(fleet, run),
+            way=self._way(hosts),
             kubeconfigs={
                 host: there.path
                 for host in spec.having(Role.CLIENT)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from kanae.drills.judging.metrics import COUNTS
 from kanae.drills.judging.series import Series, Spread, series
-from kanae.drills.judging.thresholds import COUNTS
 from kanae.drills.judging.verdict import Judgement, StreamFigures, Verdict, WatchFigures
-from kanae.drills.records import ENDPOINT
+from kanae.drills.records import CONTROL, ENDPOINT
 from kanae.drills.scenarios.scenario import SINGLE_POINT
 
 
@@ -55,11 +55,11 @@ def verdict_text(verdict: Verdict) -> str:
     streams = _ordered(verdict.streams)
     head = ["stream", "sent", "failed", "gap", "later", "wait", "failed for"]
     lines += ["", "Streams, from the fault on", *_table([head, *map(_stream, streams)])]
-    head = ["stream", "p50 before", "p99 before", "p99 during"]
-    lines += ["", "Latencies, before the fault and during it"]
+    head = ["stream", "p50 before", "p99 before", "p99 during", "longest", "later"]
+    lines += ["", "Latencies, before the fault and during it; longest: failed requests too"]
     lines += _table([head, *map(_latencies, streams)])
     if verdict.watches:
-        rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "latest"]]
+        rows = [["watch", "events", "reopened", "expired", "missed", "disorder", "longest", "all"]]
         lines += ["", "Watches", *_table([*rows, *(_watch(w) for w in verdict.watches)])]
     writes = verdict.writes
     lines += [
@@ -75,6 +75,7 @@ def verdict_text(verdict: Verdict) -> str:
         f"Prober's own lag: p50 {seconds(verdict.lag_p50)}, p99 {seconds(verdict.lag_p99)},"
         f" worst {seconds(verdict.lag_worst)}; CPU {verdict.cpu:.0%} of a core"
     )
+    lines.append(looked_from(verdict))
     if verdict.prober:
         lines.append(probed_from(verdict))
     return "\n".join(lines) + "\n"
@@ -87,6 +88,20 @@ def said(verdict: Verdict) -> tuple[str, ...]:
     down = max(s.failed_seconds for s in verdict.streams if s.stream.route == ENDPOINT)
     alone = f"{SINGLE_POINT}: without it the API could not be reached, for {seconds(down)}"
     return (*verdict.reasons, alone)
+
+
+def looked_from(verdict: Verdict) -> str:
+    """Whether it is known what pods felt."""
+    if not verdict.inside:
+        return "Nobody looked from inside the cluster"
+    cost = next((s for s in verdict.streams if s.stream.route == CONTROL), None)
+    if cost is None:
+        return f"Looked from inside by way of {verdict.inside}"
+    before = cost.windows[0].latency
+    return (
+        f"Looked from inside by way of {verdict.inside}: the way itself took {seconds(before.p50)}"
+        f" (p50) and {seconds(before.p99)} (p99), {seconds(cost.longest_wait)} at most in the fault"
+    )
 
 
 def probed_from(verdict: Verdict) -> str:
@@ -130,17 +145,20 @@ def _latencies(figures: StreamFigures) -> list[str]:
         seconds(before.p50),
         seconds(before.p99),
         seconds(during.p99),
+        seconds(figures.longest_wait),
+        seconds(figures.longest_wait_on_return),
     ]
 
 
 def _watch(watch: WatchFigures) -> list[str]:
     return [
-        watch.route,
+        watch.name,
         str(watch.events),
         str(watch.reopened),
         str(watch.expired),
         str(len(watch.missed)),
         str(len(watch.disorder)),
+        seconds(watch.longest_wait),
         seconds(watch.delay),
     ]
 

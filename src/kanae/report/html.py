@@ -14,6 +14,7 @@ from kanae.report.drill_text import (
     LEADER_LOST,
     comparison_rows,
     figure,
+    looked_from,
     probed_from,
     said,
     seconds,
@@ -192,13 +193,14 @@ def _facts(verdict: Verdict) -> str:
         *(f"proof {escape(name)}: {seconds(v)}" for name, v in verdict.proofs.items()),
         f"the prober's own lag: p99 {seconds(verdict.lag_p99)}, worst {seconds(verdict.lag_worst)},"
         f" {verdict.cpu:.0%} of a core",
+        escape(looked_from(verdict)),
         *([escape(probed_from(verdict))] if verdict.prober else []),
     ]
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
 def _streams(streams: Sequence[StreamFigures]) -> str:
-    head = ["stream", "failed", "longest gap", "longest wait", "failed for"]
+    head = ["stream", "failed", "longest gap", "wait", "longest request", "later", "failed for"]
     head += [f"{part} {name}" for part in ("before", "during", "after") for name in ("p50", "p99")]
     rows: list[list[str]] = []
     for figures in sorted(streams, key=lambda s: s.stream.route != ENDPOINT):
@@ -208,6 +210,8 @@ def _streams(streams: Sequence[StreamFigures]) -> str:
             f'<span title="{escape(errors)}">{figures.failed}</span>',
             seconds(figures.gap.seconds),
             seconds(figures.wait),
+            seconds(figures.longest_wait),
+            seconds(figures.longest_wait_on_return),
             seconds(figures.failed_seconds),
         ]
         for window in figures.windows:
@@ -217,15 +221,17 @@ def _streams(streams: Sequence[StreamFigures]) -> str:
 
 
 def _watches(watches: Sequence[WatchFigures]) -> str:
-    head = ["watch", "events", "opened again", "expired", "missed", "out of order", "latest event"]
+    head = ["watch", "events", "opened again", "expired", "missed", "out of order"]
+    head += ["latest event of the fault", "of all"]
     rows = [
         [
-            escape(watch.route),
+            escape(watch.name),
             str(watch.events),
             str(watch.reopened),
             str(watch.expired),
             str(len(watch.missed)),
             str(len(watch.disorder)),
+            seconds(watch.longest_wait),
             seconds(watch.delay),
         ]
         for watch in watches

@@ -105,7 +105,8 @@ def _watch_lane(history: History, stream: Stream) -> Lane:
     ]
     opened = tuple((s.at, f"watch opened after revision {s.revision}") for s in states[1:])
     dots = tuple(dot for dot, s in zip(opened, states[1:], strict=True) if s.state == "open")
-    return Lane("watch", stream.route, merged(broken), dots)
+    label = "idle watch" if stream.connection == "serial" else "watch"
+    return Lane(label, stream.route, merged(broken), dots)
 
 
 class _Scale:

@@ -19,6 +19,7 @@ class Store:
 
     revision: int = 100
     objects: dict[str, int] = field(default_factory=dict[str, int])
+    rare: set[str] = field(default_factory=set[str])  # by their label
     events: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -67,6 +68,7 @@ class ApiServer:
         self.requests = 0
         self.deleted: list[str] = []
         self.connections = 0
+        self.multiplexed = 0  # of these, over HTTP/2
         self._context = context
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -105,6 +107,7 @@ class ApiServer:
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         try:
             if tls.selected_alpn_protocol() == "h2":
+                self.multiplexed += 1
                 await serve_streams(reader, writer, self._answer_stream)
                 return
             while await self._answer(reader, writer):
@@ -131,7 +134,8 @@ class ApiServer:
         url = urlsplit(target.decode())
         query = parse_qs(url.query)
         if "watch" in query:
-            return await self._watch(writer, int(query["resourceVersion"][0]))
+            rare = query.get("labelSelector") == ["drill-pace=rare"]
+            return await self._watch(writer, int(query["resourceVersion"][0]), rare=rare)
         status, answer = await self._do(method.decode(), url.path, query, body)
         content = json.dumps(answer).encode()
         close = "connection: close" in headers or self.faults.last
@@ -177,7 +181,10 @@ class ApiServer:
             self.deleted.append(path)
             return 200, {}
         if method == "POST":
-            return await self._create(parts[-1], json.loads(body)["metadata"]["name"])
+            metadata = json.loads(body)["metadata"]
+            if metadata.get("labels", {}).get("drill-pace") == "rare":
+                self.store.rare.add(metadata["name"])
+            return await self._create(parts[-1], metadata["name"])
         if parts[-1] == "configmaps":
             names = sorted(self.store.objects)
             begin, limit = int(query.get("continue", ["0"])[0]), int(query["limit"][0])
@@ -208,13 +215,13 @@ class ApiServer:
                 return 500, {"message": "etcdserver: no leader"}
         return 201, _object(name, await self.store.create(name))
 
-    async def _watch(self, writer: asyncio.StreamWriter, revision: int) -> bool:
+    async def _watch(self, writer: asyncio.StreamWriter, revision: int, *, rare: bool) -> bool:
         def send(event: dict[str, Any]) -> None:
             line = json.dumps(event).encode() + b"\n"
             writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
 
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        if self.faults.expire > 0:
+        if self.faults.expire > 0 and not rare:
             self.faults.expire -= 1
             send({"type": "ERROR", "object": {"code": 410, "message": "too old"}})
             writer.write(b"0\r\n\r\n")
@@ -224,12 +231,13 @@ class ApiServer:
             sent += 1
         while True:
             ready = store.events[sent:]
-            if self.faults.swap > 0 and len(ready) == 1:
+            if self.faults.swap > 0 and not rare and len(ready) == 1:
                 await store.longer_than(sent + 1)
                 ready = store.events[sent : sent + 2][::-1]
                 self.faults.swap -= 1
             sent += len(ready)
-            for at, name in ready:
+            wanted = self.store.rare if rare else self.store.objects
+            for at, name in (event for event in ready if event[1] in wanted):
                 send({"type": "ADDED", "object": _object(name, at)})
             await writer.drain()
             await store.longer_than(sent)

@@ -42,6 +42,7 @@ class Bench:
     server: ApiServer
     load: Load = field(default_factory=lambda: Load(period=0.05, kept=2, direct=False))
     deadline: float = 10.0
+    further: tuple[Route, ...] = ()  # beside the endpoint
 
     @property
     def path(self) -> Path:
@@ -52,7 +53,7 @@ class Bench:
         return Route("endpoint", "127.0.0.1", self.server.port, "127.0.0.1")
 
     def streams(self) -> tuple[Stream, ...]:
-        return self.load.streams([self.route])
+        return self.load.streams([self.route, *self.further])
 
     def record(self, record: Record) -> None:
         writer = Writer(self.path)
@@ -103,7 +104,7 @@ class Bench:
             history=str(self.path),
             zero=zero,
             namespace="drill",
-            routes=(self.route,),
+            routes=(self.route, *self.further),
             streams=self.streams(),
             credentials=self.authority.credentials(),
             deadline=self.deadline,

@@ -8,8 +8,12 @@ from functools import cache
 from kanae.drills.probing.client import Route
 from kanae.drills.probing.workload import Load
 from kanae.drills.records import (
+    BEAT,
     BOUNDS,
+    CONTROL,
+    DNS,
     ENDPOINT,
+    INSIDE,
     Evidence,
     FaultEvent,
     Hashes,
@@ -36,15 +40,22 @@ VALIDITY = {
     "max-clock-error": 0.02,
     "max-failed-before": 0.0,
     "max-wait-before": 1.0,
+    "max-control-wait": 1.0,
 }
 ROUTES = (
     Route(ENDPOINT, "10.0.0.9", 6443, "10.0.0.9"),
     Route("m1", "10.0.0.10", 6443, "10.0.0.10"),
+    Route(INSIDE, "10.96.0.1", 443, "10.96.0.1"),
+    Route(DNS, "10.96.0.10", 53, "kubernetes.default.svc.cluster.local"),
+    Route(CONTROL, "127.0.0.1", 10248, "127.0.0.1"),
 )
 STREAMS = Load(period=0.1, kept=4).streams(ROUTES)
 NEW_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "new")
 KEPT_READ = next(s for s in STREAMS if s.kind == "read" and s.connection == "kept")
+KEPT_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "kept")
 NEW_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "new")
+SERIAL_WRITE = next(s for s in STREAMS if s.kind == "write" and s.connection == "serial")
+IDLE_WATCH = next(s for s in STREAMS if s.kind == "watch" and s.connection == "serial")
 WATCH = next(s for s in STREAMS if s.kind == "watch")
 
 
@@ -65,7 +76,8 @@ def _good() -> History:
         for lane in range(stream.lanes):
             for n in range(int(STOP / stream.period)):
                 at = round(n * stream.period + lane * 0.01, 6)
-                key = f"w-{stream.id}-{lane}-{n}" if stream.kind == "write" else ""
+                kind = BEAT if stream == NEW_WRITE and n % 10 == 5 else "w-"
+                key = f"{kind}{stream.id}-{lane}-{n}" if stream.kind == "write" else ""
                 requests.append(
                     Request(stream.id, lane, at, at, at + 0.005, "ok", 200, 4000 + lane, key=key)
                 )
@@ -80,12 +92,13 @@ def _good() -> History:
             events += [
                 WatchEvent(stream.id, w.end + 0.002, "ADDED", revisions[w.key], w.key)
                 for w in writes
+                if stream.connection == "kept" or w.key.startswith(BEAT)
             ]
     keys = tuple(sorted(revisions))
     return History(
         header=Header(
             "r1", "power-cut", "c", "d", {"kubernetes": "v1.37.2"}, "haproxy", ("m1",), 1.0,
-            STREAMS, 10.0, {}, VALIDITY,
+            STREAMS, 10.0, {}, VALIDITY, inside="w1",
         ),
         phases=(
             Phase(0.0, "warm-up"), Phase(STEADY, "steady"), Phase(FAULT, "fault"),

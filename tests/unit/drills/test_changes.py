@@ -12,6 +12,7 @@ from drill_histories import (
     KEPT_READ,
     NEW_READ,
     NEW_WRITE,
+    SERIAL_WRITE,
     STEADY,
     VALIDITY,
     due,
@@ -47,8 +48,9 @@ def test_a_change_that_nobody_felt_has_no_failures_and_gaps_of_a_period() -> Non
     ]  # fmt: skip
     assert all(each.new_gap < 0.2 and each.kept_gap < 0.2 for each in run.changes)
     assert (run.broken, run.doubts, run.lost) == ((), (), ())
-    # Ten requests a second of each of the ten lanes through the endpoint.
-    assert run.changes[0].requests == pytest.approx((JOINS - LEAVES) * 100, abs=10)
+    # Ten requests a second of each of the ten lanes through the endpoint with a timetable, and
+    # twenty of all serial ones.
+    assert run.changes[0].requests == pytest.approx((JOINS - LEAVES) * 120, abs=12)
 
 
 def test_a_failed_request_counts_to_the_change_that_it_was_due_in() -> None:
@@ -77,6 +79,13 @@ def test_an_outage_is_the_gap_of_its_change_and_of_its_kind_of_connection() -> N
     assert run.changes[1].new_gap == pytest.approx(2.1, abs=0.1)
     assert run.changes[1].kept_gap < 0.2
     assert run.changes[1].failed_seconds == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_failed_request_of_a_serial_lane_counts_but_stands_for_no_time() -> None:
+    good_run = changed()
+    old = due(good_run, SERIAL_WRITE.id, LEAVES + 2)
+    run = judge(with_request(good_run, old, replace(old, outcome="reset", status=0)))
+    assert [(each.failed, each.failed_seconds) for each in run.changes] == [(1, 0.0), (0, 0.0)]
 
 
 def test_a_lost_write_is_broken_and_named() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Literal
 
 import pytest
 from drill_histories import (
     FAULT,
+    IDLE_WATCH,
     KEPT_READ,
+    KEPT_WRITE,
     NEW_READ,
     NEW_WRITE,
+    SERIAL_WRITE,
     STEADY,
     STOP,
+    UNDO,
     WATCH,
     due,
     good,
@@ -22,9 +27,12 @@ from drill_histories import (
 )
 
 from kanae.drills.judging.checker import check
-from kanae.drills.judging.verdict import Result
+from kanae.drills.judging.verdict import Result, to_json
 from kanae.drills.records import (
     BOUNDS,
+    CONTROL,
+    DNS,
+    INSIDE,
     Clock,
     Evidence,
     Hashes,
@@ -33,6 +41,7 @@ from kanae.drills.records import (
     Lag,
     Late,
     Leader,
+    Stream,
 )
 from kanae.report.drill_text import verdict_text
 from kanae.report.html import page
@@ -214,6 +223,93 @@ def test_kept_connections_are_judged_one_by_one() -> None:
     verdict = check(run)
     assert verdict.result is Result.FAILED
     assert verdict.judgements[0].where == KEPT_READ.name
+
+
+@pytest.mark.parametrize("outcome", ["ok", "http", "timeout"])
+@pytest.mark.parametrize("due_at", [FAULT - 0.1, FAULT + 1])
+def test_a_single_request_that_hangs_is_as_long_as_it_hung(outcome: str, due_at: float) -> None:
+    """No gap shows it: the lane's other requests are answered."""
+    run = good(limits={"any.write.longest-wait": 1.5, "any.any.gap": 0.4})
+    hung = due(run, KEPT_WRITE.id, due_at, lane=1)
+    ended = hung.at + 6.0
+    status = {"ok": 201, "http": 500, "timeout": 0}[outcome]
+    later = replace(hung, outcome=outcome, status=status, end=ended)  # pyright: ignore[reportArgumentType]
+    if outcome == "ok":
+        events = tuple(replace(e, at=ended) if e.key == hung.key else e for e in run.watch)
+        run = replace(run, watch=events)
+    verdict = check(with_request(run, hung, later))
+    assert verdict.result is Result.FAILED
+    assert [reason.partition(",")[0] for reason in verdict.reasons] == [
+        "any.write.longest-wait is 6"
+    ]
+    assert verdict.judgements[-1].where == KEPT_WRITE.name
+    (stream,) = (s for s in verdict.streams if s.stream == KEPT_WRITE)
+    assert (stream.longest_wait, stream.longest_wait_on_return) == pytest.approx((6, 0.005))
+    row = next(
+        line
+        for line in verdict_text(verdict).partition("Latencies")[2].splitlines()
+        if line.startswith(f"  {KEPT_WRITE.name} ")
+    )
+    assert row.split()[-4:] == ["6.00", "s", "5", "ms"]
+    assert "<td>6.00 s</td>" in page([(run, verdict)])
+    written = json.loads(to_json(verdict))["streams"][KEPT_WRITE.id]
+    assert written["longest_wait"] == pytest.approx(6)
+
+
+def test_a_serial_lane_that_waits_is_not_called_thin() -> None:
+    """It sends nothing meanwhile; that is its failure, and no void run."""
+    run = good(limits={"serial.write.longest-wait": 1.5, "any.any.gap": 0.4})
+    hung = due(run, SERIAL_WRITE.id, FAULT, lane=2)
+    requests = tuple(
+        replace(r, outcome="timeout", status=0, end=r.at + 10) if r is hung else r
+        for r in run.requests
+        if (r.stream, r.lane) != (SERIAL_WRITE.id, 2) or r is hung or not FAULT <= r.at < UNDO
+    )
+    verdict = check(replace(run, requests=requests))
+    assert verdict.result is Result.FAILED, verdict.reasons
+    assert verdict.judgements[-1].value == pytest.approx(10)
+    assert verdict.judgements[-1].where == SERIAL_WRITE.name
+    (stream,) = (s for s in verdict.streams if s.stream == SERIAL_WRITE)
+    assert (stream.failed, stream.failed_seconds) == (1, pytest.approx(10))
+    thin = tuple(r for r in requests if r.stream != SERIAL_WRITE.id or r.lane == 2)
+    assert check(replace(run, requests=thin)).result is Result.VOID
+
+
+def test_a_serial_lane_says_nothing_of_the_time_between_its_requests() -> None:
+    run = outage(good(), SERIAL_WRITE.id, FAULT, FAULT + 2)
+    assert check(run, {"any.any.gap": 0.4, "any.any.failed-seconds": 1}).result is Result.PASSED
+    assert check(run, {"any.any.failed": 0}).result is Result.FAILED
+    assert check(run, {"serial.any.gap": 1.0}).result is Result.FAILED
+    assert check(run, {"serial.any.failed-seconds": 1.0}).result is Result.FAILED
+
+
+@pytest.mark.parametrize("metric", ["serial.watch.longest-wait", "any.watch.longest-wait"])
+def test_a_watch_that_learns_late_of_its_loss_fails_the_run(metric: str) -> None:
+    run = good(limits={metric: 2.0, "kept.watch.longest-wait": 2.0})
+    beat = next(e for e in run.watch if e.stream == IDLE_WATCH.id and e.at > FAULT)
+    told = [e for e in run.watch if e is not beat]
+    # All that came after it waits, too; here there is one.
+    late = replace(beat, at=beat.at + 5)
+    watch = tuple(sorted((*told, late), key=lambda e: (e.stream, e.revision)))
+    verdict = check(replace(run, watch=watch))
+    assert verdict.result is Result.FAILED
+    (missed,) = verdict.reasons
+    assert missed == f"{metric} is 5, over its limit 2 (endpoint, idle)"
+    before = next(e for e in run.watch if e.stream == IDLE_WATCH.id and e.at < FAULT - 6)
+    watch = tuple(replace(e, at=e.at + 5) if e is before else e for e in run.watch)
+    verdict = check(replace(run, watch=watch))
+    assert verdict.result is Result.PASSED
+    idle = next(watch for watch in verdict.watches if watch.name == "endpoint, idle")
+    assert idle.delay == pytest.approx(5.002)
+
+
+def test_what_is_slow_while_a_host_comes_back_stands_apart() -> None:
+    run = good(limits={"any.any.longest-wait": 1.5, "any.any.longest-wait-on-return": 2.5})
+    slow = due(run, NEW_READ.id, UNDO + 1)
+    run = with_request(run, slow, replace(slow, end=slow.at + 2))
+    verdict = check(run)
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert check(run, {"any.any.longest-wait-on-return": 1.5}).result is Result.FAILED
 
 
 def test_a_metric_that_was_never_reached_fails_the_run() -> None:
@@ -414,3 +510,122 @@ def test_of_a_workload_cut_short_only_overtaken_events_are_missing() -> None:
     verdict = check(less)
     assert verdict.result is Result.FAILED
     assert gone.key in verdict.reasons[0]
+
+
+def missing(run: History, *routes: str) -> History:
+    streams = tuple(s for s in run.header.streams if s.route not in routes)
+    kept = {s.id for s in streams}
+    return replace(
+        run,
+        header=replace(run.header, streams=streams, inside=""),
+        requests=tuple(r for r in run.requests if r.stream in kept),
+        watch=tuple(e for e in run.watch if e.stream in kept),
+    )
+
+
+def named(run: History, name: str) -> Stream:
+    return next(s for s in run.header.streams if s.name == name)
+
+
+def test_what_is_felt_inside_is_judged_by_limits_of_its_own() -> None:
+    limits = {"inside.new.any.failed": 0.0, "any.any.failed": 0.0, "dns.failed": 0.0}
+    run = good(limits=limits)
+    assert check(run).result is Result.PASSED
+    struck = outage(run, named(run, "inside new read").id, FAULT, FAULT + 1)
+    verdict = check(struck)
+    assert verdict.result is Result.FAILED
+    assert verdict.reasons == ("inside.new.any.failed is 5, over its limit 0 (inside new read)",)
+    struck = outage(run, named(run, "dns new lookup").id, FAULT, FAULT + 1)
+    assert check(struck).reasons == ("dns.failed is 10, over its limit 0 (dns new lookup)",)
+    struck = outage(run, KEPT_READ.id, FAULT, FAULT + 1)
+    assert "any.any.failed is 10" in check(struck).reasons[0]
+    text = verdict_text(check(run))
+    assert "Looked from inside by way of w1: the way itself took 5 ms (p50)" in text
+    assert "Looked from inside by way of w1" in page([(run, check(run))])
+
+
+def test_a_run_that_did_not_look_from_inside_is_not_judged_by_it() -> None:
+    limits = {"inside.new.any.failed": 0.0, "dns.gap": 1.0, "new.any.failed": 0.0}
+    verdict = check(missing(good(limits=limits), INSIDE, DNS, CONTROL))
+    assert verdict.result is Result.PASSED, verdict.reasons
+    assert [judgement.metric for judgement in verdict.judgements] == ["new.any.failed"]
+    assert "Nobody looked from inside" in verdict_text(verdict)
+
+
+@pytest.mark.parametrize("name", ["inside new read", "dns new lookup", "control new ping"])
+def test_a_way_inside_that_never_worked_makes_the_run_void(name: str) -> None:
+    run = good()
+    verdict = check(outage(run, named(run, name).id, 0, STOP))
+    assert verdict.result is Result.VOID
+    assert f"unhealthy before: {name}" in verdict.reasons[0]
+
+
+def test_what_the_cut_before_a_return_cost_is_not_held_against_it() -> None:
+    run = good()
+    run = replace(run, header=replace(run.header, fault="return"))
+    cut = outage(run, KEPT_READ.id, STEADY - 1, STEADY - 0.5)
+    cut = outage(cut, named(run, "dns new lookup").id, STEADY - 1, FAULT - 1)
+    assert check(cut).result is Result.PASSED, check(cut).reasons
+    assert check(outage(run, KEPT_READ.id, STEADY, STEADY + 0.5)).result is Result.VOID
+
+
+def slowed(run: History, seconds: float, stream: Stream, at: float = FAULT + 2) -> History:
+    slow = due(run, stream.id, at)
+    return with_request(run, slow, replace(slow, end=slow.at + seconds))
+
+
+def test_a_limit_missed_by_what_the_machine_took_makes_the_run_void() -> None:
+    run = slowed(good(limits={"any.any.longest-wait": 1.5}), 1.8, KEPT_READ)
+    assert check(run).result is Result.FAILED
+    control = named(run, "control new ping")
+    verdict = check(slowed(run, 0.4, control))
+    assert verdict.result is Result.VOID
+    assert verdict.reasons[0] == (
+        "the machine was slow: 0.4 s for what no fault can touch, load average 0.5 on 2 cores;"
+        " without that every limit would have been met"
+    )
+    assert "any.any.longest-wait is 1.8" in verdict.reasons[1]
+    # By more than that: it was not the machine alone.
+    assert check(slowed(run, 0.2, control)).result is Result.FAILED
+    # While the host came back: that says nothing of the fault.
+    assert check(slowed(run, 0.4, control, UNDO + 2)).result is Result.FAILED
+    assert check(slowed(run, 1.1, control, UNDO + 2)).result is Result.FAILED
+    # The prober's own lag tells too.
+    counts = (5000, *(0,) * len(BOUNDS))
+    last = Lag(STOP, counts, 0.0009)
+    for at, result in (
+        (FAULT + 3, Result.VOID), (FAULT - 1, Result.FAILED), (UNDO + 3, Result.FAILED),
+    ):  # fmt: skip
+        assert check(replace(run, lags=(Lag(at, counts, 0.4), last))).result is result
+
+
+def test_a_limit_of_the_return_is_excused_by_what_the_machine_took_then() -> None:
+    run = good(limits={"any.any.longest-wait-on-return": 1.5})
+    run = slowed(run, 1.8, KEPT_READ, UNDO + 2)
+    control = named(run, "control new ping")
+    assert check(slowed(run, 0.4, control, FAULT + 2)).result is Result.FAILED
+    assert check(slowed(run, 0.4, control, UNDO + 2)).result is Result.VOID
+
+
+def test_a_way_inside_that_fails_is_no_outage_of_the_cluster() -> None:
+    run = good(limits={"inside.new.any.failed": 0.0, "any.any.failed": 0.0})
+    run = outage(run, named(run, "inside new read").id, FAULT + 1, FAULT + 2)
+    assert check(run).result is Result.FAILED
+    broken = outage(run, named(run, "control new ping").id, FAULT + 1, FAULT + 2)
+    verdict = check(broken)
+    assert verdict.result is Result.VOID
+    assert verdict.reasons[0] == "the way inside failed: 5 times for what no fault can touch"
+    # Of what goes another way it is no excuse.
+    assert check(outage(broken, NEW_READ.id, FAULT + 1, FAULT + 2)).result is Result.FAILED
+
+
+def test_a_slow_machine_neither_fails_a_run_nor_keeps_it_from_passing() -> None:
+    run = good(limits={"any.any.failed": 0.0})
+    control = named(run, "control new ping")
+    failed = outage(run, NEW_READ.id, FAULT, FAULT + 0.2)
+    # Failed requests are no matter of seconds, unless nothing can be said at all.
+    assert check(slowed(failed, 0.9, control)).result is Result.FAILED
+    assert check(slowed(failed, 1.1, control)).result is Result.VOID
+    assert check(slowed(run, 1.1, control)).result is Result.PASSED
+    unwell = replace(failed, health=(run.health[0], Health(STOP, "after", ("m1 is not ready",))))
+    assert check(slowed(unwell, 1.1, control)).result is Result.FAILED

@@ -132,6 +132,13 @@ def test_nothing_to_recover_is_no_error() -> None:
     assert code("recover", SPEC) == 0
 
 
+def test_nobody_looks_from_inside_through_what_is_no_node(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert code("run", "power-cut", SPEC, "--inside", "nobody", "--yes") == 2
+    assert "there is no node nobody" in capsys.readouterr().err
+
+
 def test_a_prober_on_no_host_of_the_spec_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

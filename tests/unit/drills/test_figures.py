@@ -12,8 +12,9 @@ from kanae.drills.judging.figures import (
     failed_seconds,
     lag_at,
     longest_gap,
-    longest_wait,
+    longest_request,
     percentile,
+    wait_for_success,
 )
 from kanae.drills.records import BOUNDS, Lag, Request
 
@@ -28,7 +29,7 @@ def every(period: float, count: int, latency: float = 0.01) -> list[Request]:
 
 def test_with_nothing_wrong_the_gap_is_a_period_and_a_latency() -> None:
     assert longest_gap(every(0.1, 100), 2.0, 10.0).seconds == pytest.approx(0.11)
-    assert longest_wait(every(0.1, 100), 2.0, 10.0) == pytest.approx(0.01)
+    assert wait_for_success(every(0.1, 100), 2.0, 10.0) == pytest.approx(0.01)
 
 
 def test_a_gap_runs_from_the_last_success_start_to_the_first_answer_after() -> None:
@@ -37,7 +38,7 @@ def test_a_gap_runs_from_the_last_success_start_to_the_first_answer_after() -> N
         requests[i] = request(requests[i].at, requests[i].end, ok=False)
     gap = longest_gap(requests, 4.0, 10.0)
     assert (gap.begin, gap.end) == (pytest.approx(4.9), pytest.approx(5.51))
-    assert longest_wait(requests, 4.0, 10.0) == pytest.approx(0.51)
+    assert wait_for_success(requests, 4.0, 10.0) == pytest.approx(0.51)
 
 
 @pytest.mark.parametrize(("first_failed", "of_the_fault"), [(50, False), (49, True)])
@@ -96,12 +97,12 @@ def test_a_gap_is_never_shorter_than_any_wait_inside_it(kinds: list[tuple[bool, 
     requests = [request(i * 0.1, i * 0.1 + wait, ok) for i, (ok, wait) in enumerate(kinds)]
     end = len(kinds) * 0.1
     gap = longest_gap(requests, 0.0, end)
-    wait = longest_wait(requests, 0.0, end)
+    wait = wait_for_success(requests, 0.0, end)
     first = next((r.at for r in requests if r.ok), None)
     if first == 0.0:
         # Each wait of a later request lies within the gap that opened before it.
         later = [r for r in requests if r.at > 0.0]
-        assert gap.seconds + 1e-9 >= longest_wait(later, 0.01, end)
+        assert gap.seconds + 1e-9 >= wait_for_success(later, 0.01, end)
     assert wait >= 0.0
     assert gap.seconds >= 0.0
 
@@ -135,3 +136,13 @@ def test_lag_is_bounded_from_above_by_its_class() -> None:
     lags = [Lag(1.0, tuple(counts), 0.07)]
     assert lag_at(lags, 0.5) == 0.001
     assert lag_at(lags, 0.99) == 0.07
+
+
+def test_the_longest_request_counts_what_failed_and_what_was_under_way() -> None:
+    requests = every(0.1, 100)
+    requests[50] = request(requests[50].at, requests[50].at + 6, ok=False)
+    assert longest_request(requests, 4.0, 10.0, 4.0) == pytest.approx(6)
+    assert longest_request(requests, 6.0, 10.0, 6.0) == pytest.approx(0.01)
+    # It was under way at 7.0, and had an outcome at 12.0.
+    assert longest_request(requests, -math.inf, 10.0, 7.0) == pytest.approx(6)
+    assert longest_request(requests, -math.inf, 10.0, 12.0) == 0

@@ -374,6 +374,8 @@ async def test_a_run_over_http_2_passes_and_says_so(bench: Bench) -> None:
     verdict = check(run)
     assert verdict.result is Result.PASSED, verdict.reasons
     assert "kept connections spoke h2" in [note.text for note in run.notes]
+    # Of reads and writes each: both kept connections, and one of the two serial ones.
+    assert bench.server.multiplexed == 2 * (2 + 1)
     assert len({port for port, _, _ in kept(run)}) == 2 * 2
 
 

@@ -15,7 +15,7 @@ from drill_bench import Bench
 from kanae.drills.judging.checker import check
 from kanae.drills.judging.verdict import Result
 from kanae.drills.probing.client import Credentials, tls_context
-from kanae.drills.records import History
+from kanae.drills.records import History, Request
 
 
 def outcomes(run: History, connection: str = "any") -> Counter[str]:
@@ -33,7 +33,7 @@ async def test_a_calm_run_passes_and_every_acknowledged_write_is_read_back(bench
     assert verdict.result is Result.PASSED, verdict.reasons
     assert set(outcomes(run)) == {"ok"}
     assert verdict.writes.acknowledged > 20
-    assert [(w.missed, w.disorder, w.reopened) for w in verdict.watches] == [((), (), 0)]
+    assert [(w.missed, w.disorder, w.reopened) for w in verdict.watches] == [((), (), 0)] * 2
     assert verdict.proofs["final-write"] is not None
     # This server offers no HTTP/2.
     assert "kept connections spoke http/1.1" in [note.text for note in run.notes]
@@ -41,14 +41,14 @@ async def test_a_calm_run_passes_and_every_acknowledged_write_is_read_back(bench
 
 async def test_new_connections_are_new_and_kept_ones_are_kept(bench: Bench) -> None:
     run = await bench.run(nothing)
-    ports: dict[str, set[tuple[int, int]]] = {"new": set(), "kept": set()}
+    ports: dict[str, set[tuple[int, int]]] = {"new": set(), "kept": set(), "serial": set()}
     for request in run.requests:
         stream = run.header.streams[request.stream]
         ports[stream.connection].add((request.stream, request.port))
     news = [r for r in run.requests if run.header.streams[r.stream].connection == "new"]
     assert len(ports["new"]) == len(news)
     assert all(r.handshake > 0 for r in news)
-    assert len(ports["kept"]) == 2 * 2  # reads and writes, two connections each
+    assert len(ports["kept"]) == len(ports["serial"]) == 2 * 2  # reads and writes, two each
 
 
 async def test_requests_are_dated_from_when_they_were_due_and_do_not_wait(bench: Bench) -> None:
@@ -69,6 +69,34 @@ async def test_requests_are_dated_from_when_they_were_due_and_do_not_wait(bench:
     worst = max(check(run).streams, key=lambda s: s.gap.seconds)
     assert worst.gap.seconds > 0.25
     assert set(outcomes(run)) == {"ok"}
+
+
+async def test_a_serial_lane_sends_nothing_while_it_waits(bench: Bench) -> None:
+    async def stall() -> None:
+        faults = bench.server.faults
+        faults.stalled = asyncio.Event()
+        begun = time.monotonic()
+        await bench.until(lambda: time.monotonic() - begun > 1.0)
+        faults.stalled.set()
+        faults.stalled = None
+
+    run = await bench.run(stall)
+    serial = {s.id for s in run.header.streams if s.connection == "serial"}
+    lanes: dict[tuple[int, int], list[Request]] = {}
+    for request in run.requests:
+        if request.stream in serial:
+            lanes.setdefault((request.stream, request.lane), []).append(request)
+    assert len(lanes) == 2 * 2
+    for requests in lanes.values():
+        assert all(after.at >= before.end - 1e-5 for before, after in pairwise(requests))
+        assert max(request.latency for request in requests) > 0.8
+    verdict = check(run)
+    assert set(outcomes(run)) == {"ok"}
+    assert not [reason for reason in verdict.reasons if "too thin" in reason]
+    for figures in verdict.streams:
+        if figures.stream.connection == "serial":
+            assert figures.longest_wait > 0.8
+            assert figures.windows[1].withheld > 0
 
 
 async def test_a_killed_server_resets_kept_connections_and_refuses_new_ones(bench: Bench) -> None:
@@ -165,6 +193,26 @@ async def test_a_watch_that_swaps_events_is_caught(bench: Bench) -> None:
     verdict = check(await bench.run(swap))
     assert verdict.result is Result.FAILED
     assert "out of order" in verdict.reasons[0]
+
+
+async def test_an_idle_watch_hears_of_what_is_rare_and_learns_of_its_loss(bench: Bench) -> None:
+    async def lose() -> None:
+        await bench.until(lambda: len(bench.server.store.rare) > 2)
+        await bench.server.stop()
+        begun = time.monotonic()
+        await bench.until(lambda: time.monotonic() - begun > 0.3)
+        await bench.server.start()
+
+    run = await bench.run(lose)
+    idle = next(s for s in run.header.streams if s.name == "endpoint serial watch")
+    heard = [event.key for event in run.watch if event.stream == idle.id]
+    assert heard == [key for _, key in bench.server.store.events if key in bench.server.store.rare]
+    assert heard[-1] == "fence"
+    assert 3 <= len(heard) < len(bench.server.store.events) / 3
+    states = [state.state for state in run.watch_states if state.stream == idle.id]
+    assert states[:2] == ["open", "failed"]
+    figures = next(watch for watch in check(run).watches if watch.connection == "serial")
+    assert (figures.missed, figures.disorder) == ((), ())
 
 
 async def test_an_expired_watch_lists_anew_and_misses_nothing(bench: Bench) -> None:

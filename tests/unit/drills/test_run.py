@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from drill_cluster import Cluster, routes_of
+from drill_plain import plain_servers
 from drill_setting import setting_of
 
 from kanae.drills.cluster.kube import Kube
@@ -21,6 +23,9 @@ from kanae.drills.faults import power as power_faults
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging.verdict import Result
 from kanae.drills.launching.place import Here
+from kanae.drills.launching.way import Direct
+from kanae.drills.probing.client import Route
+from kanae.drills.records import INSIDE
 from kanae.drills.running import recovery_record, run_folder
 from kanae.drills.running.orchestrator import Orchestrator
 from kanae.drills.running.recovery import recover
@@ -69,6 +74,31 @@ async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, fol
     assert not (folder / recovery_record.RECORD).exists()
     assert (folder / "history.jsonl.gz").exists()
     assert json.loads((folder / run_folder.VERDICT).read_text())["result"] == "passed"
+
+
+async def test_a_run_looks_from_inside_and_is_void_when_the_way_is_lost(
+    cluster: Cluster, folder: Path
+) -> None:
+    @dataclass(frozen=True)
+    class Breaking(Direct):
+        @asynccontextmanager
+        async def open(self, lost: Callable[[str], None]) -> AsyncGenerator[tuple[Route, ...]]:
+            async with super().open(lost) as routes:
+                yield routes
+                lost("the way inside through m1 was lost: planted")
+
+    async with plain_servers() as plain:
+        api = Route(INSIDE, "127.0.0.11", cluster.api_port, "127.0.0.11")
+        way = Breaking("m1", (api, *plain.routes))
+        setting = await setting_of(
+            cluster.spec(), cluster.power, cluster.transport, folder,
+            limits={"inside.new.any.failed": 0.0, "dns.failed": 0.0},
+        )  # fmt: skip
+        verdict = await Orchestrator(replace(setting, way=way)).run()
+    assert verdict.result is Result.VOID
+    assert verdict.reasons == ("the way inside through m1 was lost: planted",)
+    assert [judgement.value for judgement in verdict.judgements] == [0, 0]
+    assert verdict.inside == "m1"
 
 
 async def test_when_the_only_balancer_is_cut_only_the_healing_is_judged(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,37 @@ async def test_more_requests_than_a_drill_needs_are_refused(
     order = DrillOrder(find("power-cut"), Load(period=0.001), target="m1")
     with pytest.raises(UsageError, match="requests per second"):
         await drill.drill(project(tmp_path), order, Console())
+
+
+async def test_a_node_that_the_fault_takes_is_not_looked_from(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _whole(monkeypatch)
+    desk.surveys *= 3
+    console = Console()
+    order = DrillOrder(find("power-cut"), Load(), target="m1", inside="m1")
+    with pytest.raises(Refused, match="m1 cannot be looked from"):
+        await drill.drill(project(tmp_path), order, console)
+    assert not console.asked
+    # Of the other node there is no need to say anything; nor where nobody looks.
+    for other in (replace(order, inside=None), replace(order, inside=None, look_inside=False)):
+        assert await drill.drill(project(tmp_path), other, console) is None
+
+
+async def test_a_node_that_a_later_run_takes_is_told_before_the_first_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _whole(monkeypatch)
+    console = Console()
+
+    def by_turns(*of: object) -> tuple[str, ...]:
+        return ("m1",) if of[-1] == 1 else ("w1",)
+
+    monkeypatch.setattr(safety, "choose", by_turns)
+    order = DrillOrder(find("power-cut"), Load(), inside="m1", times=2)
+    with pytest.raises(Refused, match="m1 cannot be looked from"):
+        await drill.drill(project(tmp_path), order, console)
+    assert not console.asked
 
 
 async def test_hosts_are_left_alone_while_an_earlier_run_has_something_to_put_back(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kanae.drills.judging.verdict import WatchFigures, Writes
-from kanae.drills.records import History, ReadBack, Stream
+from kanae.drills.records import BEAT, History, ReadBack, Stream
 
 # The proof that the last write of the run succeeded: it comes before the read-backs.
 _FINAL = "final-write"
@@ -83,8 +83,10 @@ def _differing(
     return found
 
 
-def watch(history: History, stream: Stream) -> WatchFigures:
-    """What one watch was sent, in its order of arrival."""
+def watch(history: History, stream: Stream, fault: float, until: float) -> WatchFigures:
+    """What one watch was sent, in its order of arrival. fault, until: when it struck, and was
+    undone.
+    """
     disorder: list[str] = []
     seen: dict[str, tuple[float, int]] = {}
     last, last_key, events = 0, "", 0
@@ -112,10 +114,13 @@ def watch(history: History, stream: Stream) -> WatchFigures:
         return ack.binds(last) if history.read_backs else 0 < ack.revision < last
 
     given = acknowledged(history)
+    if stream.connection == "serial":
+        given = {key: ack for key, ack in given.items() if key.startswith(BEAT)}
     both = given.keys() & seen.keys()
     states = [state.state for state in history.watch_states if state.stream == stream.id]
     return WatchFigures(
         route=stream.route,
+        connection=stream.connection,
         events=events,
         reopened=max(0, states.count("open") - 1),
         expired=states.count("expired"),
@@ -125,4 +130,12 @@ def watch(history: History, stream: Stream) -> WatchFigures:
             sorted(k for k in both if given[k].revision and given[k].revision != seen[k][1])
         ),
         delay=max((seen[key][0] - given[key].at for key in both), default=0.0),
+        longest_wait=max(
+            (
+                seen[key][0] - given[key].at
+                for key in both
+                if seen[key][0] > fault and given[key].at < until
+            ),
+            default=0.0,
+        ),
     )

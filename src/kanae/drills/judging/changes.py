@@ -20,8 +20,9 @@ class ChangeFigures:
     """Requests through the endpoint, by the definitions of `figures`.
 
     seconds: how long the change took. requests, failed: those that were due then; of the first
-    change also those under way at its beginning that failed. failed_seconds: of the worst stream.
-    gaps: the longest on a new connection and on a kept one. errors: kind of error -> how many.
+    change also those under way at its beginning that failed. failed_seconds: of the worst stream
+    with a timetable. gaps: the longest on a new connection and on a kept one. errors: kind of error
+    -> how many.
     """
 
     name: str
@@ -65,7 +66,8 @@ def judge(history: History) -> ChangedRun:
     # One that was under way when nothing had been changed yet, and failed, is the first change's.
     struck = [r for r in history.requests if not r.ok and begins and r.at < begins[0] <= r.end]
     writes = accounts.writes(history)
-    watches = [accounts.watch(history, each) for each in history.header.streams
+    first = begins[0] if begins else stop
+    watches = [accounts.watch(history, each, first, stop) for each in history.header.streams
                if each.kind == "watch"]  # fmt: skip
     return ChangedRun(
         run=history.header.run,
@@ -110,7 +112,11 @@ def _figures(
         requests=len(every),
         failed=sum(not request.ok for request in every),
         failed_seconds=max(
-            (figures.failed_seconds(judged[each.id], each.period) for each in streams.values()),
+            (
+                figures.failed_seconds(judged[each.id], each.period)
+                for each in streams.values()
+                if each.connection != "serial"
+            ),
             default=0.0,
         ),
         new_gap=gap("new"),

@@ -7,12 +7,12 @@ void; then limits that were not met.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from kanae.drills.judging import accounts, figures, leaders, validity
+from kanae.drills.judging import accounts, figures, leaders, metrics, validity
 from kanae.drills.judging.verdict import (
-    Judgement,
     Result,
     StreamFigures,
     Verdict,
@@ -20,7 +20,7 @@ from kanae.drills.judging.verdict import (
     Window,
     Writes,
 )
-from kanae.drills.records import ENDPOINT, History, Request, Stream
+from kanae.drills.records import History, Request, Stream
 
 _SHOWN = 3  # how many examples a reason names
 
@@ -95,24 +95,27 @@ def check(
     )
     writes = accounts.writes(history)
     watches = tuple(
-        accounts.watch(history, stream)
+        accounts.watch(history, stream, windows.fault, windows.until)
         for stream in history.header.streams
         if stream.kind == "watch"
     )
     heals: dict[str, float | None] = {heal.what: heal.seconds for heal in history.heals}
     proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
     changes = leaders.changes(history)
-    judgements = _judge(limits, streams, heals, proofs, changes)
+    judgements = metrics.judge(limits, streams, watches, heals, proofs, changes)
     broken = broken_promises(history, writes, watches)
     void = validity.doubts(history, bounds, streams, windows.steady, windows.fault)
-    missed = [_shortfall(judgement) for judgement in judgements if not judgement.met]
-    missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
-    missed += [
+    unmet = [judgement for judgement in judgements if not judgement.met]
+    other = [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
+    other += [
         f"unhealthy at the end: {problem}"
         for health in history.health
         if health.when == "after"
         for problem in health.problems
     ]
+    if unmet and not other:
+        void += validity.slowness(history, bounds, streams, unmet, windows.fault, windows.until)
+    missed = [*map(metrics.shortfall, unmet), *other]
     if broken:
         result = Result.FAILED
     elif void:
@@ -146,12 +149,14 @@ def check(
         clock_error=max((clock.error for clock in history.clocks), default=None),
         took_leader=took_leader,
         single_balancer=header.single_balancer,
+        inside=header.inside,
     )
 
 
 def _stream(
     stream: Stream, requests: Sequence[Request], windows: _Windows, history: History
 ) -> StreamFigures:
+    serial = stream.connection == "serial"
     parts: list[Window] = []
     for name, begin, end in windows.named():
         here = [request for request in requests if begin <= windows.counts_at(request) < end]
@@ -160,6 +165,7 @@ def _stream(
                 name=name,
                 due=int(max(0.0, end - begin) / stream.period) * stream.lanes,
                 sent=sum(begin <= request.at < end for request in requests),
+                withheld=figures.withheld(requests, stream.period, begin, end) if serial else 0,
                 failed=sum(not request.ok for request in here),
                 latency=figures.latency(here),
             )
@@ -187,12 +193,16 @@ def _stream(
         gap_on_return=max(on_return),
         wait_before=windows.wait_before(requests),
         wait=max(
-            figures.longest_wait(lanes[lane], windows.fault, windows.until, windows.stop)
+            figures.wait_for_success(lanes[lane], windows.fault, windows.until, windows.stop)
             for lane in range(stream.lanes)
+        ),
+        longest_wait=figures.longest_request(requests, -math.inf, windows.until, windows.fault),
+        longest_wait_on_return=figures.longest_request(
+            requests, windows.until, windows.stop, windows.until
         ),
         failed=sum(not request.ok for request in judged),
         failed_on_return=sum(not r.ok and r.at >= windows.undo for r in judged),
-        failed_seconds=figures.failed_seconds(judged, stream.period),
+        failed_seconds=figures.failed_seconds(judged, stream.period, serial=serial),
         errors=Counter(
             f"http {request.status}" if request.outcome == "http" else request.outcome
             for request in judged
@@ -202,65 +212,9 @@ def _stream(
     )
 
 
-def _judge(
-    limits: Mapping[str, float],
-    streams: Iterable[StreamFigures],
-    heals: Mapping[str, float | None],
-    proofs: Mapping[str, float | None],
-    leader_changes: int,
-) -> tuple[Judgement, ...]:
-    through_endpoint = [figures for figures in streams if figures.stream.route == ENDPOINT]
-    found: list[Judgement] = []
-    for metric, limit in sorted(limits.items()):
-        group, _, name = metric.partition(".")
-        if metric == "leader-changes":
-            found.append(Judgement(metric, float(leader_changes), limit))
-        elif group in ("heal", "proof"):
-            found.append(Judgement(metric, (heals if group == "heal" else proofs).get(name), limit))
-        else:
-            kind, _, figure = name.partition(".")
-            found.append(_worst(metric, limit, _matching(through_endpoint, group, kind), figure))
-    return tuple(found)
-
-
-def _matching(
-    streams: Iterable[StreamFigures], connection: str, kind: str
-) -> Iterable[StreamFigures]:
-    return [
-        figures
-        for figures in streams
-        if connection in ("any", figures.stream.connection) and kind in ("any", figures.stream.kind)
-    ]
-
-
-def _worst(metric: str, limit: float, streams: Iterable[StreamFigures], figure: str) -> Judgement:
-    def value(figures: StreamFigures) -> float:
-        if figure == "gap":
-            return figures.gap.seconds
-        if figure == "wait":
-            return figures.wait
-        if figure == "gap-on-return":
-            return figures.gap_on_return
-        if figure == "failed-on-return":
-            return float(figures.failed_on_return)
-        return float(figures.failed) if figure == "failed" else figures.failed_seconds
-
-    worst = max(streams, key=value, default=None)
-    if worst is None:
-        return Judgement(metric, None, limit)
-    return Judgement(metric, value(worst), limit, worst.stream.name)
-
-
 def _examples(items: Sequence[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more
-
-
-def _shortfall(judgement: Judgement) -> str:
-    where = f" ({judgement.where})" if judgement.where else ""
-    if judgement.value is None:
-        return f"{judgement.metric} was not reached; the limit is {judgement.limit:g}"
-    return f"{judgement.metric} is {judgement.value:.3g}, over its limit {judgement.limit:g}{where}"
 
 
 def broken_promises(history: History, writes: Writes, watches: Iterable[WatchFigures]) -> list[str]:

@@ -5,10 +5,14 @@ The longest gap of a lane (one kept connection, or the stream of new connections
     after s was answered at e: no user is known to have been served by anything begun in between.
     The gap is e - s. It is an upper bound of the true outage, too long by up to one period plus a
     latency, never too short; with nothing wrong it is about one period.
-The longest wait
+The wait for a success
     For any request that began at s, failed or not: the time until the first success among those
     that began at s or later. What a user who begins at s and tries again every period waits. A
     lower bound of the outage.
+The longest wait of a single request
+    For any request, failed or not: the time from when it was due until its outcome was known, be
+    that an answer, an error or the prober's own deadline. What whoever waits for this one request
+    waits: neither figure above sees a write that hangs for 6 s while others succeed.
 The figure of a stream is that of its worst lane.
 """
 
@@ -95,7 +99,7 @@ def longest_gap(
     return best
 
 
-def longest_wait(
+def wait_for_success(
     requests: Sequence[Request], begin: float, end: float, until: float | None = None
 ) -> float:
     """Of one lane, for requests due between two times. Seconds; 0 without any. until: as above."""
@@ -111,16 +115,37 @@ def longest_wait(
     return max(waits, default=0.0)
 
 
-def failed_seconds(requests: Iterable[Request], period: float) -> float:
-    """Time covered by failed requests, each standing for one period from when it was due.
+def longest_request(requests: Iterable[Request], begin: float, end: float, since: float) -> float:
+    """Seconds of the longest of those due between two times that were still without an outcome at
+    `since`; 0 without any. One that was under way when a fault struck is the fault's too.
+    """
+    return max((r.latency for r in requests if begin <= r.at < end and r.end > since), default=0.0)
+
+
+def failed_seconds(requests: Iterable[Request], period: float, *, serial: bool = False) -> float:
+    """Time covered by failed requests, each standing for one period from when it was due; in a
+    serial lane, where no other is sent meanwhile, for as long as it took if that was longer.
 
     Overlaps count once. OpenShift's "disruption seconds" with a period of one second.
     """
     total, covered = 0.0, -math.inf
-    for at in sorted(request.at for request in requests if not request.ok):
-        total += max(0.0, at + period - max(at, covered))
-        covered = max(covered, at + period)
+    for request in sorted((r for r in requests if not r.ok), key=lambda r: r.at):
+        end = max(request.at + period, request.end if serial else 0.0)
+        total += max(0.0, end - max(request.at, covered))
+        covered = max(covered, end)
     return total
+
+
+def withheld(requests: Iterable[Request], period: float, begin: float, end: float) -> int:
+    """How many requests serial lanes did not send between two times, since they waited for the
+    answers to others.
+    """
+    waited = 0.0
+    for request in requests:
+        # It stands for its own period, in the part of the run in which it was due.
+        since = request.at + period if request.at >= begin else begin
+        waited += max(0.0, min(request.end, end) - since)
+    return int(waited / period)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

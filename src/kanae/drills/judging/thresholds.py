@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import cast
 
+from kanae.drills.judging.metrics import is_metric
 from kanae.errors import UsageError
 
-_METRIC = re.compile(
-    r"(new|kept|any)\.(read|write|any)\.(gap|gap-on-return|wait|failed|failed-on-return|failed-seconds)"
-    r"|heal\.(host|node|redundancy)|proof\.[a-z-]+|leader-changes"
-)
-# How the metrics end that count and have no unit; all others are seconds.
-COUNTS = (".failed", ".failed-on-return", "leader-changes")
 _VALIDITY = (
     "min-requests",
     "min-share",
@@ -24,17 +18,14 @@ _VALIDITY = (
     "max-clock-error",
     "max-failed-before",
     "max-wait-before",
+    "max-control-wait",
 )
 # In a drill's table: not a metric but a table of them.
 _LEADER = "leader"
 # Came later than files that people have made.
-_OPTIONAL = {"max-clock-error": 0.02, "max-wait-before": 1.0}
+_OPTIONAL = {"max-clock-error": 0.02, "max-wait-before": 1.0, "max-control-wait": 1.0}
 # What every run has in its history, of whatever age.
 RECORDED = tuple(name for name in _VALIDITY if name not in _OPTIONAL)
-
-
-def is_metric(name: str) -> bool:
-    return _METRIC.fullmatch(name) is not None
 
 
 def load(path: Path | None = None) -> Mapping[str, object]:

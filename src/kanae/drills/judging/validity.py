@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kanae.drills.judging import figures, leaders
-from kanae.drills.judging.verdict import StreamFigures
-from kanae.drills.records import ENDPOINT, History
+from kanae.drills.judging.metrics import COUNTS, is_inside, parts
+from kanae.drills.judging.verdict import Judgement, StreamFigures
+from kanae.drills.records import CONTROL, DNS, ENDPOINT, INSIDE, History
+
+# Ways that no single host is.
+_SHARED = (ENDPOINT, INSIDE, DNS, CONTROL)
+# Seconds that a prober's report of its own lag covers.
+_LAG_SPAN = 1.0
 
 
 def doubts(
@@ -85,13 +91,16 @@ def _unrest(
     request that had long gone unanswered fails, or is answered, during the fault.
     """
     found: list[str] = []
-    due_before = [request for request in history.requests if request.end < fault]
+    # The host of `return` is cut before the fault, which is that it comes back.
+    returned = history.header.fault == "return"
+    since = steady if returned else -math.inf
+    due_before = [r for r in history.requests if r.at >= since and r.end < fault]
     for stream in (each.stream for each in streams):
         sent = [request for request in due_before if request.stream == stream.id]
         failed = sum(not request.ok for request in sent)
-        # A host that is down from the beginning serves nobody.
-        returns = history.header.fault == "return" and stream.route in history.header.targets
-        down = returns or (stream.route != ENDPOINT and failed == len(sent))
+        # A host that is down from the beginning serves nobody, and takes its part of the DNS along.
+        returns = returned and stream.route in (DNS, *history.header.targets)
+        down = returns or (stream.route not in _SHARED and failed == len(sent))
         if failed > bounds["max-failed-before"] and not down:
             found.append(f"unhealthy before: {stream.name}: {failed} requests failed")
     # Histories of older runs have no such bound in their header.
@@ -99,11 +108,62 @@ def _unrest(
     found += [
         f"unhealthy before: {each.stream.name}: an answer took {each.wait_before:.3g} s"
         for each in streams
-        if each.stream.route == ENDPOINT and each.wait_before > longest
+        if each.stream.route in _SHARED and each.wait_before > longest
+        if not (returned and each.stream.route == DNS)
     ]
     if changes := leaders.changes(history, steady, fault):
         found.append(f"unhealthy before: etcd's leader changed {changes} times")
     return found
+
+
+def slowness(
+    history: History,
+    bounds: Mapping[str, float],
+    streams: Iterable[StreamFigures],
+    unmet: Sequence[Judgement],
+    fault: float,
+    undo: float,
+) -> list[str]:
+    """Whether it was the machine that was measured, where a run has met all but some limits.
+
+    What no fault can touch tells: a kubelet that is asked by the way inside, and the prober's own
+    lag. Either every limit would have been met without what these waited in the same part of the
+    run, before the fault's undo or after it, or they waited there for so long that nothing can be
+    said of it. Where only limits of what is asked inside were missed, it is enough that the way
+    there failed.
+    """
+    untouched = [each for each in streams if each.stream.route == CONTROL]
+    failed = sum(each.failed for each in untouched)
+    if failed and all(is_inside(each.metric) for each in unmet):
+        return [f"the way inside failed: {failed} times for what no fault can touch"]
+    waited = (
+        max([_lag(history, fault, undo + _LAG_SPAN), *(e.longest_wait for e in untouched)]),
+        max([_lag(history, undo, math.inf), *(e.longest_wait_on_return for e in untouched)]),
+    )
+    most = bounds.get("max-control-wait", math.inf)
+
+    def there(metric: str) -> float:
+        return max(wait for wait, here in zip(waited, parts(metric), strict=True) if here)
+
+    if not all(there(each.metric) > most or _excused(each, there(each.metric)) for each in unmet):
+        return []
+    longest = max(there(each.metric) for each in unmet)
+    busiest = max(history.machine, key=lambda machine: machine.load, default=None)
+    load = f", load average {busiest.load:g} on {busiest.cores} cores" if busiest else ""
+    instead = "" if longest > most else "; without that every limit would have been met"
+    return [f"the machine was slow: {longest:.3g} s for what no fault can touch{load}{instead}"]
+
+
+def _lag(history: History, begin: float, end: float) -> float:
+    """The prober's worst, of the reports that it made between two times. Seconds."""
+    return max((lag.worst for lag in history.lags if begin < lag.at <= end), default=0.0)
+
+
+def _excused(unmet: Judgement, waited: float) -> bool:
+    """Whether a limit of seconds that requests took was missed by no more than that."""
+    if unmet.value is None or unmet.metric.endswith(COUNTS) or not unmet.where:
+        return False
+    return unmet.value - waited <= unmet.limit
 
 
 def _unsure_of_time(history: History, bounds: Mapping[str, float]) -> list[str]:
@@ -127,7 +187,7 @@ def _thin(stream: StreamFigures, bounds: Mapping[str, float]) -> list[str]:
     found: list[str] = []
     for window in stream.windows:
         wanted = max(bounds["min-requests"], bounds["min-share"] * window.due)
-        if window.sent < wanted:
+        if window.sent + window.withheld < wanted:
             found.append(
                 f"workload too thin: {stream.stream.name}: {window.sent} requests"
                 f" {window.name}, wanted {wanted:.0f}"

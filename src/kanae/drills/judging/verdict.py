@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from kanae.drills.judging.figures import Gap, Latency
-from kanae.drills.records import Evidence, Stream
+from kanae.drills.records import Connection, Evidence, Stream
 
 
 class Result(StrEnum):
@@ -22,11 +22,14 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Requests due in one part of the run (before, during or after the fault)."""
+    """Requests due in one part of the run (before, during or after the fault). withheld: those
+    that a serial stream did not send as it waited for answers.
+    """
 
     name: str
     due: int
     sent: int
+    withheld: int
     failed: int
     latency: Latency
 
@@ -43,6 +46,10 @@ class StreamFigures:
 
     wait_before: the longest that a request of before the fault took, up to the fault.
 
+    longest_wait: the longest that any single request took to its outcome, a failed one too, of
+    those that had none when the fault struck or were due from then on, until the undo;
+    longest_wait_on_return: of those due from then on.
+
     errors: kind of error -> how many. late: answers that came after their deadline.
     """
 
@@ -52,6 +59,8 @@ class StreamFigures:
     gap_on_return: float
     wait_before: float
     wait: float
+    longest_wait: float
+    longest_wait_on_return: float
     failed: int
     failed_on_return: int
     failed_seconds: float
@@ -76,13 +85,16 @@ class Writes:
 
 @dataclass(frozen=True, slots=True)
 class WatchFigures:
-    """One route's watch. disorder: places where a resourceVersion did not rise (a duplicate or an
+    """One route's watch. connection: serial for an idle one, which is to hear of beats only.
+    disorder: places where a resourceVersion did not rise (a duplicate or an
     event out of order). missed: acknowledged keys that never came. wrong_revision: keys that came
-    with another resourceVersion than their write was answered with. gap: longest time from an
-    acknowledgement to its event.
+    with another resourceVersion than their write was answered with. delay: longest time from an
+    acknowledgement to its event; longest_wait: of what came after the fault and was acknowledged
+    before its undo.
     """
 
     route: str
+    connection: Connection
     events: int
     reopened: int
     expired: int
@@ -90,6 +102,11 @@ class WatchFigures:
     missed: tuple[str, ...]
     wrong_revision: tuple[str, ...]
     delay: float
+    longest_wait: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.route}, idle" if self.connection == "serial" else self.route
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +133,8 @@ class Verdict:
     `clock_error` seconds at most, None when that was not measured or it needed no other clock.
     took_leader: the fault silenced the host of etcd's leader, so that every request had to wait for
     an election, whatever the balancer does; other limits may apply to such a run. single_balancer:
-    the fault took the only way to the endpoint, and only the healing was judged.
+    the fault took the only way to the endpoint, and only the healing was judged. inside: the node
+    whose network was looked from, "" when nobody looked from inside.
     """
 
     run: str
@@ -142,6 +160,7 @@ class Verdict:
     clock_error: float | None = None
     took_leader: bool = False
     single_balancer: bool = False
+    inside: str = ""
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)

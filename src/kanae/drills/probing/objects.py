@@ -6,9 +6,13 @@ import json
 from typing import Any, cast
 
 from kanae.drills.probing.client import HttpRequest, Response, Route
+from kanae.drills.records import BEAT
 
 TARGET = "target"
 FENCE = "fence"
+# On what an idle watch hears of: beats, and the fence at the end.
+_RARE = {"drill-pace": "rare"}
+_SELECT_RARE = "&labelSelector=drill-pace%3Drare"
 # Small pages, so that reading one does not hold up the prober for long.
 PAGE = 500
 
@@ -22,10 +26,14 @@ def configmap(name: str) -> bytes:
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "labels": _RARE} if _is_rare(name) else {"name": name},
             "data": {"by": "drill"},
         }
     ).encode()
+
+
+def _is_rare(name: str) -> bool:
+    return name == FENCE or name.startswith(BEAT)
 
 
 def create_namespace(route: Route, name: str) -> HttpRequest:
@@ -59,10 +67,12 @@ def list_page(route: Route, namespace: str, token: str = "") -> HttpRequest:
     return HttpRequest("GET", path, host_header(route))
 
 
-def watch(route: Route, namespace: str, revision: int) -> HttpRequest:
+def watch(route: Route, namespace: str, revision: int, *, idle: bool = False) -> HttpRequest:
+    """idle: only of what is rarely written."""
     path = (
         f"/api/v1/namespaces/{namespace}/configmaps?watch=1&allowWatchBookmarks=true"
         f"&resourceVersion={revision}&timeoutSeconds=3000"
+        f"{_SELECT_RARE if idle else ''}"
     )
     return HttpRequest("GET", path, host_header(route))
 

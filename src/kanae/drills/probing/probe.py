@@ -24,7 +24,7 @@ from kanae.drills.probing.writing import Recorder, Writer
 _NICE = -15
 
 
-def _take_precedence() -> str:
+def take_precedence() -> str:
     """Run before everything else on this machine, as far as that is allowed; how, in words.
 
     The prober needs a third of a core at most, but it needs it in time: in a lab the cluster that
@@ -51,7 +51,7 @@ async def _serve(orders: Orders, output: Output) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
     recorder = Writer(Path(config.history)) if config.history else Recorder(output.put)
     prober = Prober(config, recorder)
-    prober.note(f"the prober runs with {_take_precedence()}")
+    prober.note(f"the prober runs with {take_precedence()}")
     lost = partial(prober.note, level="wrong")
     listening = asyncio.create_task(orders.listen(config.silence, lost))
     try:

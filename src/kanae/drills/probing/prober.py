@@ -11,22 +11,21 @@ from functools import partial
 from typing import Any, Literal
 
 from kanae.drills.probing import objects
+from kanae.drills.probing.asking import Asker, Contexts
 from kanae.drills.probing.client import (
-    HTTP_2,
     HttpRequest,
     RequestFailed,
     Response,
     Route,
     StatusFailed,
-    tls_context,
 )
-from kanae.drills.probing.lanes import KeptLane, NewLane
 from kanae.drills.probing.listing import list_all
 from kanae.drills.probing.pipelining import exchange
 from kanae.drills.probing.watching import Watcher
-from kanae.drills.probing.workload import ProbeConfig
+from kanae.drills.probing.workload import READS_AND_WRITES, ProbeConfig
 from kanae.drills.probing.writing import Recorder
 from kanae.drills.records import (
+    BEAT,
     BOUNDS,
     ENDPOINT,
     Lag,
@@ -42,6 +41,7 @@ from kanae.drills.records import (
 _FLUSH = 0.2  # seconds between writes to the history file
 _SETUP = 30.0
 SETTLE = 60.0  # for the last write, the watches and each read-back at the end
+_BEAT = 0.5  # between what an idle watch hears of
 _PAUSE = 0.2  # between tries while setting up and settling
 
 
@@ -50,13 +50,13 @@ class Prober:
 
     def __init__(self, config: ProbeConfig, recorder: Recorder) -> None:
         self._config = config
-        self._context = tls_context(config.credentials)
-        self._kept_context = tls_context(config.credentials, HTTP_2)
+        self._contexts = Contexts.of(config)
+        self._context = self._contexts.http_1
         self._recorder = recorder
         self._routes = {route.name: route for route in config.routes}
         self._endpoint = self._routes.get(ENDPOINT, config.routes[0])
         self._watchers: list[Watcher] = []
-        self._lanes: list[NewLane | KeptLane] = []
+        self._lanes: list[Asker] = []
         self._running: set[asyncio.Task[None]] = set()
         self._counts = [0] * (len(BOUNDS) + 1)
         self._worst = 0.0
@@ -153,31 +153,17 @@ class Prober:
             text = f"namespace {self._config.namespace} was not deleted: {failure.detail}"
             self._recorder.write(Note(self.now(), "info", text))
 
-    def _lane(self, stream: Stream) -> NewLane | KeptLane:
-        route, grace = self._routes[stream.route], self._config.grace
-        if stream.connection == "kept":
-            return KeptLane(route, self._kept_context, grace)
-        return NewLane(route, self._context, grace)
-
     def _read_routes(self) -> list[Route]:
-        used = {stream.route for stream in self._config.streams}
+        used = {s.route for s in self._config.streams if s.kind in READS_AND_WRITES}
         return [route for route in self._config.routes if route.name in used]
 
     # The workload
 
-    async def _one(
-        self, stream: Stream, number: int, lane: NewLane | KeptLane, at: float, key: str
-    ) -> None:
+    async def _one(self, lane: Asker, at: float, key: str) -> None:
+        stream, number = lane.stream, lane.number
         began = self.now()
         self._count(began - at)
-        route, namespace = self._routes[stream.route], self._config.namespace
-        if stream.kind == "write":
-            request, success = objects.create(route, namespace, key), 201
-        else:
-            request, success = objects.read_target(route, namespace), 200
-        deadline = self._config.zero + at + self._config.deadline
-        late = partial(self._late, stream, number, at, key)
-        attempt = await lane.run(request, success, deadline, late)
+        attempt = await lane.ask(at, key, partial(self._late, stream, number, at, key))
         end = self.now()
         self._recorder.add(
             Request(
@@ -207,23 +193,33 @@ class Prober:
         self._counts[bisect_left(BOUNDS, lag)] += 1
         self._worst = max(self._worst, lag)
 
-    async def _timetable(
-        self, stream: Stream, number: int, lane: NewLane | KeptLane, first: float
-    ) -> None:
-        """Begin a lane's requests when they are due, for ever."""
-        sequence = 0
+    async def _timetable(self, lane: Asker, first: float) -> None:
+        """Begin a lane's requests when they are due, for ever; a serial lane's not before the one
+        before has its outcome.
+        """
+        stream, due, sequence = lane.stream, first, 0
         while True:
-            at = first + sequence * stream.period
-            if (wait := at - self.now()) > 0:
+            if (wait := due - self.now()) > 0:
                 await asyncio.sleep(wait)
-            key = f"w-{stream.id}-{number}-{sequence}" if stream.kind == "write" else ""
-            self._start(self._one(stream, number, lane, at, key))
-            sequence += 1
+            key = self._key(stream, lane.number, sequence) if stream.kind == "write" else ""
+            request = self._start(self._one(lane, due, key))
+            due, sequence = due + stream.period, sequence + 1
+            if stream.connection == "serial":
+                await asyncio.wait({request})
+                due = max(due, self.now())
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _key(self, stream: Stream, number: int, sequence: int) -> str:
+        """What a write makes; no two make the same."""
+        rare = max(1, round(_BEAT / stream.period))
+        beats = stream.route == self._endpoint.name and stream.connection == "new"
+        kind = BEAT if beats and sequence % rare == 0 else "w-"
+        return f"{kind}{stream.id}-{number}-{sequence}"
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def _report(self) -> None:
         """Write what has been recorded, and once a second the prober's own lag and CPU share."""
@@ -252,11 +248,12 @@ class Prober:
         watches = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         for stream in streams:
             for number in range(stream.lanes):
-                lane = self._lane(stream)
+                route = self._routes[stream.route]
+                lane = Asker(config, stream, number, route, self._contexts)
                 self._lanes.append(lane)
                 # Spread over the period, so that requests do not come in bursts of all lanes.
                 first = begin + stream.period * place / total
-                tables.append(asyncio.create_task(self._timetable(stream, number, lane, first)))
+                tables.append(asyncio.create_task(self._timetable(lane, first)))
                 place += 1
         try:
             async with asyncio.timeout(config.longest):
@@ -268,7 +265,8 @@ class Prober:
         for table in tables[1:]:
             table.cancel()
         self._report_lag()
-        spoken = {lane.protocol for lane in self._lanes if isinstance(lane, KeptLane)} - {""}
+        kept = (lane for lane in self._lanes if lane.stream.connection == "kept")
+        spoken = {lane.protocol for lane in kept} - {""}
         self.note(f"kept connections spoke {' and '.join(sorted(spoken)) or 'nothing'}")
         while self._running:
             # No request outlives its deadline.

@@ -20,7 +20,7 @@ _GONE = 410  # the server no longer knows the revision to resume from
 
 
 class Watcher:
-    """One route's watch on the drill's ConfigMaps."""
+    """One route's watch on the drill's ConfigMaps; an idle one on those that are rarely written."""
 
     def __init__(
         self,
@@ -82,10 +82,12 @@ class Watcher:
             async with asyncio.timeout(self._config.deadline):
                 connection = await Pipelined.open(self._route, self._context)
             self._state("open", "", connection.port)
-            request = objects.watch(self._route, self._config.namespace, self._revision)
+            idle = self._stream.connection == "serial"
+            request = objects.watch(self._route, self._config.namespace, self._revision, idle=idle)
             lines = connection.stream(request)
             while True:
-                # Writes go on all the time, so silence means a dead connection.
+                # Writes go on all the time, and a beat comes twice a second: silence means a
+                # dead connection, which nothing else might ever tell.
                 async with asyncio.timeout(self._config.deadline):
                     line = await anext(lines, None)
                 if line is None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kanae.drills.probing.client import Credentials, Route
-from kanae.drills.records import ENDPOINT, Connection, Kind, Stream
+from kanae.drills.records import CONTROL, DNS, ENDPOINT, INSIDE, Connection, Kind, Stream
 
 READS_AND_WRITES: tuple[Kind, ...] = ("read", "write")
 CONNECTIONS: tuple[Connection, ...] = ("new", "kept")
@@ -23,7 +23,10 @@ class Load:
     """period: seconds between requests of one lane through the endpoint; and between requests over
     new connections, and between requests over kept ones, directly to one API server (reads and
     writes, and the kept connections, take turns). kept: how many kept connections a stream has.
-    direct: whether API servers are asked directly too.
+    direct: whether API servers are asked directly too. As many connections more through the
+    endpoint are serial: their reads, and their writes, together come once a period at most. From
+    inside, new, kept and serial connections come half as often each, reads and writes by turns; the
+    DNS is asked once a period.
     """
 
     period: float = 0.1
@@ -39,14 +42,26 @@ class Load:
 
     def _all(self, routes: Sequence[Route]) -> Iterator[tuple[str, Connection, Kind, int, float]]:
         for route in routes:
-            if route.name != ENDPOINT and not self.direct:
+            if route.name == DNS:
+                yield DNS, "new", "lookup", 1, self.period
+                continue
+            if route.name == CONTROL:
+                yield CONTROL, "new", "ping", 1, self.period * 2
+                continue
+            if route.name not in (ENDPOINT, INSIDE) and not self.direct:
                 continue
             for connection in CONNECTIONS:
                 lanes = self.kept if connection == "kept" else 1
                 turns = 1 if route.name == ENDPOINT else lanes * len(READS_AND_WRITES)
                 for kind in READS_AND_WRITES:
                     yield route.name, connection, kind, lanes, self.period * turns
-            yield route.name, "kept", "watch", 1, self.period
+            if route.name != INSIDE:
+                yield route.name, "kept", "watch", 1, self.period
+            if route.name in (ENDPOINT, INSIDE):
+                turns = self.kept if route.name == ENDPOINT else self.kept * 2
+                for kind in READS_AND_WRITES:
+                    yield route.name, "serial", kind, self.kept, self.period * turns
+                yield route.name, "serial", "watch", 1, self.period
 
     def rate(self, routes: Sequence[Route]) -> float:
         """Requests per second in all."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from kanae.drills.cluster.etcd import NOBODY, Etcd
 from kanae.drills.cluster.kube import Kube
@@ -14,7 +15,6 @@ from kanae.drills.faults.protocol import Fault, Sign
 from kanae.drills.judging.verdict import Verdict
 from kanae.drills.launching.process import ProberLost, ProberProcess
 from kanae.drills.probing.client import RequestFailed
-from kanae.drills.probing.workload import ProbeConfig
 from kanae.drills.probing.writing import Writer
 from kanae.drills.records import (
     Evidence,
@@ -43,7 +43,6 @@ from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0
 _LEADER_EVERY = 1.0
-_LONGEST = 3600.0
 
 
 class Orchestrator:
@@ -96,18 +95,12 @@ class Orchestrator:
         if self._set.single_balancer:
             self._set.say(f"{SINGLE_POINT}: its loss takes the endpoint away")
         self._keep_record()
-        config = ProbeConfig(
-            history=str(self._path),
-            zero=self._zero,
-            namespace=self._set.namespace,
-            routes=self._routes,
-            streams=self._set.load.streams(self._routes),
-            credentials=self._set.credentials,
-            deadline=self._set.deadline,
-            longest=_LONGEST,
-        )
+        config = self._set.probing(self._path, self._zero)
         try:
             async with AsyncExitStack() as stack:
+                if self._set.way is not None:
+                    inside = await stack.enter_async_context(self._set.way.open(self._wrong))
+                    config = replace(config, routes=(*self._routes, *inside))
                 process = ProberProcess(config, self._set.place, self._writer)
                 prober = await stack.enter_async_context(process)
                 leaders = asyncio.create_task(self._follow_leader())
@@ -126,6 +119,10 @@ class Orchestrator:
             self._writer.close()
         recovery_record.settle(self._set.folder)
         return conclude(self._set.folder)
+
+    def _wrong(self, text: str) -> None:
+        self._write(Note(self._now(), "wrong", text))
+        self._set.say(text)
 
     async def _watched(self, prober: ProberProcess) -> None:
         """Break and mend while the prober lives; without it what was broken is put back at once."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.judging.thresholds import only_healing
 from kanae.drills.launching.place import Here, Place
+from kanae.drills.launching.way import Way
 from kanae.drills.probing.client import Credentials, Route
-from kanae.drills.probing.workload import Load
-from kanae.drills.records import Header
+from kanae.drills.probing.workload import Load, ProbeConfig
+from kanae.drills.records import Header, Stream
 from kanae.drills.running.proofs import Image
 from kanae.drills.scenarios.scenario import Scenario
 
@@ -24,7 +25,8 @@ class Setting:
     and the run is judged all the same (it cannot pass, as it is not whole after it either).
     limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
     host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
-    where the prober runs. kubeconfigs: client host -> path of its kubeconfig.
+    where the prober runs. way: into the cluster's own network, None when nobody looks from there.
+    kubeconfigs: client host -> path of its kubeconfig.
     """
 
     run: str
@@ -45,6 +47,7 @@ class Setting:
     say: Callable[[str], None]
     deadline: float = 10.0
     place: Place = field(default_factory=Here)
+    way: Way | None = None
     leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
     kubeconfigs: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -53,9 +56,27 @@ class Setting:
         return f"kanae-drill-{self.run}"
 
     @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Of the whole workload."""
+        ends = () if self.way is None else self.way.ends
+        return self.load.streams((*self.routes, *ends))
+
+    @property
     def single_balancer(self) -> bool:
         """Whether the fault takes the only way to the endpoint."""
         return self.scenario.takes_only_way(self.tools.spec)
+
+    def probing(self, history: Path, zero: float) -> ProbeConfig:
+        """What a prober on this machine is told. zero: see ProbeConfig."""
+        return ProbeConfig(
+            history=str(history),
+            zero=zero,
+            namespace=self.namespace,
+            routes=self.routes,
+            streams=self.streams,
+            credentials=self.credentials,
+            deadline=self.deadline,
+        )
 
     def header(self, zero: float) -> Header:
         """What its history begins with. zero: Unix time at the zero of the history's clock."""
@@ -70,7 +91,7 @@ class Setting:
             balancer=str(spec.load_balancer.kind),
             targets=self.hosts,
             zero=zero,
-            streams=self.load.streams(self.routes),
+            streams=self.streams,
             deadline=self.deadline,
             limits=judged(self.limits),
             validity=self.validity,
@@ -78,4 +99,5 @@ class Setting:
             fault=self.scenario.kind,
             leader_limits=judged(self.leader_limits),
             single_balancer=self.single_balancer,
+            inside="" if self.way is None else self.way.host,
         )
