@@ -41,6 +41,10 @@ def _set(**fields: Any) -> Change:
     return lambda document: document.update(fields)
 
 
+def _endpoint(**fields: Any) -> Change:
+    return lambda document: document["endpoint"].update(fields)
+
+
 EDITS: Final[dict[str, tuple[str, Change]]] = {
     "reference-balancer": (
         "reference",
@@ -62,6 +66,7 @@ EDITS: Final[dict[str, tuple[str, Change]]] = {
         ],
     ),
     "vip-balancer": ("vip", _add("lb3", "10.77.2.7", "load-balancer")),
+    "three-machines-masters": ("three-machines", _endpoint(inCluster="masters")),
     "three-machines-kubelet": ("three-machines", _set(kubelet={"maxPods": 99})),
     "dedicated-etcd-etcd": ("dedicated-etcd", _set(etcd={"electionTimeout": 900})),
 }

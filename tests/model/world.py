@@ -20,6 +20,7 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .certificate import certificate
 from .fixtures import READ_AT, V2, Desk, base_of
+from .in_cluster import Reconcilers
 from .machine import SimHost
 
 API_SERVER: Final = "kube-apiserver"
@@ -35,7 +36,7 @@ class World:
     violations: what should never have been true, gathered by `watch`. resetting: the cluster is
     being taken down on purpose. been_up, most_down: hosts that have served, and how many of them
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
-    success, by host. listed: members when `watch` last looked.
+    success, by host. listed: members when `watch` last looked. reconcilers: see there.
     """
 
     desk: Desk
@@ -58,6 +59,7 @@ class World:
     most_down: dict[str, int] = field(default_factory=dict[str, int])
     wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
     listed: dict[str, bool] = field(default_factory=dict[str, bool])
+    reconcilers: Reconcilers = field(default_factory=Reconcilers)
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -118,6 +120,7 @@ class World:
             dict(self.most_down),
             dict(self.wanted_units),
             dict(self.listed),
+            self.reconcilers.copy(),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -307,6 +310,7 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self.reconcilers.look(self)
         if not self.resetting:
             self.violations += self._broken()
 
@@ -329,6 +333,7 @@ class World:
         self.served = self.served or bool(joined)
         if not lost:
             yield from self._interrupted()
+            yield from self.reconcilers.broken(self)
         yield from self._authorities()
         yield from self._membership()
 

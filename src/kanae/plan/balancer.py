@@ -10,7 +10,6 @@ from kanae.facts.model import HostBase
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.plan.draft import Draft
-from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
 from kanae.render import haproxy, keepalived, nginx
 from kanae.resources.file import Absent, File
@@ -40,24 +39,22 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
 
 
 def plan(draft: Draft) -> None:
-    """Balancers that run change one after another, so that the endpoint is always answered.
-
-    A host that only loses something (a balancer, a gate) does so when all balancers are as wanted.
-    """
+    """Balancers that run change one after another, so that the endpoint is always answered. Hosts
+    that only lose something come later: see `balancer_removal`."""
     view = draft.view
-    leaving = [host for host in draft.hosts if _only_loses(view, host)]
-    staying = [host for host in draft.hosts if host not in leaving]
+    staying = [host for host in draft.hosts if not only_loses(view, host)]
     unit = units.balancer(view.spec.name)
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
         return draft.hosts[host].converge("balancer", "load balancer", resources(view, host), needs)
 
-    steps = draft.rolling.roll(staying, change, serves=lambda host: view.active(host, unit))
-    steps += in_turn(leaving, change, at_once=max(1, len(leaving)), after=steps)
-    draft.at.balancers = steps
+    draft.at.balancers = draft.rolling.roll(
+        staying, change, serves=lambda host: view.active(host, unit)
+    )
 
 
-def _only_loses(view: View, host: str) -> bool:
+def only_loses(view: View, host: str) -> bool:
+    """Whether all that changes on a host is that a balancer or a gate goes."""
     if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
         return False
     return any(
@@ -65,6 +62,16 @@ def _only_loses(view: View, host: str) -> bool:
         and resource.difference(view.host(host), frozenset()) is not None
         for resource in resources(view, host)
     )
+
+
+def moves_address(view: View, host: str) -> bool:
+    """Whether the virtual address on a host, if it is there, is to be another one, or none."""
+    path = at.keepalived_config(view.spec.name)
+    if not view.active(host, units.keepalived(view.spec.name)):
+        return False
+    here = view.host(host)
+    wanted = [each for each in resources(view, host) if each.name == path]
+    return any(each.difference(here, frozenset()) is not None for each in wanted)
 
 
 def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:

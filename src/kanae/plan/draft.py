@@ -21,6 +21,7 @@ class Milestones:
     quorum: StepId = None
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
+    in_cluster: StepId = None
     reconfigured: list[str] = field(default_factory=list[str])
     led: dict[str, str] = field(default_factory=dict[str, str])
     registration: StepId = None

@@ -46,7 +46,13 @@ def plan(draft: Draft) -> None:
         "apply",
         f"apply the pod network ({view.spec.networks.pod_network.provider.value})",
         ApplyObjects(tuple(applied(document).text for document in missing)),
-        # Its pods start at once on every node that has joined, with what is delivered to it.
-        needs=[draft.at.init, *(build.last for build in draft.hosts.values() if fresh)],
+        # Its pods start at once on every node that has joined, with what is delivered to it, and
+        # reach the API by the endpoint.
+        needs=[
+            draft.at.init,
+            *(build.last for build in draft.hosts.values() if fresh),
+            *draft.at.balancers,
+            *draft.at.reconfigured,
+        ],
         changes=changes,
     )

@@ -13,7 +13,7 @@ from typing import cast
 from kanae.errors import Refused
 from kanae.facts.nodes import readiness
 from kanae.layout import marks, ports
-from kanae.plan import departures, etcd_edits
+from kanae.plan import departures, etcd_edits, in_cluster
 from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import coming, member_folder, peer_url
 from kanae.plan.membership import require_ours
@@ -49,6 +49,7 @@ def refuse(view: View) -> None:
     _etcd(view)
     _networks(view)
     _endpoint(view)
+    in_cluster.refuse(view)
 
 
 def _to_its_end(view: View, begun: Sequence[str]) -> str:

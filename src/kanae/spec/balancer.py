@@ -12,6 +12,13 @@ from kanae.spec.base import Model
 from kanae.spec.text import DomainName, Duration, InterfaceName, Port
 
 
+class InCluster(StrEnum):
+    """balancer: by the endpoint's balancers; masters: by the API servers themselves."""
+
+    BALANCER = "balancer"
+    MASTERS = "masters"
+
+
 class Endpoint(Model):
     """Where clients reach the API: a balancer's address, a virtual address or the one host's."""
 
@@ -22,6 +29,11 @@ class Endpoint(Model):
         default=None, description="A DNS name that resolves to it, if any."
     )
     port: Port = Field(default=6443, description="6443 is taken where an API server runs itself.")
+    in_cluster: InCluster | None = Field(
+        default=None,
+        description="Whom pods reach by the Service kubernetes. Default: balancer where one "
+        "address stands for it, else masters.",
+    )
 
 
 class Balancer(StrEnum):

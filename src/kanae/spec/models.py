@@ -13,7 +13,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kanae.spec.balancer import Balancer, Endpoint, HealthCheck, LoadBalancer, VirtualAddress
+from kanae.spec.balancer import (
+    Balancer,
+    Endpoint,
+    HealthCheck,
+    InCluster,
+    LoadBalancer,
+    VirtualAddress,
+)
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
@@ -21,9 +28,10 @@ from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Versio
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
-    "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "KubeProxy", "LoadBalancer",
-    "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider", "Policies",
-    "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint", "VirtualAddress",
+    "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "InCluster", "KubeProxy",
+    "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork",
+    "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo",
+    "SwapPolicy", "Taint", "VirtualAddress",
 ]  # fmt: skip
 
 
@@ -240,6 +248,27 @@ class Spec(Model):
             return self.load_balancer.virtual_address.address
         holders = self.having(Role.LOAD_BALANCER) or self.having(Role.CONTROL_PLANE)
         return self.hosts[holders[0]].address
+
+    @property
+    def balancer_addresses(self) -> tuple[IPv4Address, ...]:
+        """Where balancers answer on the endpoint's port: the virtual address, endpoint.address
+        where it is no control-plane host's own, else the addresses of all of them; () without any.
+        """
+        if self.load_balancer.virtual_address is not None:
+            return (self.load_balancer.virtual_address.address,)
+        balancers = tuple(self.hosts[name].address for name in self.having(Role.LOAD_BALANCER))
+        masters = {self.hosts[name].address for name in self.having(Role.CONTROL_PLANE)}
+        said = self.endpoint.address
+        if said is not None and (balancers or said not in masters):
+            return (said,)
+        return balancers
+
+    @property
+    def in_cluster(self) -> InCluster:
+        """Whom pods reach. Several addresses are no default: nobody takes a dead balancer's off
+        the Service, while a dead API server's goes after 15 s."""
+        one = len(self.balancer_addresses) == 1
+        return self.endpoint.in_cluster or (InCluster.BALANCER if one else InCluster.MASTERS)
 
     @property
     def endpoint_host(self) -> str:

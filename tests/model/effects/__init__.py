@@ -36,6 +36,8 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.Addon: living.addon,
     actions.ApplyObjects: cluster.apply_objects,
     actions.LeadTo: cluster.lead_to,
+    actions.DeleteObjects: cluster.delete_objects,
+    actions.AwaitGuard: cluster.await_guard,
     actions.SetNode: cluster.set_node,
     actions.AwaitEtcd: cluster.await_etcd,
     actions.AwaitApi: cluster.await_api,

@@ -6,12 +6,13 @@ import json
 import re
 
 from kanae.execute.events import Outcome
-from kanae.layout import units
+from kanae.layout import ports, units
 from kanae.plan import actions
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
 from kanae.render.objects import key_of
 
+from ..in_cluster import answers
 from ..world import Object, World
 from .base import Effects, failed, require_api, wait
 
@@ -79,7 +80,30 @@ def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
 
 
 def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
-    yield from wait(step, lambda: "" if world.api_ready(step.host or "") else "refused")
+    def answered() -> bool:
+        if action.name:
+            return answers(world, (action.address, action.port))
+        return world.api_ready(step.host or "")
+
+    yield from wait(step, lambda: "" if answered() else "refused")
+    return Outcome.OK
+
+
+def delete_objects(world: World, step: Step, action: actions.DeleteObjects) -> Effects:
+    require_api(world, step)
+    for key in action.keys:
+        world.objects.pop(key, None)
+        yield
+    return Outcome.CHANGED
+
+
+def await_guard(world: World, step: Step, action: actions.AwaitGuard) -> Effects:
+    def missing() -> str:
+        urls = {h: f"https://{world.address(h)}:{ports.API_SERVER}" for h in world.hosts}
+        asked = [host for host, url in urls.items() if url in action.servers]
+        return ", ".join(host for host in asked if not world.reconcilers.keeps_off(host))
+
+    yield from wait(step, missing)
     return Outcome.OK
 
 

@@ -19,14 +19,17 @@ from kanae.execute.context import StepContext
 from kanae.execute.events import Event
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
+from kanae.facts.model import ObjectKey
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
     ApplyObjects,
     AwaitApi,
     AwaitEtcd,
+    AwaitGuard,
     AwaitKubelet,
     AwaitNodes,
+    DeleteObjects,
     KubeadmInit,
     KubeadmJoin,
     ReconfigureControlPlane,
@@ -105,6 +108,16 @@ async def failure(transport: Transport, action: Action, limit: float) -> KanaeEr
     [
         (AwaitEtcd(("https://m1:2379",)), "etcd's members to be healthy", "journalctl -u etcd"),
         (AwaitApi("192.168.1.10", 6443), "https://192.168.1.10:6443/readyz", "crictl ps -a"),
+        (
+            AwaitApi("192.168.1.100", 6440, "kubernetes"),
+            "https://192.168.1.100:6440/readyz",
+            "the balancer there",
+        ),
+        (
+            AwaitGuard(("https://192.168.1.10:6443",)),
+            "the admission policy kanae-kubernetes-service on every API server",
+            "crictl logs",
+        ),
         (AwaitKubelet(10248), "kubelet to be healthy", "journalctl -u kubelet"),
         (AwaitNodes(("m1",), True), "cluster DNS to serve", "kubectl describe node"),
     ],
@@ -122,6 +135,7 @@ async def test_a_wait_ends_with_what_it_waited_for_what_it_saw_and_what_to_do(
     ("action", "command"),
     [
         (ApplyObjects(("{}",)), "kubectl apply"),
+        (DeleteObjects((ObjectKey("nodes", "", "a"),)), "kubectl delete (1 objects)"),
         (SetNode("m1"), "kubectl patch node m1"),
         (UploadConfig("c"), "kubeadm init phase upload-config all"),
         (Addon("coredns", "c"), "kubeadm init phase addon coredns"),

@@ -27,15 +27,18 @@ from kanae.execute.scripts import (
     reset,
     resources,
 )
+from kanae.facts.model import ObjectKey
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
     AwaitApi,
     AwaitEtcd,
+    AwaitGuard,
     AwaitKubelet,
     ClearNode,
     Converge,
+    DeleteObjects,
     KubeadmInit,
     KubeadmJoin,
     ReconfigureControlPlane,
@@ -111,6 +114,13 @@ SCRIPTS: Final[Mapping[str, str]] = {
     ),
     "kubectl-set-node-unlabel": kubectl.set_node(SetNode("w1", unlabel=("old",))),
     "kubectl-ready": kubectl.ready(AwaitApi("192.168.1.10", 6443)),
+    "kubectl-ready-by-name": kubectl.ready(AwaitApi("192.168.1.100", 6440, "kubernetes")),
+    "kubectl-delete": kubectl.delete(
+        DeleteObjects((ObjectKey("services", "", "a"), ObjectKey("nodes", "", "b")))
+    ),
+    "kubectl-guarded": kubectl.guarded(
+        AwaitGuard(("https://192.168.1.10:6443", "https://192.168.1.11:6443"))
+    ),
     "kubectl-kubelet-healthy": kubectl.kubelet_healthy(AwaitKubelet(10248)),
     "kubectl-kubelet-healthy-without-port": kubectl.kubelet_healthy(AwaitKubelet(0)),
     "kubectl-nodes": kubectl.nodes(),

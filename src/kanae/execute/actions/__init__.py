@@ -51,6 +51,8 @@ def handlers(
         actions.Addon: Handler(kubeadm.addon),
         actions.LeadTo: Handler(cluster.lead_to),
         actions.ApplyObjects: Handler(cluster.apply_objects),
+        actions.DeleteObjects: Handler(cluster.delete_objects),
+        actions.AwaitGuard: Handler(cluster.await_guard),
         actions.SetNode: Handler(cluster.set_node),
         actions.AwaitEtcd: Handler(cluster.await_etcd),
         actions.AwaitApi: Handler(cluster.await_api),

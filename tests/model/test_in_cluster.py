@@ -1,0 +1,247 @@
+"""Whom pods reach by the Service `kubernetes`: the balancer or the masters, and from one to the
+other on a living cluster, without a moment in which nobody is behind it who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kanae.errors import Refused
+from kanae.render import in_cluster as service
+from kanae.spec.models import Spec
+
+from .fixtures import Desk, ancestors, document_of
+from .in_cluster import ENDPOINTS, behind
+from .settled import unsettled
+from .simulator import Moments, Simulator
+from .world import World
+
+Document = dict[str, Any]
+Change = Callable[[Document], object]
+
+
+def said(value: str) -> Change:
+    return lambda document: document.setdefault("endpoint", {}).update(inCluster=value)
+
+
+def edit(sim: Simulator, name: str, *changes: Change) -> None:
+    document = document_of(name)
+    for change in changes:
+        change(document)
+    sim.world.edit(Spec.model_validate(document))
+
+
+def bare(document: Document) -> Simulator:
+    return Simulator(World.bare(Desk.of(Spec.model_validate(document))))
+
+
+def own_balancer(document: Document) -> None:
+    """A balancer of the user's own, in the place of the cluster's."""
+    document["hosts"].pop("lb1")
+    document["hosts"].pop("lb2")
+    document.pop("loadBalancer")
+    document["endpoint"] = {"address": "10.77.2.200", "port": 6440}
+
+
+def by_name(document: Document) -> None:
+    """Two balancers without a virtual address, behind a DNS name."""
+    document.pop("loadBalancer")
+    document["endpoint"] = {"name": "api.example.org", "port": 6440}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("vip", (), [("10.77.2.100", 6443)]),
+        ("three-machines", (), [("10.77.5.100", 6440)]),
+        ("reference", (), [("10.77.1.9", 6440)]),
+        ("two-clusters-a", (), [("10.77.6.9", 6443)]),
+        ("two-clusters-b", (), [("10.77.6.9", 6440)]),
+        ("vip", (own_balancer,), [("10.77.2.200", 6440)]),
+        ("vip", (by_name, said("balancer")), [("10.77.2.8", 6440), ("10.77.2.9", 6440)]),
+    ],
+)
+def test_a_new_cluster_has_its_balancer_behind_the_service(
+    name: str, changes: tuple[Change, ...], expected: list[tuple[str, int]]
+) -> None:
+    document = document_of(name)
+    for change in changes:
+        change(document)
+    sim = bare(document)
+    sim.converge()
+    assert behind(sim.world) == expected
+    assert unsettled(sim.world) == []
+    assert sim.world.reconcilers.leases == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("single", ()), ("vip", (by_name,)), ("vip", (said("masters"),))]
+)
+def test_masters_say_themselves_who_they_are(name: str, changes: tuple[Change, ...]) -> None:
+    document = document_of(name)
+    for change in changes:
+        change(document)
+    sim = bare(document)
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+@pytest.mark.parametrize("name", ["vip", "three-machines", "reference"])
+def test_a_living_cluster_changes_both_ways(built: Callable[[str], Simulator], name: str) -> None:
+    sim = built(name)
+    for value in ("masters", "balancer", "masters"):
+        edit(sim, name, said(value))
+        sim.converge()
+        assert unsettled(sim.world) == []
+
+
+@pytest.mark.parametrize("value", ["masters", "balancer"])
+@pytest.mark.parametrize("kill", range(1, 60, 2))
+def test_killed_at_any_record_it_is_gone_on_with(
+    built: Callable[[str], Simulator], value: str, kill: int
+) -> None:
+    sim = built("three-machines")
+    if value == "balancer":
+        edit(sim, "three-machines", said("masters"))
+        sim.converge()
+    edit(sim, "three-machines", said(value))
+    sim.apply(Moments(kill_record=kill))
+    sim.settle()
+    assert sim.world.violations == []
+    if not sim.plan().empty:
+        sim.converge()
+    assert unsettled(sim.world) == []
+
+
+@pytest.mark.parametrize("kill", range(1, 160, 7))
+def test_changed_back_on_the_way(built: Callable[[str], Simulator], kill: int) -> None:
+    sim = built("three-machines")
+    edit(sim, "three-machines", said("masters"))
+    sim.apply(Moments(kill_effect=kill))
+    sim.settle()
+    edit(sim, "three-machines")
+    if not sim.plan().empty:
+        sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def without_guard(world: World) -> None:
+    for key in service.guard_keys():
+        world.objects.pop(key)
+
+
+def others(world: World) -> None:
+    for key, document in zip((ENDPOINTS, service.SLICE), service.named((), 6440), strict=True):
+        world.objects[key] = dict(document)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        without_guard,
+        others,
+        lambda world: world.objects.pop(ENDPOINTS),
+        lambda world: world.objects.pop(service.SLICE),
+    ],
+)
+def test_what_somebody_changed_is_put_right(
+    built: Callable[[str], Simulator], harm: Callable[[World], object]
+) -> None:
+    sim = built("three-machines")
+    harm(sim.world)
+    sim.world.reconcilers.named = False
+    assert not sim.plan().empty
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def test_a_foreign_port_beside_masters_is_put_right(built: Callable[[str], Simulator]) -> None:
+    """API servers leave it for ever."""
+    sim = built("single")
+    for key in (ENDPOINTS, service.SLICE):
+        sim.world.objects[key] = {}
+    address = sim.world.spec.endpoint_address
+    endpoints, slice_ = service.named([address], 6440)
+    sim.world.objects |= {ENDPOINTS: dict(endpoints), service.SLICE: dict(slice_)}
+    sim.world.watch()
+    sim.world.violations.clear()
+    sim.world.reconcilers.named = False
+    assert behind(sim.world) == [(str(address), 6440)]
+    sim.carry_out(sim.plan())
+    assert behind(sim.world) == [(str(address), 6443)]
+    assert sim.plan().empty
+
+
+def test_a_host_with_a_manifest_of_its_own_changes_nothing(
+    built: Callable[[str], Simulator],
+) -> None:
+    """An API server that was put back to kubeadm's own way by hand is kept off the objects."""
+    sim = built("three-machines")
+    host = sim.world.hosts["node1"]
+    path = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+    host.write(path, host.text(path).replace("endpoint-reconciler-type", "v"), 0o600)
+    host.sync_pods()
+    before = behind(sim.world)
+    sim.world.watch()
+    assert sim.world.reconcilers.running
+    assert behind(sim.world) == before
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def test_a_balancer_is_named_when_it_answers_and_not_named_when_it_goes() -> None:
+    document = document_of("vip")
+    by_name(document)
+    said("balancer")(document)
+    document["hosts"]["lb3"] = {"address": "10.77.2.7", "roles": ["load-balancer"]}
+    sim = bare(document)
+    sim.converge()
+    document["hosts"]["lb4"] = {"address": "10.77.2.6", "roles": ["load-balancer"]}
+    document["hosts"]["lb2"]["roles"] = ["client"]
+    del document["hosts"]["lb3"]
+    sim.world.edit(Spec.model_validate(document))
+    steps = {step.id: step for step in sim.plan()}
+    named = "master1/in-cluster/balancer"
+    assert {"lb4/balancer/converge", "master1/in-cluster/answers-10.77.2.6"} <= ancestors(
+        steps, named
+    )
+    gone = [id_ for id_ in steps if id_.startswith("lb3/")]
+    assert gone
+    for id_ in ("lb2/balancer/converge", *gone):
+        assert named in ancestors(steps, id_)
+    sim.converge()
+    assert behind(sim.world) == [("10.77.2.6", 6440), ("10.77.2.8", 6440)]
+    assert unsettled(sim.world) == []
+
+
+def test_a_balancer_does_not_go_before_pods_can_be_led_elsewhere() -> None:
+    document = document_of("vip")
+    by_name(document)
+    said("balancer")(document)
+    sim = bare(document)
+    sim.converge()
+    said("masters")(document)
+    document["hosts"]["lb2"]["roles"] = ["client"]
+    sim.world.edit(Spec.model_validate(document))
+    with pytest.raises(Refused, match="pods reach the API by the balancer at"):
+        sim.plan()
+
+
+def test_a_virtual_address_does_not_go_before_pods_are_led_elsewhere() -> None:
+    document = document_of("vip")
+    document["endpoint"] = {"name": "api.example.org"}
+    sim = bare(document)
+    sim.converge()
+    said("balancer")(document)
+    virtual = document.pop("loadBalancer")
+    sim.world.edit(Spec.model_validate(document))
+    with pytest.raises(Refused, match=r"at 10\.77\.2\.100"):
+        sim.plan()
+    said("masters")(document)
+    sim.world.edit(Spec.model_validate(document | {"loadBalancer": virtual}))
+    sim.converge()
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    assert unsettled(sim.world) == []
