@@ -93,9 +93,9 @@ class Reconcilers:
         if not pairs:
             yield "nobody is behind the Service kubernetes"
         elif world.ready_hosts() and not any(answers(world, pair) for pair in pairs):
-            balancers = world.spec.having(Role.LOAD_BALANCER)
-            lone = {world.address(host) for host in balancers} if len(balancers) == 1 else set()
-            if {address for address, _ in pairs} != lone:
+            # A balancer's own address, alone, is away with it, as it is to all other clients.
+            own = {world.address(host) for host in world.spec.having(Role.LOAD_BALANCER)}
+            if len(pairs) > 1 or pairs[0][0] not in own:
                 yield f"only {sorted(pairs)} are behind the Service kubernetes and none answers"
 
 
