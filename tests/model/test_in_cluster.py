@@ -97,6 +97,26 @@ def test_a_living_cluster_changes_both_ways(built: Callable[[str], Simulator], n
         assert unsettled(sim.world) == []
 
 
+def test_each_step_waits_for_those_that_it_relies_on(built: Callable[[str], Simulator]) -> None:
+    """Whatever takes long: API servers change between the two, and kept off the objects."""
+    sim = built("vip")
+    edit(sim, "vip", said("masters"))
+    there = {step.id: step for step in sim.plan()}
+    sim.converge()
+    edit(sim, "vip", said("balancer"))
+    back = {step.id: step for step in sim.plan()}
+    masters = ("master1", "master2", "master3")
+    stage = "master1/in-cluster"
+    for host in masters:
+        assert f"{stage}/guarded" in ancestors(there, f"{host}/control-plane/reconfigure")
+        assert f"{stage}/balancer" in ancestors(back, f"{host}/control-plane/reconfigure")
+        for step in ("masters", "hand-back"):
+            assert f"{host}/control-plane/ready" in ancestors(there, f"{stage}/{step}")
+    assert f"{stage}/masters" in ancestors(there, f"{stage}/hand-back")
+    before = {f"{stage}/guard", f"{stage}/guarded", f"{stage}/answers-10.77.2.100"}
+    assert before <= ancestors(back, f"{stage}/balancer")
+
+
 @pytest.mark.parametrize("value", ["masters", "balancer"])
 @pytest.mark.parametrize("kill", range(1, 60, 2))
 def test_killed_at_any_record_it_is_gone_on_with(
