@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kanae.errors import Refused
+from kanae.facts.model import ObjectKey
 from kanae.render import in_cluster as service
 from kanae.spec.models import Spec
 
@@ -147,6 +148,10 @@ def test_changed_back_on_the_way(built: Callable[[str], Simulator], kill: int) -
     assert unsettled(sim.world) == []
 
 
+def without(key: ObjectKey) -> Callable[[World], object]:
+    return lambda world: world.objects.pop(key)
+
+
 def without_guard(world: World) -> None:
     for key in service.guard_keys():
         world.objects.pop(key)
@@ -162,8 +167,8 @@ def others(world: World) -> None:
     [
         without_guard,
         others,
-        lambda world: world.objects.pop(ENDPOINTS),
-        lambda world: world.objects.pop(service.SLICE),
+        without(ENDPOINTS),
+        without(service.SLICE),
     ],
 )
 def test_what_somebody_changed_is_put_right(
