@@ -9,8 +9,8 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Final
 
 from kanae.facts.model import ObjectKey
+from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
-from kanae.layout import ports, units
 from kanae.render import in_cluster
 from kanae.spec.models import Role
 
@@ -87,7 +87,9 @@ class Reconcilers:
     def broken(self, world: World) -> Iterator[str]:
         """Somebody is behind the Service, and not only who does not answer."""
         pairs = behind(world)
-        self.named = self.named or bool(pairs)
+        # A cluster that is built anew begins anew.
+        there = any(here.marked(marks.JOINED) for here in world.hosts.values())
+        self.named = (self.named or bool(pairs)) and there
         if not self.named:
             return
         if not pairs:
