@@ -16,7 +16,7 @@ from kanae.execute.actions.kubeadm import with_token
 from kanae.facts.model import Facts
 from kanae.operations.project import Project
 from kanae.operations.survey import survey
-from kanae.plan.planner import resources
+from kanae.plan.hosts import resources
 from kanae.render import kubeadm
 from kanae.render.documents import to_yaml
 from kanae.resources.file import Directory, File

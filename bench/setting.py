@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from kanae import paths
 
@@ -26,17 +27,29 @@ class Setting:
     spec: Path
     folder: Path
 
-    def kanae(self, verb: str, *words: str) -> float:
-        """Run `kanae VERB SPEC WORDS` as an operator would; wall seconds, interpreter included."""
-        return timed([sys.executable, "-m", "kanae", verb, str(self.spec), *words])
+    def kanae(self, verb: str, *words: str, spec: Path | None = None) -> float:
+        """Run `kanae VERB SPEC WORDS` as an operator would; wall seconds, interpreter included.
 
-    def lab(self, verb: str) -> float:
-        subject = str(self.spec) if verb == "up" else self.name
-        return timed([sys.executable, "-m", "kanae", "lab", verb, subject])
+        spec: instead of this setting's own.
+        """
+        return command(verb, str(spec or self.spec), *words)
+
+    def lab(self, verb: Literal["up", "down"]) -> float:
+        subject = [str(self.spec)] if verb == "up" else [self.name, "--yes"]
+        return command("lab", verb, *subject)
+
+    def power(self, verb: str, host: str, *words: str) -> float:
+        """`kanae lab power-...` of one host."""
+        return command("lab", f"power-{verb}", host, *words, "--lab", self.name)
 
     @property
     def ssh_config(self) -> Path:
         return paths.lab_dir(self.name) / "ssh_config"
+
+
+def command(*words: str) -> float:
+    """`kanae WORDS`; wall seconds, interpreter included."""
+    return timed([sys.executable, "-m", "kanae", *words])
 
 
 def timed(argv: list[str]) -> float:
@@ -59,13 +72,13 @@ def timed(argv: list[str]) -> float:
 
 @contextlib.contextmanager
 def setting(
-    example: str, name: str, subnet: str, *, keep: bool = False, forget: bool = True
+    example: str | Path, name: str, subnet: str, *, keep: bool = False, forget: bool = True
 ) -> Generator[Setting, None, None]:
-    """An example under another name and subnet, its artifacts built; the lab is taken down at the
-    end unless `keep`. subnet: the first three numbers, as in 10.79.1. forget: also delete what
-    kanae keeps of the cluster on this machine, such as histories of drills.
+    """An example, or a spec of a bench's own, under another name and subnet, its artifacts built;
+    the lab is taken down at the end unless `keep`. subnet: the first three numbers, as in 10.79.1.
+    forget: also delete what kanae keeps of the cluster on this machine, as histories of drills.
     """
-    text = (EXAMPLES / f"{example}.yaml").read_text()
+    text = (EXAMPLES / f"{example}.yaml" if isinstance(example, str) else example).read_text()
     text = re.sub(r"^name: .*$", f"name: {name}", text, flags=re.MULTILINE)
     text = re.sub(r"\b10\.77\.\d+\.(\d+)\b", rf"{subnet}.\1", text)
     if not re.search(r"^artifacts:", text, flags=re.MULTILINE):

@@ -28,13 +28,15 @@ ROOMY = """kubelet:
 """
 
 
-def until(condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
+def until(
+    condition: Callable[[], bool], what: str, timeout: float = 120.0, every: float = 0.2
+) -> None:
     """Wait for a condition; fails when it does not come true in time."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 @dataclass
@@ -138,8 +140,8 @@ class Cluster:
         folder = self.state / "kanae/clusters" / self.name / "journal"
         return sorted(folder.glob("*.jsonl"))
 
-    def start_apply(self) -> Applying:
-        return Applying(self, set(self.journals))
+    def start_apply(self) -> Running:
+        return Running(self, "apply", str(self.spec), "--yes")
 
     def kill_apply_when(self, record: str, step: str) -> None:
         """Start an apply and SIGKILL it as soon as its journal has this record."""
@@ -147,15 +149,15 @@ class Cluster:
             applying.wait_for(record, step)
 
 
-class Applying:
-    """An apply in the background; killed at the end of the block if it still runs then."""
+class Running:
+    """A command in the background; killed at the end of the block if it still runs then."""
 
-    def __init__(self, cluster: Cluster, before: set[Path]) -> None:
+    def __init__(self, cluster: Cluster, *words: str) -> None:
         self._cluster = cluster
-        self._before = before
+        self._before = set(cluster.journals)
         self.process = subprocess.Popen(
             # A test session in the background may ignore SIGINT, which its children inherit.
-            ["env", "--default-signal=INT", *cluster.argv("apply", str(cluster.spec), "--yes")],
+            ["env", "--default-signal=INT", *cluster.argv(*words)],
             env=cluster.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -164,17 +166,17 @@ class Applying:
         )
 
     def wait_for(self, record: str, step: str) -> None:
-        """Until the journal has this record; fails when the apply ends before."""
+        """Until the journal has this record; fails when the command ends before."""
 
         def written() -> bool:
             ended = self.process.poll() is not None
             if any(record in line and f'"{step}"' in line for line in self._lines()):
                 return True
             if ended:
-                raise AssertionError(f"apply ended early: {self.stderr()}")
+                raise AssertionError(f"ended before {record} of {step}: {self.stderr()}")
             return False
 
-        until(written, f"{record} of {step}", APPLY_TIMEOUT)
+        until(written, f"{record} of {step}", APPLY_TIMEOUT, every=0.02)
 
     def _lines(self) -> list[str]:
         fresh = set(self._cluster.journals) - self._before
@@ -184,7 +186,7 @@ class Applying:
         """What it said, after its end."""
         return self.process.communicate(timeout=APPLY_TIMEOUT)[1]
 
-    def __enter__(self) -> Applying:
+    def __enter__(self) -> Running:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 import pytest
-from made import MASTERS, NODES, WORKLOAD, Cluster, etcdctl, kubectl, kubectl_json, until, whole
+from made import MASTERS, NODES, WORKLOAD, Cluster, kubectl, kubectl_json, until, whole
+from seen import healthy_members, kubeadm_is_content, offered_key, voters
 
 from kanae.facts.nodes import readiness
 from kanae.layout import ports
@@ -31,24 +32,6 @@ def whole_before(cluster: Cluster) -> None:
 
 def power(cluster: Cluster, verb: str, *words: str) -> None:
     cluster.kanae("lab", verb, HOST, *words, "--lab", cluster.name)
-
-
-def voters(cluster: Cluster, host: str) -> dict[str, str]:
-    """Started voters of etcd by name -> id. Fails when there is any other member."""
-    members = json.loads(etcdctl(cluster, "member list -w json", host=host))["members"]
-    assert all(each.get("name") for each in members), members
-    assert not any(each.get("isLearner") for each in members), members
-    assert all(url.startswith("https://") for each in members for url in each["peerURLs"])
-    return {each["name"]: f"{each['ID']:x}" for each in members}
-
-
-def offered_key(cluster: Cluster) -> str:
-    """The fingerprint of another key than the known one, as `plan` tells it."""
-    said = cluster.kanae("plan", str(cluster.spec), status=13).stderr
-    assert "shows another host key than the known one" in said
-    found = re.search(r"--accept-host-key (SHA256:\S+)", said)
-    assert found is not None, said
-    return found[1]
 
 
 def processes(cluster: Cluster) -> set[tuple[str, str]]:
@@ -158,9 +141,7 @@ def test_the_dead_first_master_is_replaced_by_a_blank_machine_of_its_name_and_ad
     assert {name: after[name] for name in ("server2", "server3")} == {
         name: before[name] for name in ("server2", "server3")
     }
-    health = json.loads(etcdctl(cluster, "endpoint health --cluster -w json", host=HOST))
-    assert len(health) == 3
-    assert all(each["health"] for each in health)
+    assert healthy_members(cluster, HOST) == 3
     addresses = {name: cluster.on(name, "hostname -I").split()[0] for name in MASTERS}
     balancer = cluster.on("lb", f"cat /etc/kanae/balancer-{cluster.name}.cfg")
     assert sorted(re.findall(r"server ([\d.]+):6443", balancer)) == sorted(addresses.values())
@@ -169,8 +150,7 @@ def test_the_dead_first_master_is_replaced_by_a_blank_machine_of_its_name_and_ad
 
 
 def test_kubeadm_is_content_with_what_it_finds_afterwards(cluster: Cluster) -> None:
-    said = cluster.on(HOST, "kubeadm upgrade plan v1.37.2 2>&1", timeout=180)
-    assert "error" not in said.lower(), said
+    kubeadm_is_content(cluster, HOST)
     config = kubectl_json(cluster, "-n kube-system get configmap kubeadm-config")
     endpoints = re.findall(r"https://[\d.]+:23\d\d", config["data"]["ClusterConfiguration"])
     # API servers reach etcd by their own host's balancer.

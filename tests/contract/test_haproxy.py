@@ -34,13 +34,13 @@ from kanae.render import haproxy
 from kanae.spec.models import Spec
 
 PROGRAM = os.environ.get("KANAE_TEST_HAPROXY") or shutil.which("haproxy", path="/usr/sbin")
-PORT = 6440
+PORT, FORMER = 6440, 7443
 HOST = replace(TYPICAL, hard_nofile=4000)
 SPEC = Spec.model_validate(
     {
         "name": "it",
         "kubernetes": "v1.37.2",
-        "endpoint": {"port": PORT},
+        "endpoint": {"port": PORT, "former": [{"address": "10.0.0.9", "port": FORMER}]},
         "hosts": {
             "lb": {"address": "10.0.0.9", "roles": ["load-balancer"]},
             "m1": {"address": "10.0.0.11", "roles": ["control-plane"]},
@@ -198,6 +198,11 @@ def test_an_unready_server_whose_host_then_dies_is_cut(bench: Bench) -> None:
     took(lambda: bench.state("m1") != "UP", 4)
     unplug("10.0.0.11")
     assert took(lambda: cut(sessions["m1"]), 5) < 3
+
+
+def test_a_former_port_is_answered_by_the_same_servers(bench: Bench) -> None:
+    with Clients(FORMER) as clients:
+        took(lambda: set(clients.since(0)) == set(bench.servers), 10)
 
 
 def test_a_closed_port_is_left_at_once(bench: Bench) -> None:

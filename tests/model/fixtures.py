@@ -22,6 +22,8 @@ from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
 from kanae.spec.models import PodNetworkProvider, Spec
 
+Document = dict[str, Any]
+
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*.yaml")))
 # Certificates made by a test must be valid then.
@@ -58,11 +60,38 @@ ARTIFACTS: Final = ArtifactSet(
 )
 
 
-def document_of(name: str) -> dict[str, Any]:
+def document_of(name: str) -> Document:
     """An example's YAML, to be edited."""
     text = (ROOT / "examples" / f"{name}.yaml").read_text()
-    loaded: dict[str, Any] = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped
+    loaded: Document = YAML(typ="safe", pure=True).load(text)  # pyright: ignore[reportUnknownMemberType]  # untyped
     return loaded
+
+
+def grown() -> Document:
+    """The single host of the example with two more masters, and two balancers with an address."""
+    document = document_of("single")
+    (first,) = document["hosts"].values()
+    network = first["address"].rpartition(".")[0]
+    hosts = {
+        "m2": {"address": f"{network}.12", "roles": ["control-plane"]},
+        "m3": {"address": f"{network}.13", "roles": ["control-plane"]},
+        "lb1": {"address": f"{network}.21", "roles": ["load-balancer"]},
+        "lb2": {"address": f"{network}.22", "roles": ["load-balancer"]},
+        "w1": {"address": f"{network}.31", "roles": ["worker"]},
+    }
+    document["hosts"] |= hosts
+    document["endpoint"] = {"port": 6440}
+    document["loadBalancer"] = {
+        "kind": "haproxy",
+        "virtualAddress": {"address": f"{network}.100"},
+    }
+    return document
+
+
+def to_virtual(document: Document) -> None:
+    """`reference` with two balancers and a virtual address."""
+    document["hosts"]["lb2"] = {"address": "10.77.1.20", "roles": ["load-balancer"]}
+    document["loadBalancer"] = {"kind": "haproxy", "virtualAddress": {"address": "10.77.1.100"}}
 
 
 def example(name: str) -> Spec:
@@ -93,9 +122,9 @@ class Desk:
         manifests = network[spec.networks.pod_network.provider]()
         return cls(spec, Site(spec, RELEASE, ARTIFACTS, (), tuple(manifests)))
 
-    def leaving(self, host: KnownHost) -> Desk:
-        """While a host leaves to be replaced."""
-        return replace(self, site=replace(self.site, away=(host,)))
+    def replacing(self, *hosts: KnownHost) -> Desk:
+        """While hosts leave to be replaced; none: while their successors join."""
+        return replace(self, site=replace(self.site, away=hosts, replacing=True))
 
     def view(self, facts: Facts) -> View:
         return View(self.site, facts)

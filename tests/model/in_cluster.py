@@ -9,9 +9,10 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Final
 
 from kanae.facts.model import ObjectKey
-from kanae.layout import marks, ports, units
+from kanae.layout import marks, ports
 from kanae.layout import paths as at
 from kanae.render import in_cluster
+from kanae.render.objects import key_of
 from kanae.spec.models import Role
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Reconcilers:
             return
         if not pairs:
             yield "nobody is behind the Service kubernetes"
-        elif world.ready_hosts() and not any(answers(world, pair) for pair in pairs):
+        elif world.ready_hosts() and not any(world.answering(*pair) for pair in pairs):
             # A balancer's own address, alone, is away with it, as it is to all other clients.
             own = {world.address(host) for host in world.spec.having(Role.LOAD_BALANCER)}
             if len(pairs) > 1 or pairs[0][0] not in own:
@@ -110,18 +111,6 @@ def behind(world: World) -> list[Pair]:
         for endpoint in live.get("endpoints", ())
         for address in endpoint["addresses"]
     ]
-
-
-def answers(world: World, pair: Pair) -> bool:
-    address, port = pair
-    host = next((name for name in world.hosts if world.address(name) == address), None)
-    if host is None:
-        known = {str(each) for each in world.spec.balancer_addresses}
-        return address in known and port == world.spec.endpoint.port and world.endpoint_answers()
-    if port == ports.API_SERVER and world.api_ready(host):
-        return True
-    balances = world.hosts[host].active(units.balancer(world.spec.name))
-    return balances and port == world.spec.endpoint.port and bool(world.ready_hosts())
 
 
 def wanted(world: World) -> tuple[set[Pair], bool]:
@@ -142,5 +131,9 @@ def unsettled(world: World) -> Iterator[str]:
         yield f"the Endpoints of the Service kubernetes are {subsets}"
     if kept != all(key in world.objects for key in in_cluster.guard_keys()):
         yield f"API servers are kept off the Service kubernetes: {not kept}"
+    endpoint = f"{world.spec.endpoint_host}:{world.spec.endpoint.port}"
+    for key in map(key_of, world.desk.site.manifests):
+        if elsewhere := set(in_cluster.led(world.objects.get(key, {}))) - {endpoint}:
+            yield f"pods of {key.name} are led to {sorted(elsewhere)}"
     if kept and world.reconcilers.running:
         yield f"{sorted(world.reconcilers.running)} write who is behind the Service kubernetes"

@@ -246,10 +246,10 @@ class SimHost:
             api=api if query.cluster else None,
             etcd=etcd if query.etcd else None,
             marks=held,
-            servers={path: url for path in query.kubeconfigs if (url := self._server(path))},
+            servers={path: url for path in query.kubeconfigs if (url := self.server(path))},
         )
 
-    def _server(self, path: str) -> str:
+    def server(self, path: str) -> str:
         match = _SERVER.search(self.text(path)) if self.has(path) else None
         return match[1] if match else ""
 

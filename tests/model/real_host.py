@@ -27,7 +27,7 @@ PROGRAMS: Final = Path(__file__).with_name("programs")
 TOOLS: Final = (
     *("awk", "cat", "chmod", "cp", "cut", "date", "echo", "env", "flock", "grep", "head", "ln"),
     *("find", "ls", "mkdir", "mv", "printf", "readlink", "rm", "rmdir", "sed", "setsid", "sh"),
-    *("sha256sum", "sort", "stat", "tail", "timeout", "touch", "tr"),
+    *("sha256sum", "sort", "stat", "sync", "tail", "timeout", "touch", "tr"),
 )
 _ABSOLUTE: Final = re.compile(r"(?<![\w/.:$}-])/(?=[a-z]+/)")
 _OF_THE_KERNEL: Final = re.compile(r"/(dev/null)\b")

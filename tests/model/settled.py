@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kanae.facts.workloads import PROXY
 from kanae.layout import marks
 from kanae.layout import paths as at
+from kanae.plan.addons import ADDONS
 from kanae.plan.pki import AUTHORITIES
 from kanae.render import kubeadm
 from kanae.render.kubelet_config import kubelet_configuration
@@ -38,6 +40,7 @@ def unsettled(world: World) -> list[str]:
     for host in planes:
         found += _manifests(world, host)
     found += in_cluster.unsettled(world)
+    found += _proxy(world)
     for name, (public, _) in AUTHORITIES.items():
         if len({here.text(public) for here in world.hosts.values() if here.has(public)}) != 1:
             found.append(f"hosts have different {name}")
@@ -65,6 +68,12 @@ def _kubelet(world: World, host: str) -> Iterator[str]:
         yield f"{host} has not joined"
     if here.text(at.KUBELET_CONFIG) != kubelet_config(here, kubelet_configuration(world.spec)):
         yield f"{host}: kubelet's configuration is not the spec's"
+
+
+def _proxy(world: World) -> Iterator[str]:
+    settings = next(key for key in ADDONS["kube-proxy"] if key.resource == "configmaps")
+    if world.objects[PROXY].get("reads") != world.objects[settings]["data"]:
+        yield "kube-proxy runs with older settings"
 
 
 def _manifests(world: World, host: str) -> Iterator[str]:

@@ -161,6 +161,18 @@ def test_without_a_quorum_of_the_others_nothing_leaves(built: Callable[[str], Si
         sim.plan()
 
 
+def test_members_do_not_all_leave_while_others_are_still_to_come(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("dedicated-etcd")
+    edit(sim, lambda document: drop(document, "etcd1", "etcd2"))
+    sim.converge()
+    edit(sim, lambda document: drop(document, "etcd2", "etcd3"))
+    with pytest.raises(Refused, match="nobody would be left of etcd") as refused:
+        sim.plan()
+    assert "put etcd3 back into the spec" in refused.value.remedy
+
+
 # Hosts that have to go with it, so that the spec stays one.
 LOSES = {"server4": ("server4",), "master2": ("master2", "master3")}
 

@@ -275,8 +275,9 @@ def test_a_host_that_is_no_balancer_any_more_gives_up_the_address_and_after_it_t
     sim = built("vip")
     stays, leaves = sim.world.spec.having(Role.LOAD_BALANCER)
     sim.world.edit(edited("vip", _host(leaves, roles=["client"])))
-    step = f"{leaves}/balancer/converge"
-    assert changes(sim)[step] == [*_gone("keepalived-vip"), *_gone("balancer-vip")]
+    address, step = f"{leaves}/virtual-address/converge", f"{leaves}/balancer/converge"
+    assert changes(sim)[address] == _gone("keepalived-vip")
+    assert changes(sim)[step] == _gone("balancer-vip")
     assert f"{stays}/balancer/converge" in sim.plan().by_id()[step].needs
     sim.converge()
     assert sim.world.violations == []
@@ -469,7 +470,7 @@ def _no_harm(world: World) -> None:
             _no_harm,
             "the DNS domain of a living cluster cannot be changed (cluster.local -> k8s.example)",
         ),
-        (_set(endpoint={"port": 6441}), _no_harm, "cannot be changed"),
+        (_set(endpoint={"port": 6441}), _no_harm, "the endpoint cannot be moved"),
         (_set(), _other_owner, "belongs to the cluster 'other'"),
         (_set(), _lost_authority, "no reachable host holds"),
         (_set(), _lost_member, "lost the data of its etcd member"),
@@ -507,7 +508,7 @@ def _stacked(document: dict[str, Any]) -> None:
         (_without_server4, "server4 (worker at 10.77.1.13) cannot leave the cluster while no API"),
         (_set(networks={"pods": "10.200.0.0/16"}), "the pod network"),
         (_set(networks={"services": "10.201.0.0/16"}), "the service network"),
-        (_set(endpoint={"port": 6441}), "the endpoint of a living cluster"),
+        (_set(endpoint={"port": 6441}), "the endpoint cannot be changed while no API"),
         (_host("server2", address="10.77.1.99"), "the address of server2 cannot be changed"),
         (_another_member, "extra, extra2 cannot become a member of etcd while none"),
         (_stacked, "taking a role away"),

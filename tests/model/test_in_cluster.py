@@ -10,10 +10,11 @@ import pytest
 
 from kanae.errors import Refused
 from kanae.facts.model import ObjectKey
+from kanae.plan.membership import without
 from kanae.render import in_cluster as service
 from kanae.spec.models import Spec
 
-from .fixtures import Desk, ancestors, document_of
+from .fixtures import Desk, ancestors, document_of, grown
 from .in_cluster import ENDPOINTS, behind
 from .settled import unsettled
 from .simulator import Moments, Simulator
@@ -148,7 +149,7 @@ def test_changed_back_on_the_way(built: Callable[[str], Simulator], kill: int) -
     assert unsettled(sim.world) == []
 
 
-def without(key: ObjectKey) -> Callable[[World], object]:
+def lacking(key: ObjectKey) -> Callable[[World], object]:
     return lambda world: world.objects.pop(key)
 
 
@@ -167,8 +168,8 @@ def others(world: World) -> None:
     [
         without_guard,
         others,
-        without(ENDPOINTS),
-        without(service.SLICE),
+        lacking(ENDPOINTS),
+        lacking(service.SLICE),
     ],
 )
 def test_what_somebody_changed_is_put_right(
@@ -241,7 +242,7 @@ def test_a_balancer_is_named_when_it_answers_and_not_named_when_it_goes() -> Non
     assert unsettled(sim.world) == []
 
 
-def test_a_balancer_does_not_go_before_pods_can_be_led_elsewhere() -> None:
+def test_a_balancer_goes_when_masters_say_who_they_are() -> None:
     document = document_of("vip")
     by_name(document)
     said("balancer")(document)
@@ -250,8 +251,10 @@ def test_a_balancer_does_not_go_before_pods_can_be_led_elsewhere() -> None:
     said("masters")(document)
     document["hosts"]["lb2"]["roles"] = ["client"]
     sim.world.edit(Spec.model_validate(document))
-    with pytest.raises(Refused, match="pods reach the API by the balancer at"):
-        sim.plan()
+    steps = {step.id: step for step in sim.plan()}
+    assert "master1/in-cluster/hand-back" in ancestors(steps, "lb2/balancer/converge")
+    sim.converge()
+    assert unsettled(sim.world) == []
 
 
 def test_a_virtual_address_does_not_go_before_pods_are_led_elsewhere() -> None:
@@ -259,14 +262,77 @@ def test_a_virtual_address_does_not_go_before_pods_are_led_elsewhere() -> None:
     document["endpoint"] = {"name": "api.example.org"}
     sim = bare(document)
     sim.converge()
-    said("balancer")(document)
-    virtual = document.pop("loadBalancer")
+    document.pop("loadBalancer")
+    for value in ("balancer", "masters"):
+        said(value)(document)
+        sim.world.edit(Spec.model_validate(document))
+        with pytest.raises(Refused, match=r"10\.77\.2\.100"):
+            sim.plan()
+    document["endpoint"]["former"] = [
+        {"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}
+    ]
     sim.world.edit(Spec.model_validate(document))
-    with pytest.raises(Refused, match=r"at 10\.77\.2\.100"):
-        sim.plan()
-    said("masters")(document)
-    sim.world.edit(Spec.model_validate(document | {"loadBalancer": virtual}))
     sim.converge()
+    assert unsettled(sim.world) == []
+    del document["endpoint"]["former"]
     sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def test_whom_pods_reach_stays_while_one_of_two_balancers_is_replaced() -> None:
+    """Two are no default, and one is: API servers would change there and back."""
+    document = document_of("vip")
+    by_name(document)
+    sim = bare(document)
+    sim.converge()
+    whole = sim.world.spec
+    sim.world.edit(without(whole, "lb2"))
+    assert not [step.id for step in sim.plan() if "control-plane" in step.id]
+    sim.converge()
+    sim.world.edit(whole)
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def test_a_balancer_that_is_named_already_is_not_waited_for(
+    built: Callable[[str], Simulator],
+) -> None:
+    """It may be away; what else is wrong is put right."""
+    sim = built("vip")
+    sim.world.objects.pop(ENDPOINTS)
+    steps = [step.id for step in sim.plan()]
+    assert "master1/in-cluster/balancer" in steps
+    assert not any("/answers-" in id_ for id_ in steps)
+
+
+def test_a_single_host_grows_behind_a_balancer(built: Callable[[str], Simulator]) -> None:
+    sim = built("single")
+    sim.world.edit(Spec.model_validate(grown()))
+    steps = {step.id: step for step in sim.plan()}
+    named = "only/in-cluster/balancer"
+    assert "only/in-cluster/guarded" in ancestors(steps, named)
+    assert named in ancestors(steps, "only/control-plane/reconfigure")
+    sim.converge()
+    assert behind(sim.world) == [("10.77.4.100", 6440)]
+    assert sim.world.reconcilers.leases == set()
+    assert unsettled(sim.world) == []
+
+
+@pytest.mark.parametrize("value", ["masters", "balancer"])
+@pytest.mark.parametrize("host", ["lb2", "master1"])
+def test_a_host_is_replaced_while_pods_are_led_either_way(value: str, host: str) -> None:
+    document = document_of("vip")
+    by_name(document)
+    said(value)(document)
+    sim = bare(document)
+    sim.converge()
+    whole = sim.world.spec
+    sim.world.edit(without(whole, host))
+    sim.converge()
+    assert sim.world.violations == []
+    assert (sim.world.address(host), 6440) not in behind(sim.world)
+    assert (sim.world.address(host), 6443) not in behind(sim.world)
+    sim.world.edit(whole)
     sim.converge()
     assert unsettled(sim.world) == []

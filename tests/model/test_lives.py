@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from itertools import combinations
 from typing import Any, ClassVar
 
@@ -13,34 +14,71 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kanae.errors import Refused
-from kanae.layout import marks
 from kanae.plan.etcd import member_folder
 from kanae.plan.membership import as_known, without
 from kanae.spec.models import Role, Spec
 from kanae.spec.rules import violations
 
-from .fixtures import Desk, document_of
+from .fixtures import Desk, Document, document_of, grown, to_virtual
 from .settled import unsettled
 from .simulator import Moments, Simulator, whole_world
 
 # Of each topology; `make lives` tries more.
 _MORE = os.environ.get("KANAE_LIVES", "")
 _EXAMPLES = int(_MORE or "4")
+# Hosts in a remedy that are to be replaced.
+_NAMED = re.compile(r"(?:kanae replace|--also) ([\w-]+)")
 # Of a run of so many effects or records, somewhere in it.
 _KILL = st.integers(1, 120)
 
 
+# Of an example: hosts that may come to it, by how many there are of which kind.
+_MORE_HOSTS = {
+    "vip": {"master": 5, "worker": 4},
+    "reference": {},
+    "dedicated-etcd": {"etcd": 5, "worker": 3},
+    "single": {},
+}
+
+
+def _entries(example: str, document: Document) -> dict[str, Any]:
+    """All hosts that a cluster may have."""
+    hosts = copy.deepcopy(document["hosts"])
+    for kind, many in _MORE_HOSTS[example].items():
+        network = hosts[f"{kind}1"]["address"].rpartition(".")[0]
+        for number in range(1, many + 1):
+            address = f"{network}.{sorted(_MORE_HOSTS[example]).index(kind) + 1}{number:02}"
+            hosts.setdefault(f"{kind}{number}", hosts[f"{kind}1"] | {"address": address})
+    return hosts
+
+
+def _moved(example: str) -> Document | None:
+    """The example with a virtual address as its endpoint, and two balancers."""
+    if example == "single":
+        return grown()
+    if example != "reference":
+        return None
+    document = document_of(example)
+    to_virtual(document)
+    return document | {"apiServer": {"certSans": [document["hosts"]["lb"]["address"]]}}
+
+
 class Life(RuleBasedStateMachine):
-    """One cluster. dead: hosts without power. disks: what hosts had that were blanked."""
+    """One cluster. dead: hosts without power. entries: hosts that it may have. later: what it
+    becomes when its endpoint moves; None when it has moved, or does not. alone: whether hosts that
+    came back are replaced one after the other the next time, or together.
+    """
 
     example: ClassVar[str]
 
     def __init__(self) -> None:
         super().__init__()
         self.sim = Simulator(whole_world(self.example).copy())
-        self.document: dict[str, Any] = document_of(self.example)
-        self.entries = copy.deepcopy(self.document["hosts"])
+        self.document: Document = document_of(self.example)
+        self.entries = _entries(self.example, self.document)
+        self.later = _moved(self.example)
         self.dead: set[str] = set()
+        self.alone = False
 
     @initialize()
     def built(self) -> None:
@@ -58,13 +96,11 @@ class Life(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def loses_power(self, data: st.DataObject) -> None:
+        """Two may be dead at a time."""
         world = self.sim.world
         alive = [host for host, here in world.hosts.items() if here.powered]
         able = [host for host in alive if self._survivable(host)]
-        # Of hosts that have left with what they had there is one at a time: two that come back
-        # together cannot be replaced one after the other yet.
-        left = [host for host in alive if host not in world.spec.hosts]
-        if not self.dead and able and not any(world.hosts[h].marked(marks.JOINED) for h in left):
+        if len(self.dead) < 2 and able:
             host = data.draw(st.sampled_from(sorted(able)))
             world.hosts[host].power_cut()
             self.dead.add(host)
@@ -79,15 +115,15 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.dead)
     @rule()
     def is_replaced(self) -> None:
-        """As `kanae replace` does it: the spec without the host, then the spec."""
-        (host,) = self.dead
-        if host not in self.sim.world.spec.hosts or not self._leaves(host):
+        """As `kanae replace` does it: the spec without the hosts, then the spec."""
+        dead = sorted(self.dead)
+        if not self.dead <= set(self.sim.world.spec.hosts) or not self._leaves(dead):
             return
-        self.sim.world.add_host(host)
+        for host in dead:
+            self.sim.world.add_host(host)
+            self._forget(host)
         self.dead.clear()
-        self._forget(host)
-        self._edit()
-        self._apply(None)
+        self._join()
 
     # What operators do
 
@@ -108,10 +144,30 @@ class Life(RuleBasedStateMachine):
             self._edit()
             self._apply(kill)
 
+    @rule(data=st.data(), kill=st.none() | _KILL)
+    def hosts_come(self, data: st.DataObject, kill: int | None) -> None:
+        """All that are missing or some, as they are now: new, or with what they had when they
+        left."""
+        hosts = self.document["hosts"]
+        new = sorted(set(self.entries) - set(hosts))
+        some = [*({host} for host in new), *map(set, combinations(new, 2)), set(new)]
+        able = [
+            after
+            for coming in some
+            if self._valid(after := hosts | {host: self.entries[host] for host in sorted(coming)})
+        ]
+        if able:
+            self.document["hosts"] = copy.deepcopy(data.draw(st.sampled_from(able[::-1])))
+            self._edit()
+            self._apply(kill)
+
+    @precondition(lambda self: self.later is not None)
     @rule(kill=st.none() | _KILL)
-    def hosts_come(self, kill: int | None) -> None:
-        """All that are missing: as they are now, wiped or with what they had when they died."""
-        self.document["hosts"] = copy.deepcopy(self.entries)
+    def endpoint_moves(self, kill: int | None) -> None:
+        """And hosts come: one control-plane host becomes three."""
+        assert self.later is not None
+        self.document, self.later = self.later, None
+        self.entries |= copy.deepcopy(self.document["hosts"])
         self._edit()
         self._apply(kill)
 
@@ -145,8 +201,7 @@ class Life(RuleBasedStateMachine):
 
     def _apply(self, kill: int | None, *, replacing: bool = False) -> bool:
         """Whether it came to its end. An operator is told about hosts that do not answer, and about
-        what is refused; a host that has left and came back is replaced by itself, as the remedy
-        says."""
+        what is refused; hosts that have left and came back are replaced, as the remedy says."""
         world = self.sim.world
         if any(not world.hosts[host].powered for host in world.spec.hosts):
             return False
@@ -154,29 +209,38 @@ class Life(RuleBasedStateMachine):
         try:
             result = self.sim.apply(Moments(kill_record=kill) if kill else None)
         except Refused as refused:
-            host = refused.remedy.partition("kanae replace ")[2].split(" ")[0].rstrip(",;")
-            if replacing or not host or not self._leaves(host):
+            hosts = _NAMED.findall(refused.remedy)
+            # One after the other, or all at once: either is right.
+            turns = [[host] for host in hosts] if self.alone else [hosts]
+            if replacing or not hosts:
                 return False
-            self._edit()
-            return self._apply(None, replacing=True)
+            self.alone = not self.alone
+            return all(self._leaves(turn) and self._join() for turn in turns)
         if result is None:
             return False
         assert result.ok, result.failure(self.sim.values.redactor)
         return True
 
-    def _leaves(self, host: str) -> bool:
+    def _leaves(self, hosts: list[str]) -> bool:
         world = self.sim.world
         whole = world.spec
-        known = as_known(whole, host)
-        hosts = {n: each for n, each in self.document["hosts"].items() if n != host}
-        if not hosts or whole.having(Role.CONTROL_PLANE) == (host,):
+        if set(whole.having(Role.CONTROL_PLANE)) <= set(hosts):
             return False
-        desk = Desk.of(without(whole, host))
-        world.desk = desk.leaving(known)
+        world.desk = Desk.of(without(whole, *hosts)).replacing(
+            *(as_known(whole, host) for host in hosts)
+        )
         world.wanted_units.clear()
         done = self._apply(None, replacing=True)
         world.desk = Desk.of(whole)
         world.wanted_units.clear()
+        return done
+
+    def _join(self) -> bool:
+        """The second half of replacing."""
+        self._edit()
+        self.sim.world.desk = Desk.of(self.sim.world.spec).replacing()
+        done = self._apply(None, replacing=True)
+        self._edit()
         return done
 
     # What must hold
@@ -194,18 +258,16 @@ class Life(RuleBasedStateMachine):
         empty = [host for host in voters if not world.hosts[host].has(folder)]
         assert len(empty) <= (len(voters) - 1) // 2, f"{empty} of {voters} have no data"
 
-    @invariant()
-    def members_are_told_apart(self) -> None:
-        peers = [self.sim.world.peer(host) for host in self.sim.world.members]
-        assert len(peers) == len(set(peers))
-
     def teardown(self) -> None:
-        """Whatever has happened: with power everywhere, one apply or two bring about the spec."""
+        """Whatever has happened: with power everywhere, one apply or two bring about the spec; or
+        what is refused is taken back, and they bring about all hosts."""
         world = self.sim.world
         for host in self.dead:
             world.hosts[host].power_on()
-        for _ in range(3):
-            self._apply(None)
+        if not [self._apply(None) for _ in range(3)][-1]:
+            self.document["hosts"] = copy.deepcopy(self.entries)
+            self._edit()
+            assert [self._apply(None) for _ in range(3)][-1]
         assert self.sim.plan().empty
         assert unsettled(world) == []
 
@@ -229,3 +291,4 @@ def _test(name: str) -> Any:
 TestVip = _test("vip")
 TestReference = _test("reference")
 TestDedicatedEtcd = _test("dedicated-etcd")
+TestSingle = _test("single")

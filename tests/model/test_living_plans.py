@@ -45,6 +45,8 @@ def _endpoint(**fields: Any) -> Change:
     return lambda document: document["endpoint"].update(fields)
 
 
+_FORMER: Final = {"former": [{"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}]}
+_MOVED: Final = {"virtualAddress": {"address": "10.77.2.101", "routerId": 52}}
 EDITS: Final[dict[str, tuple[str, Change]]] = {
     "reference-balancer": (
         "reference",
@@ -67,6 +69,7 @@ EDITS: Final[dict[str, tuple[str, Change]]] = {
     ),
     "vip-balancer": ("vip", _add("lb3", "10.77.2.7", "load-balancer")),
     "three-machines-masters": ("three-machines", _endpoint(inCluster="masters")),
+    "vip-endpoint": ("vip", _set(endpoint=_FORMER, loadBalancer=_MOVED)),
     "three-machines-kubelet": ("three-machines", _set(kubelet={"maxPods": 99})),
     "dedicated-etcd-etcd": ("dedicated-etcd", _set(etcd={"electionTimeout": 900})),
 }
@@ -116,6 +119,18 @@ def test_an_edit_of_a_living_cluster_is_planned_as_recorded(name: str) -> None:
     plan = sim.plan()
     assert not plan.empty
     agree(GOLDEN / "plan/living" / f"{name}.txt", _recorded(plan))
+    sim.converge()
+    assert sim.world.violations == []
+
+
+def test_a_former_endpoint_is_taken_away_as_recorded() -> None:
+    sim = Simulator(_built("vip").copy())
+    document = document_of("vip") | {"endpoint": _FORMER, "loadBalancer": _MOVED}
+    sim.world.edit(Spec.model_validate(document))
+    sim.converge()
+    del document["endpoint"]
+    sim.world.edit(Spec.model_validate(document))
+    agree(GOLDEN / "plan/living/vip-former-gone.txt", _recorded(sim.plan()))
     sim.converge()
     assert sim.world.violations == []
 

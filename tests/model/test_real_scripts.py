@@ -52,7 +52,7 @@ from kanae.spec.models import Balancer, Role, Spec
 from .effects import EFFECTS
 from .effects.base import STATIC_PODS, documents
 from .effects.kubeadm import CA, etcd_manifest, local_server, server_of, stored
-from .effects.node import admin_conf, kubelet_conf, kubelet_config, manifest, member
+from .effects.node import admin_conf, kubelet_conf, kubelet_config, manifest, member, serving
 from .fixtures import BASES, Desk, document_of
 from .real_host import RealHost, RealHosts, State, membership, programs, words
 from .simulator import Moments, Simulator
@@ -287,7 +287,7 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
             docs = documents(action.config)
             config = docs["ClusterConfiguration"]
             files: dict[str, str | None] = {
-                f"{at.PKI}/apiserver.crt": admin_conf(host.name, ""),
+                **serving(world, host.name, config),
                 at.ADMIN_CONF: admin_conf(host.name, server_of(config)),
                 at.KUBELET_CONF: kubelet_conf(local_server(world, host.name)),
             }
@@ -299,7 +299,7 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
             leads = local_server(world, host.name) if plane else server_of(config)
             files = {at.KUBELET_CONF: kubelet_conf(leads)}
             if plane:
-                files[f"{at.PKI}/apiserver.crt"] = admin_conf(host.name, "")
+                files |= serving(world, host.name, config)
                 files[at.ADMIN_CONF] = admin_conf(host.name, server_of(config))
                 files |= control_plane(config) | stacked(config)
             else:
@@ -307,6 +307,7 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
             real.kubeadm_writes("join", files | kubelet(stored(world, 1)))
         case ReconfigureControlPlane():
             config = documents(action.config)["ClusterConfiguration"]
+            real.kubeadm_writes("certs", dict(serving(world, host.name, config)))
             real.kubeadm_writes("reconfigured", control_plane(config))
         case ReconfigureKubelet():
             real.kubeadm_writes("kubelet", kubelet(stored(world, 1)))
@@ -392,7 +393,7 @@ async def compared(cases: list[Case], folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "every"), [("single", 15), ("reference", 150), ("three-machines", 200)]
+    ("name", "every"), [("single", 15), ("reference", 300), ("three-machines", 400)]
 )
 def test_what_a_simulated_action_does_is_what_the_real_script_does(
     name: str, every: int, tmp_path: Path

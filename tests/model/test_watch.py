@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from kanae.errors import StepFailed
+from kanae.layout import units
 from kanae.plan.actions import (
     AddMember,
     DeleteNode,
@@ -90,9 +91,8 @@ def test_a_live_member_that_leaves_with_the_quorum_is_a_violation(
     assert world.violations == []
     world.forget_member(live)
     world.watch()
-    assert world.violations == [
-        f"etcd has lost its quorum with ['{live}']: ['{via}', '{dead}'] are left"
-    ]
+    told = f"etcd has lost its quorum with ['{live}']: ['{via}', '{dead}'] are left"
+    assert told in world.violations
 
 
 def test_an_external_member_that_is_listed_and_starts_empty_is_a_violation(built: Built) -> None:
@@ -126,3 +126,47 @@ def test_a_node_whose_kubelet_runs_must_not_be_deleted(built: Built, name: str) 
         carry_out(world, via, DrainNode(node))
     carry_out(world, via, DeleteNode(node))
     assert world.violations == [f"a while kubelet runs on {node}"]
+
+
+def test_data_of_a_member_that_was_removed_is_no_other_members(
+    cluster: tuple[World, tuple[str, ...]],
+) -> None:
+    world, (via, _, dead) = cluster
+    peer = world.peer(dead)
+    world.hosts[dead].power_cut()
+    carry_out(world, via, RemoveMember(peer, keep=2))
+    world.hosts[dead].power_on()
+    world.watch()
+    assert world.violations == []
+    carry_out(world, via, AddMember(peer))
+    assert f"etcd of {dead} is a member with the data of one that was removed" in world.violations
+
+
+def test_while_one_is_dead_the_others_are_watched_as_well(
+    cluster: tuple[World, tuple[str, ...]],
+) -> None:
+    world, (via, other, dead) = cluster
+    world.hosts[dead].power_cut()
+    world.watch()
+    assert world.violations == []
+    if world.external:
+        world.hosts[other].stop(units.ETCD)
+    else:
+        world.hosts[other].pods.pop("etcd")
+    world.watch()
+    assert world.violations == [
+        f"etcd has lost its quorum while ['{dead}'] are dead: {[via, other, dead]}",
+        f"no API server is ready any more while ['{dead}'] are dead",
+    ]
+
+
+def test_while_one_is_dead_an_api_server_is_ready(built: Built) -> None:
+    world = built("dedicated-etcd").world
+    masters = world.ready_hosts()
+    world.hosts["etcd1"].power_cut()
+    world.watch()
+    for host in masters:
+        assert world.violations == []
+        world.hosts[host].pods.pop("kube-apiserver")
+        world.watch()
+    assert world.violations == ["no API server is ready any more while ['etcd1'] are dead"]

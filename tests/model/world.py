@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import permutations
 from typing import Any, Final
 
 from kanae.errors import ConnectError, HostError
 from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, HostFacts, ObjectKey
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
+from kanae.plan.etcd import member_folder
 from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
 from kanae.plan.view import Site
+from kanae.render import haproxy, keepalived, nginx, registration
+from kanae.render.kubeadm import taints
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
@@ -24,7 +29,19 @@ from .in_cluster import Reconcilers
 from .machine import SimHost
 
 API_SERVER: Final = "kube-apiserver"
+SERVING: Final = f"{at.PKI}/apiserver.crt"
 Object = dict[str, Any]
+POLICY: Final = ObjectKey(
+    "validatingadmissionpolicies.admissionregistration.k8s.io", "", registration.NAME
+)
+
+
+_held = cache(keepalived.held)
+
+
+@cache
+def _bound(text: str) -> frozenset[int]:
+    return haproxy.bound(text) | nginx.bound(text)
 
 
 @dataclass(slots=True)
@@ -36,7 +53,10 @@ class World:
     violations: what should never have been true, gathered by `watch`. resetting: the cluster is
     being taken down on purpose. been_up, most_down: hosts that have served, and how many of them
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
-    success, by host. listed: members when `watch` last looked. reconcilers: see there.
+    success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
+    member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
+    foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
+    reconcilers: see there.
     """
 
     desk: Desk
@@ -59,6 +79,10 @@ class World:
     most_down: dict[str, int] = field(default_factory=dict[str, int])
     wanted_units: dict[str, tuple[Unit, ...]] = field(default_factory=dict[str, tuple[Unit, ...]])
     listed: dict[str, bool] = field(default_factory=dict[str, bool])
+    removed: set[str] = field(default_factory=set[str])
+    well: tuple[list[str], bool, bool] = ([], False, False)
+    foreign: set[str] = field(default_factory=set[str])
+    been_lost: set[str] = field(default_factory=set[str])
     reconcilers: Reconcilers = field(default_factory=Reconcilers)
 
     @classmethod
@@ -120,6 +144,10 @@ class World:
             dict(self.most_down),
             dict(self.wanted_units),
             dict(self.listed),
+            set(self.removed),
+            self.well,
+            set(self.foreign),
+            set(self.been_lost),
             self.reconcilers.copy(),
         )
         for name, host in self.hosts.items():
@@ -131,6 +159,9 @@ class World:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
         self.wanted_units.clear()
+        said = spec.endpoint.address
+        if said is not None and all(host.address != said for host in spec.hosts.values()):
+            self.foreign.add(str(said))
         # One that has left serves nobody; should it join again, it begins anew.
         self.been_up = {what: hosts & set(spec.hosts) for what, hosts in self.been_up.items()}
         for host in spec.hosts:
@@ -205,6 +236,8 @@ class World:
     def forget_member(self, host: str) -> None:
         self.members.pop(host, None)
         self.started.discard(host)
+        if self.hosts[host].has(member_folder(self.spec)):
+            self.removed.add(host)
 
     # The API
 
@@ -221,20 +254,65 @@ class World:
         return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]
 
     def endpoint_answers(self) -> bool:
-        balancers = self.spec.having(Role.LOAD_BALANCER)
-        unit = units.balancer(self.spec.name)
-        balanced = not balancers or any(self.hosts[host].active(unit) for host in balancers)
-        return balanced and bool(self.ready_hosts())
+        return bool(self.answering(str(self.spec.endpoint_address), self.spec.endpoint.port))
 
     def reached(self, server: str) -> bool:
-        """Whether an API server answers at this URL."""
-        address = server.removeprefix("https://").partition(":")[0]
-        name = next((host for host in self.hosts if self.address(host) == address), None)
-        if name is None:
-            return self.endpoint_answers()
-        if self.hosts[name].active(units.balancer(self.spec.name)):
-            return bool(self.ready_hosts())
-        return self.api_ready(name)
+        """Whether API servers answer at this URL, with certificates that are good for it. A name
+        leads to the address of the endpoint."""
+        host, _, port = server.removeprefix("https://").rpartition(":")
+        named = host == self.spec.endpoint.name
+        ready = self.answering(str(self.spec.endpoint_address) if named else host, int(port))
+        return bool(ready) and all(host in self.hosts[each].text(SERVING).split() for each in ready)
+
+    def answering(self, address: str, port: int) -> list[str]:
+        """Hosts whose API servers answer there, by what runs and what it was told."""
+        here = next((host for host in self.hosts if self.address(host) == address), None)
+        if here is not None and port == ports.API_SERVER and API_SERVER in self.hosts[here].pods:
+            return [here] if self.api_ready(here) else []
+        if address in self.foreign or any(
+            self._balances(host, port) and address in self.addresses(host) for host in self.hosts
+        ):
+            return self.ready_hosts()
+        return []
+
+    def addresses(self, host: str) -> list[str]:
+        """All that a host may have: keepalived's, too, which is with one of its hosts."""
+        here, own = self.hosts[host], [self.address(host)]
+        config = at.keepalived_config(self.spec.name)
+        if not here.active(units.keepalived(self.spec.name)) or not here.has(config):
+            return own
+        return [*own, *(str(each.address) for each in _held(here.text(config)))]
+
+    def _balances(self, host: str, port: int) -> bool:
+        here, config = self.hosts[host], at.balancer_config(self.spec.name)
+        if not here.active(units.balancer(self.spec.name)) or not here.has(config):
+            return False
+        return port in _bound(here.text(config))
+
+    def led(self, server: str) -> None:
+        """Somebody is led there."""
+        if not self.reached(server):
+            self.violations.append(f"somebody is led to {server}, where nobody answers")
+
+    def may_register(self, host: str) -> bool:
+        policy = self.objects.get(POLICY)
+        if policy is None:
+            return True
+        expression = policy["spec"]["validations"][0]["expression"]
+        return host in json.loads(expression.partition(" in ")[2])
+
+    def _register(self) -> None:
+        """A kubelet whose node was deleted while it was away makes it as soon as it may."""
+        for host in self.spec.nodes:
+            here = self.hosts[host]
+            there = here.powered and here.active(units.KUBELET) and here.marked(marks.JOINED)
+            if host in self.nodes or not there or not self.may_register(host):
+                continue
+            if self.reached(here.server(at.KUBELET_CONF)):
+                self.nodes[host] = {
+                    "metadata": {"name": host, "labels": {"kubernetes.io/hostname": host}},
+                    "spec": {"taints": taints(self.spec, host)},
+                }
 
     def node_ready(self, name: str) -> bool:
         here = self.hosts[name]
@@ -310,8 +388,11 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self._register()
         self.reconcilers.look(self)
-        if not self.resetting:
+        if self.resetting:
+            self.well = ([], False, False)
+        else:
             self.violations += self._broken()
 
     def _broken(self) -> Iterator[str]:
@@ -331,11 +412,39 @@ class World:
             if len(joined) > 1 and len(down) == len(joined):
                 yield "no API server is ready"
         self.served = self.served or bool(joined)
+        yield from self._kept(lost, joined)
         if not lost:
             yield from self._interrupted()
             yield from self.reconcilers.broken(self)
         yield from self._authorities()
         yield from self._membership()
+        yield from self._virtual_address(lost)
+
+    def _virtual_address(self, lost: Sequence[str]) -> Iterator[str]:
+        """keepalived believes those that its file names, so all that run must know each other. One
+        that was dead while it left, and comes back, is the operator's to wipe."""
+        self.been_lost |= set(lost)
+        unit, config = units.keepalived(self.spec.name), at.keepalived_config(self.spec.name)
+        running = {
+            host: here.text(config)
+            for host, here in self.hosts.items()
+            if here.active(unit) and here.has(config) and here.powered
+            if host in self.spec.hosts or host not in self.been_lost
+        }
+        for one, other in permutations(running, 2):
+            if f"        {self.address(other)}\n" not in running[one]:
+                yield f"{one} and {other} have the virtual address: {one} does not know {other}"
+
+    def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
+        """What served at the last look serves still, if nothing has lost or got power since; also
+        of a cluster of which a host is dead. Of two API servers there is always one."""
+        before, self.well = self.well, (lost, self.quorum(), bool(self.ready_hosts()))
+        if before[0] != lost:
+            return
+        if before[1] and not self.well[1]:
+            yield f"etcd has lost its quorum while {lost} are dead: {self.voters()}"
+        if before[2] and not self.well[2] and len(joined) > 1:
+            yield f"no API server is ready any more while {lost} are dead"
 
     def _membership(self) -> Iterator[str]:
         """What changed since the last look is held against what etcd allows and survives."""
@@ -345,6 +454,11 @@ class World:
             yield f"{sorted(come)} became a member of etcd in spite of: {why}"
         if gone and self._quorate(before) and self.listed and not self.quorum():
             yield f"etcd has lost its quorum with {sorted(gone)}: {self.voters()} are left"
+        folder = member_folder(self.spec)
+        self.removed = {host for host in self.removed if self.hosts[host].has(folder)}
+        for host in self.removed & self.members.keys():
+            if self.etcd_runs(host):
+                yield f"etcd of {host} is a member with the data of one that was removed"
 
     def _interrupted(self) -> Iterator[str]:
         """Hosts that have served and do not serve now, against the budgets of the spec."""

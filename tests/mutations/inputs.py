@@ -405,14 +405,16 @@ def probes(_folder: Path, random: Random) -> None:
     body = (
         b"#100.5 tcp\n10.0.0.2 450\n#100.5 ping\n10.0.0.2 64 bytes time=0.3 ms\n"
         b"#100.5 writes\n2300 bytes copied, 0.0012 s, 2 MB/s\n#100.5 overlay\nworks\n"
-        b"#100.5 vacant\nping\n10.0.0.9 dev eth0 lladdr 00:11:22:33:44:55 REACHABLE\n"
+        b"#100.5 vacant\n10.0.0.2 ping\n10.0.0.2 dev eth0 lladdr 00:11:22:33:44:55 REACHABLE\n"
         b"#100.5 opened\n123 6443/tcp\n#100.5 tried\n10.0.0.2 6443 tcp yes\n"
         b"#100.5 readyz\n10.0.0.2 200\n#100.5 haproxy\n"
         b"# pxname,svname,status,check_status\nx,m1,UP,L7OK\n"
     )
     output = _FRAMED % mutating.of_lines(body, random)
     readers: tuple[Callable[[], object], ...] = (
-        lambda: parse_probe("m1", ProbeQuery({"m2": (address, 22)}, "/x", "/y", address), output),
+        lambda: parse_probe(
+            "m1", ProbeQuery({"m2": (address, 22)}, "/x", "/y", (address,)), output
+        ),
         lambda: parse_balancer("m1", BalancerQuery(None, {"m1": address}), output),
         lambda: parse_opened("m1", output),
         lambda: parse_tried("m1", output),

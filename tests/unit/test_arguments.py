@@ -246,3 +246,33 @@ def test_the_sample_spec_is_found_by_every_verb_that_follows() -> None:
     """`kanae init` and the verbs agree on the name of the file."""
     assert _status("init") == 0
     assert load(Path("cluster.yaml")).version == catalogue.load().versions()[0]
+
+
+def test_a_successor_does_not_get_the_commands_for_the_old_machines_power(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Told, with the edit, before anything is written."""
+    file = Path("cluster.yaml")
+    file.write_text(SPEC.replace("[worker]}", "[worker], power: {off: [bmc, w1]}}"))
+    before = file.read_text()
+    assert _status("replace", "w1", "--with", "w2=192.0.2.3") == 2
+    told = capsys.readouterr().err
+    assert "+  w2: {address: 192.0.2.3, roles: [worker]}" in told
+    assert "note: hosts.w1.power switches the old machine, so it goes" in told
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--also", "w9"), "cluster.yaml has no host 'w9'"),
+        (("--also", "m1"), "m1 is the only control-plane host"),
+        (("--also", "m1", "--with", "192.0.2.3"), "--with and --also cannot be said together"),
+    ],
+)
+def test_who_is_replaced_together_with_another_is_looked_at_alike(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], why: str
+) -> None:
+    Path("cluster.yaml").write_text(SPEC)
+    assert _status("replace", "w1", *words, "--yes") != 0
+    assert why in capsys.readouterr().err

@@ -54,6 +54,14 @@ class _Successor(click.ParamType[tuple[str, IPv4Address]]):
     "first.",
 )
 @click.option(
+    "--also",
+    multiple=True,
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="Another host that is replaced together with it, by a machine of its name and address: "
+    "where both are dead, or have left and came back. May be repeated.",
+)
+@click.option(
     "--off",
     is_flag=True,
     help="The old machine certainly has no power: nothing waits for it, its volumes are released "
@@ -74,6 +82,7 @@ def command(
     host: str,
     spec: Path,
     successor: tuple[str, IPv4Address] | None,
+    also: tuple[str, ...],
     off: bool,
     cut_power: bool,
     yes: bool,
@@ -94,33 +103,45 @@ def command(
     Examples:
       kanae replace server1 cluster.yaml
       kanae replace worker3 cluster.yaml --off --yes
+      kanae replace server2 cluster.yaml --also server4
       kanae replace server1 cluster.yaml --with server4=192.168.1.14
     """
+    hosts = tuple(dict.fromkeys((host, *also)))
+    if successor and also:
+        raise UsageError(
+            "--with and --also cannot be said together",
+            remedy="take the hosts out of the spec and apply, then put their successors in and "
+            "apply again",
+        )
     project = Project.open(spec)
     name, address = successor or ("", None)
+    without_power = hosts if off else ()
     if not replacing.put_already(project, host, name, address):
-        _require(project, host)
-        replacing.require_others(project, host)
+        for each in hosts:
+            _require(project, each)
+        replacing.require_others(project, hosts)
         if cut_power:
-            off = _cut_power(project, host, yes) or off
+            cut = [each for each in hosts if _cut_power(project, each, yes)]
+            without_power = tuple(dict.fromkeys((*without_power, *cut)))
         if address is not None:
             project = _edit(project, host, name or host, address, yes)
-    joining = f"Let the new {name or host} join {project.spec.name}?"
-    leaving = Terminal(f"Take {host} out of {project.spec.name}?", yes, verbose, (host,))
+    told = " and ".join(hosts)
+    joining = f"Let the new {name or told} join {project.spec.name}?"
+    leaving = Terminal(f"Take {told} out of {project.spec.name}?", yes, verbose, hosts)
     changing = replacing.replace(
         project,
-        host,
+        hosts,
         ignored,
         leaving,
         Terminal(joining, yes, verbose),
-        off=off,
+        off=without_power,
         moved=address is not None,
         break_lease=break_lease,
         host_keys=host_keys,
     )
     if carried_out(changing, output).ending is Ending.DECLINED:
         raise click.Abort
-    click.echo(f"{host} has been replaced", err=True)
+    click.echo(f"{told} {'has' if len(hosts) == 1 else 'have'} been replaced", err=True)
 
 
 def _require(project: Project, host: str) -> None:
@@ -149,6 +170,12 @@ def _edit(project: Project, host: str, name: str, address: IPv4Address, yes: boo
         f"{project.file} (is)", f"{project.file} (wanted)", n=2, lineterm="",
     )  # fmt: skip
     click.echo("\n".join(diff), err=True)
+    if project.spec.hosts[host].power is not None:
+        click.echo(
+            f"note: hosts.{host}.power switches the old machine, so it goes; say the new one's in "
+            f"{project.file}",
+            err=True,
+        )
     if not yes and not confirmed(f"Write this to {project.file}?"):
         raise click.Abort
     return replacing.write(project, text)

@@ -163,6 +163,24 @@ class FaultEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """The cluster was changed by one that manages it, in the `seconds` that end `at`.
+
+    detail: by which command.
+    """
+
+    at: float
+    name: str
+    seconds: float
+    detail: str = ""
+    k: Literal["change"] = "change"
+
+    @property
+    def begin(self) -> float:
+        return self.at - self.seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Whether the fault took effect, as seen in one way."""
 
@@ -305,6 +323,7 @@ Record = (
     | WatchEvent
     | WatchState
     | FaultEvent
+    | Change
     | Evidence
     | Health
     | Leader
@@ -333,6 +352,7 @@ class History:
     watch: tuple[WatchEvent, ...] = ()
     watch_states: tuple[WatchState, ...] = ()
     faults: tuple[FaultEvent, ...] = ()
+    changes: tuple[Change, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     health: tuple[Health, ...] = ()
     leaders: tuple[Leader, ...] = ()

@@ -18,12 +18,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """at: Unix time in seconds, as in every event. steps: how many the plan has."""
+    """at: Unix time in seconds, as in every event. steps: how many the plan has. purpose: what it
+    is a part of, "" for what stands by itself.
+    """
 
     at: float
     run: str
     cluster: str
     steps: int
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class RunContext:
 
     hosts: Hosts
     values: Values = field(default_factory=Values)
+    purpose: str = ""
 
 
 async def run_plan(
@@ -114,7 +115,8 @@ class _Run:
 
     async def run(self) -> RunResult:
         run, cluster = self._journal.run, self._plan.cluster
-        self._say(RunStarted(time.time(), run, cluster, len(self._plan.steps)))
+        purpose = self._context.purpose
+        self._say(RunStarted(time.time(), run, cluster, len(self._plan.steps), purpose))
         try:
             for step in self._plan:
                 self._begin_if_ready(step.id)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from kanae.facts.frame import framed, split
@@ -30,27 +30,27 @@ _DD = re.compile(r"copied, ([0-9.]{1,12}(?:e-\d\d?)?) s")
 @dataclass(frozen=True, slots=True)
 class ProbeQuery:
     """peers: host -> address and SSH port. disk: a folder (or the place of one) to write in.
-    overlay: likewise one to mount an overlay over. vacant: an address that nobody should have.
+    overlay: likewise one to mount an overlay over. vacant: addresses that nobody should have.
     """
 
     peers: Mapping[str, tuple[IPv4Address, int]]
     disk: str | None = None
     overlay: str | None = None
-    vacant: IPv4Address | None = None
+    vacant: tuple[IPv4Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFacts:
     """Seconds each. round_trips: host -> times, empty when it was not reached; None when this host
     has no program to measure with. writes: durations of synchronous writes. overlay: why none can
-    be mounted there, "" when one can or it was not tried. holder: who answers at the address that
-    should be vacant, "" for nobody: a hardware address, or "a ping" from behind a router.
+    be mounted there, "" when one can or it was not tried. holders: addresses that should be vacant
+    and are not -> who answers there: a hardware address, or "a ping" from behind a router.
     """
 
     round_trips: Mapping[str, tuple[float, ...]] | None
     writes: tuple[float, ...]
     overlay: str = ""
-    holder: str = ""
+    holders: Mapping[IPv4Address, str] = field(default_factory=dict[IPv4Address, str])
 
 
 def percentile(values: tuple[float, ...], share: float) -> float:
@@ -115,8 +115,10 @@ fi
 # Whoever has an address of this network answers to ARP, also when a firewall drops all else.
 _VACANT = """\
 printf '#%s vacant\\n' "$began"
-ping -c 2 -i 0.3 -W 1 {vacant} 2>/dev/null | grep -q 'bytes from' && echo ping
-ip -o neigh show to {vacant} 2>/dev/null
+for vacant in {vacant}; do
+ping -c 2 -i 0.3 -W 1 "$vacant" 2>/dev/null | grep -q 'bytes from' && echo "$vacant" ping
+ip -o neigh show to "$vacant" 2>/dev/null
+done
 """
 
 
@@ -130,8 +132,8 @@ def probe_script(query: ProbeQuery) -> str:
         parts.append(_DISK.format(disk=disk, writes=WRITES, seconds=_SECONDS))
     if query.overlay is not None:
         parts.append(_OVERLAY.format(overlay=shlex.quote(query.overlay)))
-    if query.vacant is not None:
-        parts.append(_VACANT.format(vacant=query.vacant))
+    if query.vacant:
+        parts.append(_VACANT.format(vacant=" ".join(map(str, query.vacant))))
     return framed("".join(parts))
 
 
@@ -153,7 +155,11 @@ def parse_probe(host: str, query: ProbeQuery, output: bytes) -> ProbeFacts:
         else None,
         writes=tuple(_number(match[1]) for match in writes if match),
         overlay=_overlay(answer.lines("overlay")),
-        holder=_holder(answer.lines("vacant")),
+        holders={
+            address: holder
+            for address in query.vacant
+            if (holder := _holder(address, answer.lines("vacant")))
+        },
     )
 
 
@@ -162,12 +168,13 @@ def _overlay(lines: Sequence[str]) -> str:
     return "" if not said or said[-1] == "works" else " ".join(said)
 
 
-def _holder(lines: Sequence[str]) -> str:
-    for line in lines:
+def _holder(address: IPv4Address, lines: Sequence[str]) -> str:
+    told = [line for line in lines if line.startswith(f"{address} ")]
+    for line in told:
         match = _NEIGHBOUR.search(line)
         if match and not line.rstrip().endswith(("FAILED", "INCOMPLETE")):
             return match[1]
-    return "a ping" if "ping" in lines else ""
+    return "a ping" if f"{address} ping" in told else ""
 
 
 def _number(text: str) -> float:

@@ -51,6 +51,18 @@ def serving(key: ObjectKey, live: Mapping[str, object]) -> Serving | None:
     return Serving(_number(told, "availableReplicas"), max(1, wanted) if key == DNS else wanted)
 
 
+def replaced(live: Mapping[str, object]) -> bool:
+    """Whether all pods of a DaemonSet are of its present template, as far as that is told."""
+    status, metadata = live.get("status"), live.get("metadata")
+    if not isinstance(status, Mapping) or not isinstance(metadata, Mapping):
+        return True
+    told = cast("Mapping[str, object]", status)
+    generation = _number(cast("Mapping[str, object]", metadata), "generation")
+    seen = _number(told, "observedGeneration") >= generation
+    wanted = _number(told, "desiredNumberScheduled")
+    return seen and _number(told, "updatedNumberScheduled") >= wanted
+
+
 def _number(fields: Mapping[str, object], name: str, default: int = 0) -> int:
     value = fields.get(name, default)
     return value if isinstance(value, int) else default

@@ -109,8 +109,7 @@ def _network(
     """The lab's network; new: the hosts that one which is there must have room for."""
     if current is None:
         reserved = {spec.endpoint_address}
-        if spec.load_balancer.virtual_address is not None:
-            reserved.add(spec.load_balancer.virtual_address.address)
+        reserved |= {virtual.address for virtual in spec.virtual_addresses}
         reserved = {a for a in reserved if a not in wanted.values() and a.is_private}
         net = network.plan(spec.name, wanted.values(), reserved)
         network.refuse_overlap(net, network.routes())

@@ -29,7 +29,7 @@ INIT_STARTED: Final = "init-started"  # kubeadm init was begun; whether it succe
 CLEARING: Final = "clearing"  # what an interrupted join left is being taken away
 RESETTING: Final = "resetting"  # a reset was begun here and has not ended
 KUBECONFIG: Final = "kubeconfig-"  # followed by the cluster's name: what a kubeconfig was made for
-RESTART: Final = "restart-"  # followed by a unit's name: its restart is due
+RESTART: Final = "restart-"  # followed by a unit's or add-on's name: its restart is due
 RELOAD: Final = "reload-"  # followed by a unit's name: its reload is due
 
 

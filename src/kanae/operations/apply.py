@@ -16,10 +16,12 @@ from kanae.transport.fleet import Fleet
 @dataclass(frozen=True, slots=True)
 class Apply:
     """A `Procedure`. ignored: ids of checks that need not pass. off: hosts that leave and have no
-    power, as the operator says."""
+    power, as the operator says. replacing: it is one half of replacing hosts."""
 
     ignored: tuple[str, ...] = ()
     off: tuple[str, ...] = ()
+    replacing: bool = False
+    purpose: str = ""
     delivers: ClassVar[bool] = True
 
     @property
@@ -28,7 +30,7 @@ class Apply:
         return False
 
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
-        return project.plan(facts, artifacts, self.off)
+        return project.plan(facts, artifacts, self.off, replacing=self.replacing)
 
     def compared(self, project: Project, facts: Facts) -> bool:
         return not project.view(facts, {}).unanswered

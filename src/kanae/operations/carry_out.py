@@ -28,10 +28,11 @@ async def carry_out(
     run: str,
     artifacts: Mapping[str, Artifact],
     console: Console,
+    purpose: str = "",
 ) -> Path:
     """Returns the file with its journal, which RunFailed names too where a step failed.
 
-    run: its id. artifacts: by id, all that steps deliver.
+    run: its id. artifacts: by id, all that steps deliver. purpose: see `RunStarted`.
     """
     values = Values()
     name = project.spec.name
@@ -39,7 +40,7 @@ async def carry_out(
         result = await run_plan(
             plan,
             handlers(artifacts, Archives()),
-            RunContext(fleet, values),
+            RunContext(fleet, values, purpose),
             journal=journal,
             emit=emit,
         )

@@ -44,6 +44,11 @@ class Procedure(Protocol):
     delivers: ClassVar[bool]
 
     @property
+    def purpose(self) -> str:
+        """For the journal; see `RunStarted`."""
+        ...
+
+    @property
     def skips_unreachable(self) -> bool:
         """Whether hosts that cannot be reached are left out, instead of ending it."""
         ...
@@ -157,7 +162,7 @@ async def _once(
                     plan, again=True
                 ):
                     return Changed(Ending.DECLINED, facts, plan)
-            log = await carry_out(project, fleet, plan, run, artifacts, console)
+            log = await carry_out(project, fleet, plan, run, artifacts, console, procedure.purpose)
             await procedure.after(project, fleet)
     return Changed(Ending.DONE, facts, plan, log)
 

@@ -61,10 +61,11 @@ class Project:
         """With the hosts that are leaving the cluster still in the spec."""
         return self._of(former(self.spec, known))
 
-    def without(self, host: str) -> Project:
-        """Of the cluster while one of its hosts is away."""
-        away = self._of(without(self.spec, host))
-        return replace(away, site=replace(away.site, away=(as_known(self.spec, host),)))
+    def without(self, *hosts: str) -> Project:
+        """Of the cluster while some of its hosts are away."""
+        known = tuple(as_known(self.spec, host) for host in hosts)
+        away = self._of(without(self.spec, *hosts))
+        return replace(away, site=replace(away.site, away=known))
 
     def _of(self, spec: Spec) -> Project:
         return replace(self, spec=spec, site=replace(self.site, spec=spec))
@@ -89,12 +90,18 @@ class Project:
         return View(replace(self.site, artifacts=artifacts), facts)
 
     def plan(
-        self, facts: Facts, artifacts: Mapping[str, Artifact], off: Iterable[str] = ()
+        self,
+        facts: Facts,
+        artifacts: Mapping[str, Artifact],
+        off: Iterable[str] = (),
+        *,
+        replacing: bool = False,
     ) -> Plan:
-        """What makes the hosts into the cluster. off: those without power. Raises Refused for what
-        kanae must not do."""
+        """What makes the hosts into the cluster. off: those without power. replacing: see `Site`.
+        Raises Refused for what kanae must not do."""
         view = self.view(facts, artifacts)
-        return planner.plan(replace(view, site=replace(view.site, off=frozenset(off))))
+        site = replace(view.site, off=frozenset(off), replacing=replacing)
+        return planner.plan(replace(view, site=site))
 
 
 def _folder(file: Path) -> Path:

@@ -7,17 +7,21 @@ cut off is gone on with by running it again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
 from kanae.artifacts import atomic
 from kanae.drills.cluster.power import power_of
 from kanae.errors import ConnectError, Refused, UsageError
+from kanae.execute.events import Outcome
+from kanae.execute.journal import read_run, runs
+from kanae.facts.gather import gather
+from kanae.facts.model import Query
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending, change
 from kanae.operations.console import Console
 from kanae.operations.project import Project
-from kanae.plan.membership import shared
+from kanae.plan.membership import named_after, shared
 from kanae.spec.edit import with_host
 from kanae.spec.load import STANDARD_INPUT, SpecText, read
 from kanae.spec.models import Role
@@ -27,45 +31,86 @@ from kanae.transport.fleet import Fleet
 
 async def replace(
     project: Project,
-    host: str,
+    hosts: Sequence[str],
     ignored: tuple[str, ...],
     leaving: Console,
     joining: Console,
     *,
-    off: bool = False,
+    off: Sequence[str] = (),
     moved: bool = False,
     break_lease: bool = False,
     host_keys: HostKeys | None = None,
 ) -> Changed:
-    """host_keys: which the new machine may show. off: the old one has no power. moved: it has, or
-    had, another address than the new one.
+    """hosts: they leave together, then their successors join. host_keys: which the new machines may
+    show. off: old ones that have no power. moved: the host, which is one, has or had another
+    address than its successor.
 
-    The host need not answer while it leaves; one that does is stopped and wiped. Its successor must
+    A host need not answer while it leaves; one that does is stopped and wiped. Its successor must
     answer: under the same name afterwards, or at once where the spec names it in the host's place.
-    Raises Refused for a host without which there is no cluster.
+    Raises Refused for hosts without which there is no cluster.
     """
-    apply = Apply(ignored, (host,) if off else ())
-    if host not in project.spec.hosts:
+    apply = Apply(ignored, tuple(off), replacing=True)
+    if hosts[0] not in project.spec.hosts:
         return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
-    require_others(project, host)
-    if moved or not shared(project.spec, host):
-        # Balancers and clients hold nothing of the cluster that would have to leave it; but the old
-        # one would go on serving at its address.
-        gone = await change(project.without(host), apply, leaving, break_lease=break_lease)
+    require_others(project, hosts)
+    purpose = f"the joining of the successor of {' and of '.join(hosts)}"
+    away = hosts if moved else _have_to_leave(project, hosts)
+    if away and _cut_off(project, purpose):
+        begun = await prepared(project, away, leaving.password)
+        away = [host for host in away if host not in begun]
+    if away:
+        gone = await change(project.without(*away), apply, leaving, break_lease=break_lease)
         if gone.ending is Ending.DECLINED:
             return gone
-    return await change(
-        project, Apply(ignored), joining, break_lease=break_lease, host_keys=host_keys
+    apply = Apply(ignored, replacing=True, purpose=purpose)
+    return await change(project, apply, joining, break_lease=break_lease, host_keys=host_keys)
+
+
+def _cut_off(project: Project, purpose: str) -> bool:
+    """Whether the last run of the cluster from here was for this and was cut off, or failed: what
+    answers then may be the successor, which is not to leave."""
+    records = filter(None, map(read_run, reversed(runs(project.spec.name))))
+    last = next(records, None)
+    if last is None or last.started.purpose != purpose:
+        return False
+    return last.ended is None or not set(last.ended.counts) <= {Outcome.OK, Outcome.CHANGED}
+
+
+async def prepared(
+    project: Project, hosts: Sequence[str], password: Callable[[], str | None]
+) -> frozenset[str]:
+    """Those that answer as this cluster's. A successor may have been lost in its turn: what stands
+    there then is blank, shows another key, or does not answer."""
+    async with Fleet(project.spec, hosts, password=password, tolerant=True) as fleet:
+        facts = await gather({host: fleet[host] for host in fleet}, dict.fromkeys(fleet, Query()))
+    ours = (host for host, here in facts.hosts.items() if named_after(project.spec, here))
+    return frozenset(ours)
+
+
+def _have_to_leave(project: Project, hosts: Sequence[str]) -> Sequence[str]:
+    """Balancers and clients hold nothing of the cluster that would have to leave it; but where
+    others do, nothing may wait for one of them that is dead. Who has the endpoint's address cannot
+    leave."""
+    spec = project.spec
+    if all(shared(spec, host) for host in hosts):
+        return ()
+    return [
+        host
+        for host in hosts
+        if not shared(spec, host) or str(spec.hosts[host].address) != spec.endpoint_host
+    ]
+
+
+def require_others(project: Project, hosts: Sequence[str]) -> None:
+    """Raises Refused for hosts without which there is no cluster."""
+    masters = project.spec.having(Role.CONTROL_PLANE)
+    if not set(masters) <= set(hosts):
+        return
+    which = "is the only control-plane host" if len(masters) == 1 else "are all control-plane hosts"
+    raise Refused(
+        f"{', '.join(masters)} {which}: without a control-plane host there is no cluster to join",
+        remedy="make another host a control-plane host first",
     )
-
-
-def require_others(project: Project, host: str) -> None:
-    """Raises Refused for a host without which there is no cluster."""
-    if project.spec.having(Role.CONTROL_PLANE) == (host,):
-        raise Refused(
-            f"{host} is the only control-plane host: without it there is no cluster to join",
-            remedy="make another host a control-plane host first",
-        )
 
 
 async def cut_power(project: Project, host: str, password: Callable[[], str | None]) -> bool:
@@ -98,8 +143,10 @@ def edited(project: Project, host: str, name: str, address: IPv4Address) -> Spec
             f"{name} would have the address of {host}, and etcd tells its members apart by it",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",
         )
-    there = str(project.spec.hosts[host].address)
-    if address != project.spec.hosts[host].address and there == project.spec.endpoint_host:
+    there = project.spec.hosts[host].address
+    # With several balancers behind a name, clients have the others.
+    several = project.spec.endpoint.name and len(project.spec.having(Role.LOAD_BALANCER)) > 1
+    if address != there and there == project.spec.endpoint_address and not several:
         raise Refused(
             f"{host} has the address of the endpoint ({there}): without it nobody reaches the API",
             remedy=f"kanae replace {host} {project.file}, which keeps name and address",

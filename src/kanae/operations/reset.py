@@ -25,6 +25,7 @@ class Reset:
     keep_artifacts: bool = False
     skips_unreachable: bool = False
     identity: str = ""
+    purpose: str = ""
     delivers: ClassVar[bool] = False
 
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:

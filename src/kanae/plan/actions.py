@@ -319,7 +319,7 @@ class AwaitEtcd(Action):
 class AwaitApi(Action):
     """Until /readyz of this address answers ok, asked from the step's host.
 
-    name: in the server's certificate; "" for the address itself.
+    name: what its certificate has to be good for in place of the address, "" for the address.
     """
 
     address: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from kanae.facts.model import ApiFact, ObjectKey, Query
 from kanae.facts.workloads import DNS, PROXY
+from kanae.layout import marks
 from kanae.plan.actions import Addon
 from kanae.plan.draft import Draft
 from kanae.plan.endpoint import server, servers
@@ -31,6 +33,8 @@ ADDONS = {
     ),
 }
 
+RESTART_DUE: Final = marks.RESTART + PROXY.name
+
 
 def query(spec: Spec, host: str) -> Query:
     if Role.CONTROL_PLANE not in spec.hosts[host].roles:
@@ -43,7 +47,9 @@ def plan(draft: Draft) -> None:
     api = view.api
     if not view.joined_control_planes or api is None:
         return
-    host = draft.via
+    # A run that was cut off has written the settings, and kube-proxy runs with the old ones.
+    due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
+    host = due[0] if due else draft.via
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)
     for name, keys in ADDONS.items():
@@ -53,8 +59,11 @@ def plan(draft: Draft) -> None:
             if key not in api.objects
         ]
         restart = False
-        if name == "kube-proxy" and not changes:
-            changes = _proxy_settings(view.spec, api, documents)
+        if name == "kube-proxy" and (due or not changes):
+            if due:
+                changes.append(Change(Verb.RUN, "restart", PROXY.name, "is due"))
+            else:
+                changes = _proxy_settings(view.spec, api, documents)
             restart = bool(changes)
         if changes:
             draft.builder.add(
@@ -63,7 +72,7 @@ def plan(draft: Draft) -> None:
                 name,
                 f"apply {name} again",
                 Addon(name, config, restart),
-                needs=draft.at.reconfigured,
+                needs=draft.reached,
                 changes=changes,
             )
 

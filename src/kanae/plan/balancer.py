@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kanae.errors import Refused
 from kanae.facts.model import HostBase
 from kanae.layout import paths as at
 from kanae.layout import units
+from kanae.plan import answering
+from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
 from kanae.render import haproxy, keepalived, nginx
@@ -26,7 +29,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     """
     spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
-    virtual = holds and spec.load_balancer.virtual_address is not None
+    virtual = holds and bool(spec.virtual_addresses)
     planes = spec.having(Role.CONTROL_PLANE)
     # A lone API server is used whether it is ready or not.
     gated = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
@@ -38,19 +41,73 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     )
 
 
+def refuse(view: View) -> None:
+    """Raises Refused when nobody who runs could take a virtual address over."""
+    spec, unit = view.spec, units.keepalived(view.spec.name)
+    running = {host for host in view.facts.hosts if view.active(host, unit)}
+    if not spec.virtual_addresses or not running or running & set(spec.having(Role.LOAD_BALANCER)):
+        return
+    names = ", ".join(sorted(running))
+    raise Refused(
+        f"without {names} no balancer would be left that runs and could take the virtual address",
+        remedy=f"let others join first: put {names} back into the spec as it was, add the new "
+        "balancers and apply; then take it out",
+    )
+
+
 def plan(draft: Draft) -> None:
     """Balancers that run change one after another, so that the endpoint is always answered. Hosts
-    that only lose something come later: see `balancer_removal`."""
+    that only lose something else than a virtual address come later: see `balancer_removal`.
+
+    A virtual address is never with two hosts: keepalived believes those it knows, so one that goes
+    has given the address up before the others forget it, and one that comes begins when the others
+    know it.
+    """
     view = draft.view
-    staying = [host for host in draft.hosts if not only_loses(view, host)]
+    losing = [host for host in draft.hosts if only_loses(view, host)]
+    coming = [host for host in draft.hosts if _comes(view, host)]
+    present = [host for host in draft.hosts if host not in (*losing, *coming)]
     unit = units.balancer(view.spec.name)
+    given_up = _give_up(draft, losing)
+    balancing: list[str | None] = []
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        return draft.hosts[host].converge("balancer", "load balancer", resources(view, host), needs)
+        wanted = resources(view, host)
+        step = draft.hosts[host].converge("balancer", "load balancer", wanted, [*given_up, *needs])
+        if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
+            balancing.append(step)
+        return step
 
-    draft.at.balancers = draft.rolling.roll(
-        staying, change, serves=lambda host: view.active(host, unit)
-    )
+    for note in answering.notes(view):
+        draft.builder.note(note)
+    steps = draft.rolling.roll(present, change, serves=lambda host: view.active(host, unit))
+    steps += in_turn(coming, change, at_once=max(1, len(coming)), after=tuple(balancing))
+    draft.at.balancers = [*given_up, *steps]
+
+
+def _comes(view: View, host: str) -> bool:
+    """Whether it is to be a balancer and never was one."""
+    config = view.host(host).files.get(at.balancer_config(view.spec.name))
+    return Role.LOAD_BALANCER in view.spec.hosts[host].roles and config is None
+
+
+def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
+    """Whoever may have a virtual address and is no balancer any more gives it to those that stay,
+    one after another. losing: hosts of the spec."""
+    view, builder = draft.view, draft.builder
+    gone = _no_keepalived(view.spec)
+    builders = {host: draft.hosts[host] for host in losing}
+    builders |= {
+        host.name: HostBuilder(builder, host.name, view.facts.hosts[host.name], ())
+        for host in view.leaving
+        if view.still_ours(host.name)
+    }
+
+    def change(host: str, needs: Sequence[str | None]) -> str | None:
+        title = "give the virtual address up"
+        return builders[host].converge("virtual-address", title, gone, needs)
+
+    return in_turn(builders, change)
 
 
 def only_loses(view: View, host: str) -> bool:
@@ -64,14 +121,10 @@ def only_loses(view: View, host: str) -> bool:
     )
 
 
-def moves_address(view: View, host: str) -> bool:
-    """Whether the virtual address on a host, if it is there, is to be another one, or none."""
-    path = at.keepalived_config(view.spec.name)
-    if not view.active(host, units.keepalived(view.spec.name)):
-        return False
-    here = view.host(host)
-    wanted = [each for each in resources(view, host) if each.name == path]
-    return any(each.difference(here, frozenset()) is not None for each in wanted)
+def rest(view: View, host: str) -> tuple[Resource, ...]:
+    """What a host loses when it has given the virtual address up."""
+    given_up = {each.key for each in _no_keepalived(view.spec)}
+    return tuple(each for each in resources(view, host) if each.key not in given_up)
 
 
 def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:

@@ -63,8 +63,15 @@ def refuse(view: View) -> None:
             remedy="kanae status tells what is down; put it right, or put the hosts back into the "
             "spec, then apply again",
         )
+    former = {str(each.address) for each in view.spec.endpoint.former}
     for host in view.leaving:
-        if host.address == view.spec.endpoint_host:
+        if host.address in former:
+            raise Refused(
+                f"{host.name} has an address of endpoint.former ({host.address}), where it is to "
+                "go on answering",
+                remedy=f"put {host.name} back into the spec, or take that out of endpoint.former",
+            )
+        if host.address == str(view.spec.endpoint_address):
             raise Refused(
                 f"{host.name} has the address of the endpoint ({host.address}): without it nobody "
                 "reaches the API",
@@ -86,6 +93,12 @@ def refuse(view: View) -> None:
     alive = {host for host in spec.etcd_hosts if answers(view, host)}
     for name, votes in votes_after(view).items():
         alive.discard(name)
+        if not votes:
+            raise Refused(
+                f"without {name} nobody would be left of etcd: new members join those that there "
+                "are",
+                remedy=f"put {name} back into the spec, and take it out when others have joined",
+            )
         if len(alive) <= votes // 2:
             raise Refused(
                 f"without {name} etcd would have {len(alive)} healthy of {votes} members, and no "
@@ -109,8 +122,7 @@ def plan(draft: Draft) -> None:
         return _leave(draft, named[name], voters.get(name), needs)
 
     after: list[str | None] = [
-        *draft.at.balancers,
-        *draft.at.reconfigured,
+        *draft.reached,
         draft.at.quorum,
         draft.at.registration,
         draft.at.in_cluster,

@@ -46,6 +46,12 @@ class Draft:
     first: str
     at: Milestones = field(default_factory=Milestones)
 
+    @property
+    def reached(self) -> list[StepId]:
+        """What everything waits for that asks the API by the endpoint, as kubeadm and kubectl do:
+        a balancer may come in the place of the last one."""
+        return [self.at.init, *self.at.balancers, *self.at.reconfigured]
+
     def prepared(self, host: str) -> list[StepId]:
         """What everything of kubeadm on a host waits for: the host itself, and etcd."""
         last = self.hosts[host].last if host in self.hosts else None

@@ -1,9 +1,9 @@
 """The endpoint of a living cluster, where the spec gives it another one than it has.
 
 The new one answers before anybody is led to it, and the old one goes on: see `refusals`. Order:
-balancers, certificates with the new name and kubeadm's own record (both by other parts), then
-whatever leads somebody to the API: cluster-info, by which hosts join, kube-proxy, the hosts' own
-kubeconfigs and, after those of control-plane hosts, the clients'.
+balancers, certificates with the new name and kubeadm's own record (both by other parts), then the
+hosts' own kubeconfigs, whose step waits until the endpoint answers, and when it has whatever else
+leads somebody there: cluster-info, by which hosts join, kube-proxy, and the clients' kubeconfigs.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def plan(draft: Draft) -> None:
     view = draft.view
     if not view.joined_control_planes:
         return
-    _cluster_info(draft)
-    needs = [*draft.at.balancers, *draft.at.reconfigured]
-    draft.rolling.roll(
+    steps = draft.rolling.roll(
         [host for host in view.spec.nodes if view.joined(host)],
-        lambda host, before: _lead(draft, host, [*needs, *before]),
+        lambda host, before: _lead(draft, host, [*draft.reached, *before]),
         lambda host, step: await_kubelet(draft, host, "endpoint", "healthy", step),
         serves=lambda host: view.active(host, units.KUBELET),
     )
+    draft.at.reconfigured += steps
+    _cluster_info(draft)
 
 
 def _lead(draft: Draft, host: str, needs: Sequence[str | None]) -> str | None:
@@ -99,8 +99,7 @@ def _cluster_info(draft: Draft) -> None:
         return
     was = ", ".join(sorted(elsewhere))
     config["clusters"] = [
-        {**each, "cluster": {**cast("Mapping[str, object]", each["cluster"]), "server": wanted}}
-        for each in clusters
+        {**each, "cluster": {**_of_cluster(each), "server": wanted}} for each in clusters
     ]
     document = {
         "apiVersion": "v1",
@@ -114,7 +113,7 @@ def _cluster_info(draft: Draft) -> None:
         "cluster-info",
         "tell hosts that join where the API is",
         ApplyObjects((applied(document).text,)),
-        needs=[*draft.at.balancers, *draft.at.reconfigured],
+        needs=draft.reached,
         changes=[Change(Verb.UPDATE, "config map", CLUSTER_INFO.name, f"{was} -> {wanted}")],
     )
     draft.at.reconfigured.append(step)
@@ -122,5 +121,9 @@ def _cluster_info(draft: Draft) -> None:
 
 def servers(kubeconfig: Mapping[str, object]) -> set[str]:
     """The URLs to which a kubeconfig's clusters lead."""
-    clusters = cast("list[Mapping[str, Mapping[str, object]]]", kubeconfig.get("clusters") or [])
-    return {str((each.get("cluster") or {}).get("server", "")) for each in clusters}
+    clusters = cast("list[Mapping[str, object]]", kubeconfig.get("clusters") or [])
+    return {str(_of_cluster(each).get("server", "")) for each in clusters}
+
+
+def _of_cluster(entry: Mapping[str, object]) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", entry.get("cluster") or {})

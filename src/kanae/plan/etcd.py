@@ -114,6 +114,22 @@ def coming(view: View) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def returned(view: View) -> tuple[str, ...]:
+    """Hosts that have left and came back with what they had: their etcd knows itself as a member
+    that was removed, and would never start as another one."""
+    spec = view.spec
+    external = spec.etcd_topology is EtcdTopology.EXTERNAL
+    return tuple(
+        host
+        for host in spec.etcd_hosts
+        if view.members
+        and host in view.reachable
+        and (external or view.joined(host))
+        and peer_url(spec, host) not in view.members
+        and view.host(host).files.get(member_folder(spec)) is not None
+    )
+
+
 def resources(view: View, host: str) -> tuple[Resource, ...]:
     if view.spec.etcd_topology is not EtcdTopology.EXTERNAL:
         return ()

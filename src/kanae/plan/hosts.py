@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from kanae.facts.model import Facts, HostBase, HostFacts, Query
 from kanae.plan import (
     addons,
+    answering,
     balancer,
     binaries,
     clients,
@@ -85,5 +86,6 @@ def _query(site: Site, unasked: View, host: str) -> Query:
         addons.query(spec, host),
         endpoint.query(spec, host),
         clients.query(spec, host),
+        answering.query(spec),
     ]
     return replace(merge(asked), address=str(spec.hosts[host].address))

@@ -18,16 +18,15 @@ from typing import Any, cast
 
 from kanae.errors import Refused
 from kanae.facts.model import Query
-from kanae.layout import ports, units
-from kanae.plan import objects
+from kanae.layout import ports
+from kanae.plan import endpoint_edits, objects
 from kanae.plan.actions import AwaitApi, AwaitGuard
-from kanae.plan.balancer import moves_address
 from kanae.plan.draft import Draft, StepId
 from kanae.plan.view import View
 from kanae.render import in_cluster
 from kanae.render.documents import Document
 from kanae.render.objects import applied, key_of
-from kanae.spec.models import Host, InCluster, Role, Spec
+from kanae.spec.models import InCluster, Role, Spec
 
 STAGE = "in-cluster"
 
@@ -43,27 +42,28 @@ def query(spec: Spec, host: str) -> Query:
 
 
 def refuse(view: View) -> None:
-    """Raises Refused where pods are led to a balancer that would go before they can be led
-    elsewhere."""
+    """Raises Refused where pods are led to a balancer that would go before they are led elsewhere.
+    A host that is no balancer any more, or leaves, goes after that."""
     spec = view.spec
-    hosts = {str(host.address): (name, host) for name, host in view.former.spec.hosts.items()}
-    kept = {str(address) for address in spec.balancer_addresses}
-    moves = any(moves_address(view, host) for host in view.reachable)
-    unit = units.balancer(spec.name)
-    balancers = spec.having(Role.LOAD_BALANCER)
-    loses = [host for host in view.reachable if host not in balancers and view.active(host, unit)]
+    later = {
+        host.address
+        for name, host in view.known.hosts.items()
+        if name not in spec.having(Role.LOAD_BALANCER)
+    }
     for address, port in behind(view):
-        name, host = hosts.get(address, ("", None))
-        if address in kept or (host is not None and answers_itself(host, port)):
+        if address in later:
             continue
-        # A host that leaves does so after all of this, a balancer before API servers change.
-        if (moves and host is None) or (name in loses and not by_balancer(spec)):
+        if remedy := endpoint_edits.lost(view, IPv4Address(address), port):
             raise Refused(
-                f"pods reach the API by the balancer at {address}, which would go before they can "
-                "be led elsewhere",
-                remedy="leave it as it is, set endpoint.inCluster: masters and apply; then take it "
-                "away",
+                f"pods reach the API by the balancer at {address}:{port}, which would go before "
+                "they can be led elsewhere",
+                remedy=remedy,
             )
+    if by_balancer(spec) and not spec.balancer_addresses:
+        raise Refused(
+            "no balancer would be left to which pods could be led",
+            remedy="set endpoint.inCluster: masters and apply first",
+        )
 
 
 def plan(draft: Draft) -> None:
@@ -87,7 +87,7 @@ def plan(draft: Draft) -> None:
     # An earlier run may have ended between the policy and this.
     if living and (guard is not None or changes or not to_balancer):
         guard = _await_guard(draft, guard)
-    answers = list(_answering(draft)) if living and changes else []
+    answers = list(_answering(draft)) if living else []
     step = objects.apply(
         draft,
         STAGE,
@@ -97,10 +97,6 @@ def plan(draft: Draft) -> None:
         needs=[draft.at.init, guard, *draft.at.balancers, *answers],
     )
     draft.at.in_cluster = step or guard
-
-
-def answers_itself(host: Host, port: int) -> bool:
-    return Role.CONTROL_PLANE in host.roles and port == ports.API_SERVER
 
 
 def by_balancer(spec: Spec) -> bool:
@@ -151,9 +147,11 @@ def _await_guard(draft: Draft, guard: StepId) -> StepId:
 
 
 def _answering(draft: Draft) -> Iterator[StepId]:
-    """An address is named when an API server answers there. Its certificate need not have it: pods
-    ask for the Service's."""
+    """An address is named when an API server answers there; one that is named already may be dead.
+    The certificate need not have it: pods ask for the Service's."""
     spec = draft.view.spec
+    named = behind(draft.view)
+    new = [each for each in spec.balancer_addresses if (str(each), spec.endpoint.port) not in named]
 
     def answer(address: IPv4Address) -> StepId:
         return draft.builder.add(
@@ -165,4 +163,4 @@ def _answering(draft: Draft) -> Iterator[StepId]:
             needs=draft.at.balancers,
         )
 
-    return map(answer, spec.balancer_addresses)
+    return map(answer, new)

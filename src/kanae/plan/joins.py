@@ -51,15 +51,13 @@ def plan(draft: Draft) -> None:
             "make a bootstrap token",
             MintToken(view.spec.name),
             # The API server of a lone control-plane host is away while it changes.
-            needs=draft.at.reconfigured,
+            needs=draft.reached,
             timeout=60.0,
         )
     common = [
-        draft.at.init,
         token,
         draft.at.registration,
-        *draft.at.reconfigured,
-        *draft.at.balancers,
+        *draft.reached,
         *draft.at.left,
     ]
 

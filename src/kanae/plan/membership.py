@@ -197,10 +197,12 @@ def as_known(spec: Spec, host: str) -> KnownHost:
     return KnownHost(host, str(entry.address), roles, dict(sorted(said.items())))
 
 
-def without(spec: Spec, host: str) -> Spec:
-    """The spec of the cluster while one of its hosts is away to be replaced. See `former`."""
-    hosts = {name: each for name, each in spec.hosts.items() if name != host}
-    return spec.model_copy(update={"hosts": hosts})
+def without(spec: Spec, *gone: str) -> Spec:
+    """The spec of the cluster while hosts of it are away to be replaced. See `former`. Whom pods
+    reach is not to change with the number of balancers meanwhile."""
+    hosts = {name: each for name, each in spec.hosts.items() if name not in gone}
+    endpoint = spec.endpoint.model_copy(update={"in_cluster": spec.in_cluster})
+    return spec.model_copy(update={"hosts": hosts, "endpoint": endpoint})
 
 
 def roster(spec: Spec, leaving: Iterable[KnownHost] = ()) -> str:

@@ -49,7 +49,7 @@ def plan(draft: Draft) -> None:
             f"set-{host}",
             f"labels and taints of {host}",
             action,
-            needs=[coming.get(host), ready if host in coming else None],
+            needs=[coming.get(host), ready] if host in coming else draft.reached,
             changes=changes,
         )
 

@@ -50,10 +50,10 @@ _PARTS = (
     kubernetes,
     control_plane,
     in_cluster,
-    balancer_removal,
     reconfigure,
     hand_back,
     endpoint,
+    balancer_removal,
     registration,
     departures,
     members,
@@ -67,8 +67,15 @@ _PARTS = (
 
 def plan(view: View) -> Plan:
     """Pure: the same view gives the same plan. Raises Refused for what kanae must not do."""
+    back = etcd.returned(view) if view.site.replacing else ()
+    view = view.passing_over(back)
     refusals.refuse(view)
     builder = Builder(view.spec.name)
+    for host in back:
+        builder.note(
+            f"{host} has left the cluster and came back with what it had; nothing is done there, "
+            f"and it is still to be replaced: kanae replace {host}"
+        )
     hosts = {
         host: HostBuilder(
             builder,

@@ -37,7 +37,7 @@ def plan(draft: Draft) -> None:
         return _static_pods(draft, host, [upload, draft.at.in_cluster, *needs])
 
     def kubelet(host: str, needs: Sequence[str | None]) -> str | None:
-        return _kubelet(draft, host, [upload, *needs])
+        return _kubelet(draft, host, [upload, *draft.at.balancers, *needs])
 
     # One whose API server was taken away, as of a host that was to leave, comes back before any
     # other is touched.
@@ -48,7 +48,10 @@ def plan(draft: Draft) -> None:
             key=lambda host: view.host(host).files.get(server) is not None,
         ),
         static_pods,
-        lambda host, step: await_api(draft, host, "control-plane", "ready", step),
+        # A certificate that was made anew is read within a minute; others are led there after that.
+        lambda host, step: await_api(
+            draft, host, "control-plane", "ready", step, view.spec.endpoint_host
+        ),
         serves=lambda _: True,
     )
     steps += draft.rolling.roll(
@@ -161,6 +164,6 @@ def _upload(draft: Draft) -> str | None:
         "upload-config",
         "upload kubeadm's configuration",
         UploadConfig(to_yaml(documents)),
-        needs=draft.prepared(host),
+        needs=[*draft.at.balancers, *draft.prepared(host)],
         changes=changes,
     )

@@ -12,15 +12,14 @@ from typing import cast
 
 from kanae.errors import Refused
 from kanae.facts.nodes import readiness
-from kanae.layout import marks, ports
-from kanae.plan import departures, etcd_edits, in_cluster
+from kanae.layout import marks
+from kanae.plan import answering, balancer, departures, endpoint_edits, etcd_edits, in_cluster
 from kanae.plan.clients import kubeconfig
-from kanae.plan.etcd import coming, member_folder, peer_url
+from kanae.plan.etcd import coming, member_folder, peer_url, returned
 from kanae.plan.membership import require_ours
 from kanae.plan.view import View
 from kanae.render import system
-from kanae.render.api_server import certificate_sans
-from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, endpoint, held
+from kanae.render.kubeadm import CONFIG_MAPS, cluster_configuration, held
 from kanae.spec.models import EtcdTopology, PodNetworkProvider, Role
 
 
@@ -48,7 +47,9 @@ def refuse(view: View) -> None:
     _nodes(view)
     _etcd(view)
     _networks(view)
-    _endpoint(view)
+    endpoint_edits.refuse(view, _cluster_configuration(view))
+    answering.refuse(view)
+    balancer.refuse(view)
     in_cluster.refuse(view)
 
 
@@ -57,7 +58,7 @@ def _to_its_end(view: View, begun: Sequence[str]) -> str:
     again = "run kanae reset again, to its end"
     if not set(view.joined_control_planes) - set(begun):
         return again
-    return f"if {begun[0]} alone was to leave: kanae replace {begun[0]} SPEC; else {again}"
+    return f"if only {' and '.join(begun)} was to leave: {_replace(begun)}; else {again}"
 
 
 def _changed(view: View) -> None:
@@ -222,30 +223,22 @@ def _etcd(view: View) -> None:
         raise Refused(
             f"{', '.join(empty)} lost the data of its etcd member, and starting it empty "
             "under the same identity could make etcd forget what it acknowledged",
-            remedy=f"kanae replace {empty[0]}, which takes the member out of etcd and adds it anew",
+            remedy=f"{_replace(empty)}, which takes the member out of etcd and adds it anew",
         )
 
 
 def _removed(view: View) -> None:
-    """A host that has left and came back: its etcd knows itself as a member that was removed, and
-    would never start as another one."""
-    spec = view.spec
-    external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    back = [
-        host
-        for host in spec.etcd_hosts
-        if view.members
-        and host in view.reachable
-        and (external or view.joined(host))
-        and peer_url(spec, host) not in view.members
-        and view.host(host).files.get(member_folder(spec)) is not None
-    ]
-    if back:
+    if back := returned(view):
         raise Refused(
             f"{', '.join(back)} has the data of a member that has been taken out of etcd: it has "
             "left the cluster and came back",
-            remedy=f"kanae replace {back[0]}, which wipes it and lets it join anew",
+            remedy=f"{_replace(back)}, which wipes it and lets it join anew",
         )
+
+
+def _replace(hosts: Sequence[str]) -> str:
+    """The command by which they are replaced together."""
+    return " ".join([f"kanae replace {hosts[0]} SPEC", *(f"--also {host}" for host in hosts[1:])])
 
 
 # Fields of ClusterConfiguration that stay: their names for people, and where the spec has them.
@@ -293,35 +286,3 @@ def _networks(view: View) -> None:
                 f"({old or 'none'} -> {new or 'none'}): this is not built yet",
                 remedy=f"set {field} to what it was: {old}" if old else f"take {field} away",
             )
-
-
-def _endpoint(view: View) -> None:
-    """Another endpoint, where the one that there is would not go on until nobody uses it."""
-    spec = view.spec
-    old = str(_cluster_configuration(view).get("controlPlaneEndpoint") or endpoint(spec))
-    if old == endpoint(spec):
-        return
-    if view.unanswered:
-        raise Refused(
-            f"the endpoint cannot be changed while no API server answers ({old} -> "
-            f"{endpoint(spec)})",
-            remedy=f"set endpoint to what it was until one does: {old}",
-        )
-    host, _, port = old.rpartition(":")
-    roles = {
-        role for each in spec.hosts.values() if str(each.address) == host for role in each.roles
-    }
-    by_master = Role.CONTROL_PLANE in roles and port == str(ports.API_SERVER)
-    by_balancer = Role.LOAD_BALANCER in roles and port == str(spec.endpoint.port)
-    if not by_master and not by_balancer:
-        raise Refused(
-            f"the endpoint cannot be moved from {old} to {endpoint(spec)} at once: nobody would "
-            "answer at the old one, by which hosts and clients reach the API until they have moved",
-            remedy=f"keep the host that has {host} as it is, and take it away afterwards",
-        )
-    if host not in certificate_sans(spec) and not by_master:
-        raise Refused(
-            f"the endpoint moves from {old} to {endpoint(spec)}, and the API servers' certificates "
-            "would lose the name that is used until all have moved",
-            remedy=f"add {host} to apiServer.certSans; it may go once the endpoint has moved",
-        )

@@ -29,5 +29,5 @@ def plan(draft: Draft) -> None:
         "apply",
         "say which hosts may register as nodes",
         registration.objects(view.spec),
-        needs=[draft.at.init, *draft.at.reconfigured],
+        needs=draft.reached,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from kanae.plan.membership import (
     former,
     known,
     leaving,
+    without,
 )
 from kanae.spec.models import Role, Spec
 
@@ -27,7 +28,8 @@ class Site:
     artifacts: those in the cache, by Artifact.id; one that is missing prints as not yet had.
     manifests: the documents of the pod network, and of manifests that the spec names.
     off: hosts without power, as the operator says. away: hosts that leave to be replaced; one that
-    has left before and came back is not remembered.
+    has left before and came back is not remembered. replacing: this is about hosts that are
+    replaced; others that have left and came back are passed over, not refused.
     """
 
     spec: Spec
@@ -37,6 +39,7 @@ class Site:
     manifests: tuple[Mapping[str, object], ...] = ()
     off: frozenset[str] = frozenset()
     away: tuple[KnownHost, ...] = ()
+    replacing: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,10 @@ class View:
     def former(self) -> View:
         """The same with the hosts that are leaving still in the spec."""
         return View(replace(self.site, spec=former(self.spec, self.known)), self.facts)
+
+    def passing_over(self, hosts: Iterable[str]) -> View:
+        """The same without some hosts of the spec."""
+        return View(replace(self.site, spec=without(self.spec, *hosts)), self.facts)
 
     def still_ours(self, host: str) -> bool:
         """Whether a host that is leaving answers, and is this cluster's (see `recognized`)."""

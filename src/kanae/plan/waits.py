@@ -9,15 +9,16 @@ from kanae.plan.actions import AwaitApi, AwaitEtcd, AwaitKubelet
 from kanae.plan.draft import Draft
 
 
-def await_api(draft: Draft, host: str, stage: str, name: str, after: str) -> str:
-    """The host's own API server. What follows on the host waits for it too."""
+def await_api(draft: Draft, host: str, stage: str, name: str, after: str, serves: str = "") -> str:
+    """The host's own API server. What follows on the host waits for it too. serves: a name that its
+    certificate has to have by then."""
     address = str(draft.view.spec.hosts[host].address)
     step = draft.builder.add(
         host,
         stage,
         name,
         "wait for the API server",
-        AwaitApi(address, ports.API_SERVER),
+        AwaitApi(address, ports.API_SERVER, serves),
         needs=[after],
     )
     draft.hosts[host].last = step

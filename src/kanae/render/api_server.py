@@ -18,6 +18,7 @@ def certificate_sans(spec: Spec) -> tuple[str, ...]:
         "127.0.0.1",
         str(spec.endpoint_address),
         spec.endpoint_host,
+        *(str(former.address) for former in spec.endpoint.former),
         *spec.api_server.cert_sans,
     ]
     return tuple(dict.fromkeys(names))

@@ -7,6 +7,7 @@ configuration.txt (nothing newer is used: Debian 12 and the RHEL 9 family have 2
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from kanae.facts.model import HostBase
@@ -46,7 +47,7 @@ def balancer(spec: Spec, host: str, base: HostBase) -> str:
 
     The port is bound on every address: the virtual address may then come and go without a
     privilege to bind what is not there (net.ipv4.ip_nonlocal_bind), and the balancer can be asked
-    by its own address too.
+    by its own address too. So are ports of former endpoints.
 
     Who gets new connections and whose connections are cut are two questions:
 
@@ -80,6 +81,7 @@ def balancer(spec: Spec, host: str, base: HostBase) -> str:
     http-request return status 500 if {{ path /{name} }} !{{ srv_is_up(answering/{name}) }}"""
         for name in planes
     )
+    binds = "\n".join(f"    bind :{port}" for port in spec.balanced_ports)
     most = _connections(base)
     socket = paths.haproxy_state(spec.name)
     return f"""{banner()}global
@@ -110,7 +112,7 @@ defaults
     clitcpka-cnt 3
 
 frontend api
-    bind :{spec.endpoint.port}
+{binds}
     # The checks' own connections to `state` have room whatever clients do.
     maxconn {most - _STATE_CONNECTIONS}
     default_backend api
@@ -153,6 +155,11 @@ backend answering
     default-server check check-ssl verify none inter {_SILENCE} fall 1 rise 1
 {servers}
 """
+
+
+def bound(text: str) -> frozenset[int]:
+    """The ports of a configuration that `balancer` made; none of any other text."""
+    return frozenset(map(int, re.findall(r"(?m)^    bind :(\d{1,5})$", text)))
 
 
 def balancer_unit(spec: Spec, base: HostBase) -> str:

@@ -12,9 +12,9 @@ as system:apiserver, with whom nothing else writes these objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Any, Final, cast
 
 from kanae.facts.model import ObjectKey
 from kanae.render.documents import Document
@@ -27,6 +27,8 @@ NAMESPACE: Final = "default"
 GUARD: Final = "kanae-kubernetes-service"
 API_SERVER_USER: Final = "system:apiserver"
 SLICE: Final = ObjectKey("endpointslices.discovery.k8s.io", NAMESPACE, SERVICE)
+# By which client-go and its kind find the API from within a pod.
+_HOST, _PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 _ADMISSION: Final = "admissionregistration.k8s.io/v1"
 
 
@@ -34,9 +36,19 @@ def api_environment(spec: Spec) -> list[Document]:
     """Of containers that reach the API by the endpoint, in place of the Service: those that are
     there before kube-proxy answers for its address."""
     return [
-        {"name": "KUBERNETES_SERVICE_HOST", "value": spec.endpoint_host},
-        {"name": "KUBERNETES_SERVICE_PORT", "value": str(spec.endpoint.port)},
+        {"name": _HOST, "value": spec.endpoint_host},
+        {"name": _PORT, "value": str(spec.endpoint.port)},
     ]
+
+
+def led(workload: Mapping[str, object]) -> Iterator[str]:
+    """Where containers of a living workload are led in place of the Service, as host:port."""
+    found = cast("Mapping[str, Any]", workload)
+    pod = ((found.get("spec") or {}).get("template") or {}).get("spec") or {}
+    for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
+        told = {each["name"]: each.get("value", "") for each in container.get("env") or ()}
+        if host := told.get(_HOST):
+            yield f"{host}:{told.get(_PORT, '')}"
 
 
 def guard() -> tuple[Document, ...]:

@@ -7,10 +7,18 @@ priorities are high. Source of keywords: keepalived.conf(5) of 2.2.
 Adverts count only when they come from a peer's address (`tests/contract/test_keepalived.py`). What
 remains: whoever can send packets with a peer's address in that network can take the virtual
 address, as he could by ARP alone.
+
+While the endpoint moves there are two addresses, each with an instance and a router id of its own.
+Two in one instance would not do: one that is configured with other addresses than the sender drops
+the advert (vrrp_check_packet, "invalid ip number count"), so that while balancers change one after
+another each would take itself for the only one. A reload leaves an instance as it is whose router
+id and interface stay (vrrp_exist), whatever it is called.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 from ipaddress import IPv4Address, ip_interface
 from typing import Final
 
@@ -29,6 +37,13 @@ _LOWEST: Final = 200
 # shows up. Nobody else has this address: Linux drops packets that come from a network with a source
 # of the host's own.
 _NOBODY: Final = "127.0.0.1"
+_INSTANCE: Final = re.compile(
+    r"^vrrp_instance [^}]*?^    interface (?P<interface>\S+)\n"
+    r"    virtual_router_id (?P<router_id>\d{1,3})\n    priority \d+\n"
+    r"    advert_int (?P<advertisement_interval>[\d.]+)\n[^}]*}\s*"
+    r"virtual_ipaddress {\s*(?P<address>[\d.]+)/32 ",
+    re.MULTILINE,
+)
 
 
 def priority(spec: Spec, host: str) -> int:
@@ -37,22 +52,16 @@ def priority(spec: Spec, host: str) -> int:
 
 
 def config(spec: Spec, host: str, base: HostBase) -> str:
-    """Raises ValueError when the spec has no virtual address.
+    """Raises ValueError when the spec has no virtual address. base: of the host.
 
     nopreempt: a balancer that returns does not take the address back, which would be one more
     interruption. It is the local balancer that is watched, not the API servers: those are the
     balancer's business. A balancer that has crashed is restarted by systemd within 0.1 s; the
     check is for one that stays away, so it can afford not to be misled by a slow host.
     """
-    virtual = spec.load_balancer.virtual_address
-    if virtual is None:
+    if not spec.virtual_addresses:
         raise ValueError(f"{spec.name} has no virtual address")
-    address = spec.hosts[host].address
-    interface = virtual.interface or _interface(base, address)
-    others = [
-        str(spec.hosts[name].address) for name in spec.having(Role.LOAD_BALANCER) if name != host
-    ]
-    peers = [f"        {peer}\n" for peer in others or [_NOBODY]]
+    instances = "\n".join(_instance(spec, host, base, each) for each in spec.virtual_addresses)
     return f"""{banner()}global_defs {{
     router_id {host}
     vrrp_version 3
@@ -74,7 +83,19 @@ vrrp_script balancer {{
     rise 1
 }}
 
-vrrp_instance {spec.name} {{
+{instances}"""
+
+
+def _instance(spec: Spec, host: str, base: HostBase, virtual: VirtualAddress) -> str:
+    address = spec.hosts[host].address
+    interface = virtual.interface or own_interface(base, address)
+    others = [
+        str(spec.hosts[name].address) for name in spec.having(Role.LOAD_BALANCER) if name != host
+    ]
+    peers = [f"        {peer}\n" for peer in others or [_NOBODY]]
+    now = virtual == spec.load_balancer.virtual_address
+    name = spec.name if now else f"{spec.name}-{virtual.router_id}"
+    return f"""vrrp_instance {name} {{
     state BACKUP
     nopreempt
     interface {interface}
@@ -92,6 +113,16 @@ vrrp_instance {spec.name} {{
     }}
 }}
 """
+
+
+def held(text: str) -> tuple[VirtualAddress, ...]:
+    """The addresses of a configuration that `config` made; none of what makes no sense."""
+    found: list[VirtualAddress] = []
+    for match in _INSTANCE.finditer(text):
+        # Somebody may have edited it.
+        with contextlib.suppress(ValueError):
+            found.append(VirtualAddress.model_validate(match.groupdict()))
+    return tuple(found)
 
 
 def unit(spec: Spec, base: HostBase) -> str:
@@ -124,7 +155,7 @@ def _assigned(virtual: VirtualAddress, interface: str) -> str:
     return f"{virtual.address}/32 dev {interface}"
 
 
-def _interface(base: HostBase, address: IPv4Address) -> str:
+def own_interface(base: HostBase, address: IPv4Address) -> str:
     """The interface that has the host's address; eth0 for a host that has not been asked yet."""
     for interface in base.interfaces:
         if any(ip_interface(text).ip == address for text in interface.addresses):

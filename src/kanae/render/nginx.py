@@ -9,6 +9,7 @@ Values and their measured effect: docs/configuration.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -50,6 +51,9 @@ def config(spec: Spec, base: HostBase) -> str:
         f"        server {spec.hosts[name].address}:{ports.API_SERVER} {judged}; # {name}"
         for name in planes
     )
+    listens = "\n".join(
+        f"        listen {port} so_keepalive=20s:3s:3;" for port in spec.balanced_ports
+    )
     family = base.family
     return f"""{banner()}load_module {family.path(Need.NGINX_STREAM)};
 user {family.supplies[Need.NGINX].user};
@@ -72,7 +76,7 @@ stream {{
     }}
 
     server {{
-        listen {spec.endpoint.port} so_keepalive=20s:3s:3;
+{listens}
         proxy_pass api;
         proxy_connect_timeout {connect}ms;
         proxy_next_upstream on;
@@ -84,6 +88,11 @@ stream {{
     }}
 }}
 """
+
+
+def bound(text: str) -> frozenset[int]:
+    """The ports of a configuration that `config` made; none of any other text."""
+    return frozenset(map(int, re.findall(r"(?m)^        listen (\d{1,5}) ", text)))
 
 
 def unit(spec: Spec, base: HostBase) -> str:
@@ -133,8 +142,7 @@ def gate_script(spec: Spec, host: str) -> str:
     """
     addresses = [str(spec.hosts[name].address) for name in spec.having(Role.LOAD_BALANCER)]
     others = [name for name in spec.having(Role.CONTROL_PLANE) if name != host]
-    if spec.load_balancer.virtual_address is not None:
-        addresses.append(str(spec.load_balancer.virtual_address.address))
+    addresses += [str(virtual.address) for virtual in spec.virtual_addresses]
     return _GATE.format(
         banner=banner(),
         host=host,

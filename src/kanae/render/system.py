@@ -100,7 +100,7 @@ def needs(spec: Spec, host: str) -> tuple[Need, ...]:
         wanted.append(Need.HAPROXY)
     if balancer and is_nginx:
         wanted += [Need.NGINX, Need.NGINX_STREAM]
-    if balancer and spec.load_balancer.virtual_address is not None:
+    if balancer and spec.virtual_addresses:
         # procps: pgrep, by which keepalived watches the balancer.
         wanted += [Need.KEEPALIVED, Need.PROCPS]
     return tuple(wanted)

@@ -19,6 +19,30 @@ class InCluster(StrEnum):
     MASTERS = "masters"
 
 
+class Vrrp(Model):
+    """How keepalived moves an address between the balancer hosts (VRRP version 3, unicast)."""
+
+    router_id: Annotated[int, Field(ge=1, le=255)] = Field(
+        default=51, description="VRRP's virtual router id; unique in the hosts' network."
+    )
+    advertisement_interval: Annotated[float, Field(ge=0.05, le=10, description="seconds")] = 0.2
+    interface: InterfaceName | None = Field(
+        default=None, description="Default: the one with the host's address."
+    )
+
+
+class FormerEndpoint(Model):
+    """Where the endpoint was, and goes on answering for as long as this is said."""
+
+    address: IPv4Address = Field(description="The endpoint's address then.")
+    port: Port = Field(description="The endpoint's port then.")
+    vrrp: Vrrp | None = Field(
+        default=None,
+        description="For a virtual address that loadBalancer.virtualAddress does not name any "
+        "more: what it said of VRRP. keepalived goes on moving it between the balancers.",
+    )
+
+
 class Endpoint(Model):
     """Where clients reach the API: a balancer's address, a virtual address or the one host's."""
 
@@ -33,6 +57,10 @@ class Endpoint(Model):
         default=None,
         description="Whom pods reach by the Service kubernetes. Default: balancer where one "
         "address stands for it, else masters.",
+    )
+    former: list[FormerEndpoint] = Field(
+        default_factory=list[FormerEndpoint],
+        description="Where it was, while it moves; to be taken away when nobody is led there.",
     )
 
 
@@ -60,17 +88,10 @@ class HealthCheck(Model):
     )
 
 
-class VirtualAddress(Model):
-    """keepalived: one address that moves between the balancer hosts (VRRP version 3, unicast)."""
+class VirtualAddress(Vrrp):
+    """One address that moves between the balancer hosts."""
 
     address: IPv4Address = Field(description="A free address of the balancer hosts' network.")
-    router_id: Annotated[int, Field(ge=1, le=255)] = Field(
-        default=51, description="VRRP's virtual router id; unique in the hosts' network."
-    )
-    advertisement_interval: Annotated[float, Field(ge=0.05, le=10, description="seconds")] = 0.2
-    interface: InterfaceName | None = Field(
-        default=None, description="Default: the one with the host's address."
-    )
 
 
 class LoadBalancer(Model):

@@ -13,14 +13,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from kanae.layout import ports
 from kanae.spec.balancer import (
     Balancer,
     Endpoint,
+    FormerEndpoint,
     HealthCheck,
     InCluster,
     LoadBalancer,
     VirtualAddress,
-)
+    Vrrp,
+)  # fmt: skip
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
@@ -28,10 +31,10 @@ from kanae.spec.text import ClusterName, DomainName, HostCount, HostName, Versio
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Endpoint", "Etcd",
-    "EtcdTopology", "HealthCheck", "Host", "ImageArchive", "InCluster", "KubeProxy",
-    "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork",
+    "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "InCluster",
+    "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork",
     "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo",
-    "SwapPolicy", "Taint", "VirtualAddress",
+    "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
@@ -250,23 +253,45 @@ class Spec(Model):
         return self.hosts[holders[0]].address
 
     @property
+    def virtual_addresses(self) -> tuple[VirtualAddress, ...]:
+        """All that keepalived moves between the balancers: the endpoint's, and former ones."""
+        now = self.load_balancer.virtual_address
+        former = (
+            VirtualAddress(address=each.address, **each.vrrp.model_dump())
+            for each in self.endpoint.former
+            if each.vrrp is not None
+        )
+        return (*(() if now is None else (now,)), *former)
+
+    def is_api_server(self, address: IPv4Address, port: int) -> bool:
+        """Whether a control-plane host's own API server answers there, and no balancer."""
+        masters = (self.hosts[name].address for name in self.having(Role.CONTROL_PLANE))
+        return port == ports.API_SERVER and address in masters
+
+    @property
+    def balanced_ports(self) -> tuple[int, ...]:
+        """Where every balancer answers, on all addresses that it has; each port once."""
+        places = [
+            (self.endpoint_address, self.endpoint.port),
+            *((each.address, each.port) for each in self.endpoint.former),
+        ]
+        balanced = (port for address, port in places if not self.is_api_server(address, port))
+        return tuple(dict.fromkeys(balanced))
+
+    @property
     def balancer_addresses(self) -> tuple[IPv4Address, ...]:
-        """Where balancers answer on the endpoint's port: the virtual address, endpoint.address
-        where it is no control-plane host's own, else the addresses of all of them; () without any.
-        """
+        """Virtual, said or their own; () where the endpoint is an API server itself."""
         if self.load_balancer.virtual_address is not None:
             return (self.load_balancer.virtual_address.address,)
-        balancers = tuple(self.hosts[name].address for name in self.having(Role.LOAD_BALANCER))
-        masters = {self.hosts[name].address for name in self.having(Role.CONTROL_PLANE)}
-        said = self.endpoint.address
-        if said is not None and (balancers or said not in masters):
-            return (said,)
-        return balancers
+        if self.is_api_server(self.endpoint_address, self.endpoint.port):
+            return ()
+        if self.endpoint.address is not None:
+            return (self.endpoint.address,)
+        return tuple(self.hosts[name].address for name in self.having(Role.LOAD_BALANCER))
 
     @property
     def in_cluster(self) -> InCluster:
-        """Whom pods reach. Several addresses are no default: nobody takes a dead balancer's off
-        the Service, while a dead API server's goes after 15 s."""
+        """Several addresses are no default: nobody takes a dead balancer's off the Service."""
         one = len(self.balancer_addresses) == 1
         return self.endpoint.in_cluster or (InCluster.BALANCER if one else InCluster.MASTERS)
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from kanae.errors import CheckFailed
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts
-from kanae.facts.probe import ProbeFacts, parse_probe, probe_script
+from kanae.facts.probe import ProbeFacts, ProbeQuery, parse_probe, probe_script
 from kanae.layout import marks
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.gather import gather as each
 from kanae.transport.protocol import Transport
 from kanae.verify.model import Finding, Subject, touched
-from kanae.verify.query import check_query, probe_query
+from kanae.verify.query import check_query, probe_query, taking, vacant
 from kanae.verify.run import alike, as_line, errors, judge
 from kanae.verify.trying import tried
 
@@ -23,13 +23,20 @@ PROBE_TIMEOUT = 60.0
 
 
 async def inspect(spec: Spec, fleet: Fleet) -> Subject:
-    """Ask every connected host what checks need to know, and probe those that have not joined."""
+    """Ask every connected host of the spec what checks need to know, and probe those that have not
+    joined; living balancers only for an address that they are to take. fleet: hosts that are
+    leaving may be connected, too.
+    """
     parallel = spec.policies.parallel_hosts
-    transports = {host: fleet[host] for host in fleet}
-    queries = {host: check_query(spec, host) for host in fleet}
+    transports = {host: fleet[host] for host in fleet if host in spec.hosts}
+    queries = {host: check_query(spec, host) for host in transports}
     facts = await gather(transports, queries, parallel=parallel)
     facts = replace(facts, unreachable={**facts.unreachable, **fleet.unreachable})
-    probes = await probe(spec, fleet, facts, newcomers(spec, facts))
+    coming = newcomers(spec, facts)
+    only = ProbeQuery({}, vacant=vacant(spec, facts))
+    probing = dict.fromkeys(taking(spec, facts), only)
+    probing |= {host: probe_query(spec, host, facts) for host in coming}
+    probes = await probe(spec, fleet, probing)
     bare = [host for host, each in facts.hosts.items() if not touched(spec, each)]
     return Subject(spec, facts, probes, tried=await tried(spec, fleet, facts, bare))
 
@@ -51,31 +58,40 @@ def newcomers(spec: Spec, facts: Facts) -> tuple[str, ...]:
 
 
 async def probe(
-    spec: Spec, fleet: Fleet, facts: Facts, hosts: Iterable[str]
+    spec: Spec, fleet: Fleet, queries: Mapping[str, ProbeQuery]
 ) -> dict[str, ProbeFacts]:
     """Active probes of these hosts, all at once; one that fails is left out."""
 
     async def one(transport: Transport) -> ProbeFacts:
-        query = probe_query(spec, transport.host, facts)
+        query = queries[transport.host]
         done = await transport.run(probe_script(query), timeout=PROBE_TIMEOUT)
         return parse_probe(transport.host, query, done.stdout)
 
-    transports = {host: fleet[host] for host in hosts}
+    transports = {host: fleet[host] for host in queries}
     return (await each(transports, one, spec.policies.parallel_hosts)).done
 
 
 async def require(spec: Spec, facts: Facts, fleet: Fleet, ignored: Collection[str]) -> None:
     """Raises CheckFailed with every error of every host that is not part of the cluster yet, or of
-    the cluster as a whole. facts: those that were planned with; without newcomers nothing is asked.
+    the cluster as a whole; and where somebody else has an address or a port that balancers are to
+    take. facts: those that were planned with; without newcomers and such balancers nothing is
+    asked.
 
     What a joined host lacks does not stop its repair; `kanae check` tells it.
     """
-    coming = newcomers(spec, facts)
-    if not coming:
+    coming, balancers = newcomers(spec, facts), taking(spec, facts)
+    if not coming and not balancers:
         return
     subject = await inspect(spec, fleet)
     found = errors(judge(subject, ignored))
-    stopping = [f for f in found if f.host is None or f.host in coming]
+    stopping = [
+        finding
+        for finding in found
+        if finding.host in coming
+        or (finding.host is None and coming)
+        or (finding.check == "virtual-address" and balancers)
+        or (finding.check == "ports" and finding.host in balancers)
+    ]
     if stopping:
         raise CheckFailed(summary(stopping), remedy="put them right, or --ignore a check by name")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from kanae.errors import ConnectError
 from kanae.facts.model import Facts, Query
 from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
 from kanae.layout.runtimes import RUNTIMES
+from kanae.plan.answering import may_bind, may_have
 from kanae.plan.hosts import TYPICAL
 from kanae.plan.system import OVERRULABLE
 from kanae.render import system
@@ -15,7 +18,6 @@ from kanae.spec.models import Role, Spec
 from kanae.transport.target import dialled
 from kanae.verify.checks import endpoint
 from kanae.verify.checks.dns import resolv_conf
-from kanae.verify.model import touched
 
 # Of kubeadm clusters, and of other ways to a cluster that keep their own place.
 LEFTOVERS = (
@@ -44,15 +46,17 @@ def check_query(spec: Spec, host: str) -> Query:
     if node:
         folders = tuple(folder for each in RUNTIMES for folder in (each.containers, each.images))
         folders = (at.CNI_CONF, *folders)
+    balancer = (at.balancer_config(spec.name), at.keepalived_config(spec.name))
     files = LEFTOVERS if node or Role.ETCD in roles else ()
     if spec.etcd_role in roles:
         files = (*files, f"{spec.etcd.data_dir}/member")
         folders = (*folders, str(spec.etcd.data_dir))
     return Query(
         files=files,
-        contents=(at.CONTAINERD_CONFIG, at.KUBELET_CONFIG, *_resolv_conf(spec, host))
-        if node
-        else (),
+        contents=(
+            *((at.CONTAINERD_CONFIG, at.KUBELET_CONFIG, *_resolv_conf(spec, host)) if node else ()),
+            *(balancer if Role.LOAD_BALANCER in roles else ()),
+        ),
         folders=folders,
         units=(*families.FIREWALLS, *OVERRULABLE, units.balancer(spec.name), units.RESOLVED),
         packages=families.RUNTIMES if node else (),
@@ -77,15 +81,36 @@ def probe_query(spec: Spec, host: str, facts: Facts) -> ProbeQuery:
         for name in spec.having(Role.CONTROL_PLANE, Role.ETCD)
         if name != host
     }
-    virtual = spec.load_balancer.virtual_address
-    balancers = spec.having(Role.LOAD_BALANCER)
-    # Once one of the balancers is the cluster's, it may have the address.
-    begun = any(touched(spec, facts.hosts[name]) for name in balancers if name in facts.hosts)
     return ProbeQuery(
         peers,
         str(spec.etcd.data_dir) if host in spec.etcd_hosts else None,
         at.CONTAINERD_STATE if host in spec.nodes else None,
-        virtual.address if virtual is not None and host in balancers and not begun else None,
+        vacant(spec, facts) if Role.LOAD_BALANCER in spec.hosts[host].roles else (),
+    )
+
+
+def vacant(spec: Spec, facts: Facts) -> tuple[IPv4Address, ...]:
+    """The virtual addresses that no balancer has been told of, and so nobody may have."""
+    there = [facts.hosts[name] for name in spec.having(Role.LOAD_BALANCER) if name in facts.hosts]
+    return tuple(
+        each.address
+        for each in spec.virtual_addresses
+        if not any(may_have(spec.name, host, each.address) for host in there)
+    )
+
+
+def taking(spec: Spec, facts: Facts) -> tuple[str, ...]:
+    """Balancers that are to answer at an address that nobody may have yet, or at a port that is not
+    theirs yet."""
+    addresses = vacant(spec, facts)
+    return tuple(
+        name
+        for name in spec.having(Role.LOAD_BALANCER)
+        if name in facts.hosts
+        and (
+            addresses
+            or not all(may_bind(spec.name, facts.hosts[name], port) for port in spec.balanced_ports)
+        )
     )
 
 

@@ -175,7 +175,7 @@ def _units(spec: Spec, host: str) -> tuple[str, ...]:
         names.append(units.ETCD)
     if Role.LOAD_BALANCER in roles:
         names.append(units.balancer(spec.name))
-        if spec.load_balancer.virtual_address is not None:
+        if spec.virtual_addresses:
             names.append(units.keepalived(spec.name))
     return tuple(names)
 

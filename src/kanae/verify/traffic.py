@@ -55,17 +55,18 @@ def needed(spec: Spec) -> Iterator[Path]:
     api, kubelet = Port(ports.API_SERVER, "tcp"), Port(ports.KUBELET, "tcp")
     # The service `kubernetes` leads every pod straight to the API servers.
     yield from _each((*spec.nodes, *balancers), masters, api, "the API server")
-    yield from _each(clients, balancers, Port(spec.endpoint.port, "tcp"), "the balancer")
+    for port in spec.balanced_ports:
+        yield from _each(clients, balancers, Port(port, "tcp"), "the balancer")
     yield from _each(masters, spec.nodes, kubelet, "kubelet")
     yield from _each(masters, spec.etcd_hosts, etcd_client, "etcd")
     yield from _each(spec.etcd_hosts, spec.etcd_hosts, etcd_peer, "etcd's members")
-    if spec.load_balancer.virtual_address is not None:
+    if spec.virtual_addresses:
         yield from _each(balancers, balancers, _VRRP, "VRRP")
     network = _NETWORKS.get(spec.networks.pod_network.provider, {})
-    for port, purpose in network.items():
+    for carrying, purpose in network.items():
         for place, node in enumerate(spec.nodes):
             others = (*spec.nodes[place + 1 :], *spec.nodes[:place])
-            yield from _each(others[:_OTHERS], (node,), port, purpose)
+            yield from _each(others[:_OTHERS], (node,), carrying, purpose)
 
 
 def _each(

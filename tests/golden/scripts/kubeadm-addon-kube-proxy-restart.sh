@@ -7,5 +7,7 @@ said=$(kubeadm config validate --config "$config" 2>&1) || {
   rm -f "$config"
   printf '%s\n' "kubeadm config validate refuses the configuration:" "$said" >&2
   exit 65; }
+echo >/var/lib/kanae/marks/restart-kube-proxy
 kubeadm init phase addon kube-proxy --config "$config" >/dev/null
 env NO_PROXY=* no_proxy=* kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl -n kube-system rollout restart daemonset/kube-proxy >/dev/null
+rm -f /var/lib/kanae/marks/restart-kube-proxy

@@ -9,9 +9,14 @@ said=$(kubeadm config validate --config "$config" 2>&1) || {
   exit 65; }
 manifest=/etc/kubernetes/manifests/kube-apiserver.yaml
 before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$(crictl ps -q --state running --name '^kube-apiserver$' 2>/dev/null | head -n 1)
-kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {
-  rm -f /etc/kubernetes/pki/apiserver.crt /etc/kubernetes/pki/apiserver.key
-  kubeadm init phase certs apiserver --config "$config" >/dev/null; }
+echo changing >/var/lib/kanae/marks/joined
+made=/etc/kubernetes/pki/apiserver.new; rm -rf "$made"; mkdir "$made"
+ln -s /etc/kubernetes/pki/ca.crt /etc/kubernetes/pki/ca.key "$made"
+sed "s|^kind: ClusterConfiguration$|&\ncertificatesDir: $made|" "$config" >"$made/config"
+kubeadm init phase certs apiserver --config "$made/config" >/dev/null
+sync -- "$made/apiserver.key" "$made/apiserver.crt"
+mv -f "$made/apiserver.key" "$made/apiserver.crt" /etc/kubernetes/pki
+rm -rf "$made"
 kubeadm init phase control-plane all --config "$config" >/dev/null
 if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   while

@@ -8,12 +8,14 @@ import re
 from kanae.execute.events import Outcome
 from kanae.layout import ports, units
 from kanae.plan import actions
+from kanae.plan.endpoint import CLUSTER_INFO, servers
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
+from kanae.render import in_cluster
+from kanae.render.kubeadm import held
 from kanae.render.objects import key_of
 
-from ..in_cluster import answers
-from ..world import Object, World
+from ..world import SERVING, Object, World
 from .base import Effects, failed, require_api, wait
 
 
@@ -28,16 +30,17 @@ def lead_to(world: World, step: Step, action: actions.LeadTo) -> Effects:
     yield from wait(
         step, lambda: "" if world.reached(action.server) else f"{action.server}: no answer"
     )
+    if action.kubelet:
+        host.stop(units.KUBELET)
+        yield
     for path in action.paths:
         text = re.sub(r"(?m)^( *server: ).*", rf"\g<1>{action.server}", host.text(path))
         host.write(path, text, 0o600)
         yield
-    if action.kubelet and host.active(units.KUBELET):
-        host.stop(units.KUBELET)
-        yield
-        host.start(units.KUBELET, "restart")
+    if action.kubelet:
+        host.start(units.KUBELET, "start")
         host.sync_pods()
-    yield
+        yield
     return Outcome.CHANGED
 
 
@@ -45,6 +48,11 @@ def apply_objects(world: World, step: Step, action: actions.ApplyObjects) -> Eff
     require_api(world, step)
     for text in action.documents:
         document: Object = json.loads(text)
+        if key_of(document) == CLUSTER_INFO:
+            for url in servers(held(document, "kubeconfig")):
+                world.led(url)
+        for place in in_cluster.led(document):
+            world.led(f"https://{place}")
         world.objects[key_of(document)] = document
         yield
     return Outcome.CHANGED
@@ -80,12 +88,18 @@ def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
 
 
 def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
-    def answered() -> bool:
-        if action.name:
-            return answers(world, (action.address, action.port))
-        return world.api_ready(step.host or "")
+    """Of the host itself, or of a balancer, whose servers have the Service's name at any rate."""
+    host = world.hosts[step.host or ""]
 
-    yield from wait(step, lambda: "" if answered() else "refused")
+    def missing() -> str:
+        if action.name == in_cluster.SERVICE:
+            return "" if world.answering(action.address, action.port) else "refused"
+        if not world.api_ready(host.name):
+            return "refused"
+        good = not action.name or action.name in host.text(SERVING).split()
+        return "" if good else f"x509: certificate is not valid for {action.name}"
+
+    yield from wait(step, missing)
     return Outcome.OK
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import kubeadm as scripts
-from kanae.facts.model import ObjectKey
+from kanae.facts.workloads import PROXY
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.addons import ADDONS
 from kanae.plan.endpoint import CLUSTER_INFO
 from kanae.plan.model import Step
-from kanae.render import registration as nodes_policy
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS, held
 
@@ -29,24 +27,19 @@ from .node import (
     member,
     record_kubelet,
     record_manifests,
+    serving,
     start_kubelet,
     write_manifests,
 )
 
 CA: Final = f"{at.PKI}/ca.crt"
-POLICY: Final = ObjectKey(
-    "validatingadmissionpolicies.admissionregistration.k8s.io", "", nodes_policy.NAME
-)
 # Without these kubeadm init makes its own, and kubeadm join does not begin.
 SHARED: Final = (CA, f"{at.PKI}/ca.key", f"{at.PKI}/sa.key")
 
 
 def register(world: World, host: str, config: Object) -> None:
-    policy = world.objects.get(POLICY)
-    if policy is not None:
-        expression = policy["spec"]["validations"][0]["expression"]
-        if host not in json.loads(expression.partition(" in ")[2]):
-            world.violations.append(f"{host} joins before it may register")
+    if not world.may_register(host):
+        world.violations.append(f"{host} joins before it may register")
     registration = config["nodeRegistration"]
     world.nodes.setdefault(
         host,
@@ -80,8 +73,7 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         raise failed(step, wrong)
     if not host.has(*SHARED):
         world.violations.append(f"kubeadm init makes authorities of its own on {name}")
-    host.write(f"{at.PKI}/apiserver.crt", admin_conf(name, ""), 0o600)
-    yield
+    yield from certify(world, host, config)
     host.write(at.ADMIN_CONF, admin_conf(name, server_of(config)), 0o600)
     yield
     host.write(at.KUBELET_CONF, kubelet_conf(local_server(world, name)), 0o600)
@@ -142,6 +134,12 @@ def _succeed(
     yield
 
 
+def certify(world: World, host: SimHost, cluster: Object) -> Iterator[None]:
+    for path, text in serving(world, host.name, cluster).items():
+        host.write(path, text, 0o600)
+    yield
+
+
 def start_member(world: World, host: SimHost, cluster: Object) -> Iterator[None]:
     """A stacked member of etcd: its manifest, and its data as soon as kubelet runs it."""
     host.write(at.ETCD_MANIFEST, etcd_manifest(cluster), 0o600)
@@ -195,8 +193,20 @@ def put_addon(world: World, name: str, docs: dict[str, Object]) -> Iterator[None
             leads = kubelet_conf(server_of(docs["ClusterConfiguration"]))
             data = {"config.conf": to_yaml([docs["KubeProxyConfiguration"]])}
             data["kubeconfig.conf"] = leads
+        there = world.objects.get(key)
         world.objects[key] = {"data": data}
+        if key == PROXY:
+            # Pods go on with what they have read.
+            world.objects[key] = there or world.objects[key]
+            if there is None:
+                run_proxy(world)
         yield
+
+
+def run_proxy(world: World) -> None:
+    """kube-proxy's pods start with what its ConfigMap says now."""
+    settings = next(key for key in ADDONS["kube-proxy"] if key.resource == "configmaps")
+    world.objects[PROXY]["reads"] = world.objects[settings]["data"]
 
 
 def stored(world: World, number: int) -> Object:
@@ -211,8 +221,9 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
         yield
         return Outcome.OK
     require_programs(step, host)
-    if not world.endpoint_answers():
-        raise failed(step, f"dial https://{world.spec.endpoint_host}: no answer")
+    leads = f"https://{config['discovery']['bootstrapToken']['apiServerEndpoint']}"
+    if not world.reached(leads):
+        raise failed(step, f"dial {leads}: no answer")
     cluster, plane = stored(world, 0), action.control_plane
     allowed = preflight.ignored(scripts.join(action, step.timeout), config["nodeRegistration"])
     if wrong := preflight.fatal(preflight.of_join(host, cluster, control_plane=plane), allowed):
@@ -220,8 +231,7 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     if plane:
         if not host.has(*SHARED):
             raise failed(step, "one or more conditions for hosting a new control plane: no keys")
-        host.write(f"{at.PKI}/apiserver.crt", admin_conf(name, ""), 0o600)
-        yield
+        yield from certify(world, host, cluster)
         host.write(at.ADMIN_CONF, admin_conf(name, server_of(cluster)), 0o600)
         yield
         yield from write_manifests(world, host, cluster)

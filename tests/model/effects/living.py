@@ -13,7 +13,7 @@ from kanae.plan.model import Step
 
 from ..world import API_SERVER, World
 from .base import Effects, documents, failed, require_api, wait
-from .kubeadm import put_addon, store_config, stored
+from .kubeadm import certify, put_addon, run_proxy, server_of, store_config, stored
 from .node import (
     cleared,
     record_kubelet,
@@ -64,7 +64,11 @@ def reconfigure_control_plane(
     host = world.hosts[step.host or ""]
     before = host.files.get(API_SERVER_MANIFEST)
     old = host.pods.get(API_SERVER)
-    yield from write_manifests(world, host, documents(action.config)["ClusterConfiguration"])
+    config = documents(action.config)["ClusterConfiguration"]
+    host.mark(marks.JOINED, "changing\n")
+    yield
+    yield from certify(world, host, config)
+    yield from write_manifests(world, host, config)
 
     def missing() -> str:
         new = host.pods.get(API_SERVER)
@@ -96,5 +100,16 @@ def reconfigure_kubelet(world: World, step: Step, action: actions.ReconfigureKub
 
 def addon(world: World, step: Step, action: actions.Addon) -> Effects:
     require_api(world, step)
-    yield from put_addon(world, action.name, documents(action.config))
+    host, docs = world.hosts[step.host or ""], documents(action.config)
+    if action.name == "kube-proxy":
+        world.led(server_of(docs["ClusterConfiguration"]))
+    due = marks.RESTART + action.name
+    if action.restart:
+        host.mark(due)
+        yield
+    yield from put_addon(world, action.name, docs)
+    if action.restart:
+        run_proxy(world)
+        host.remove(marks.path(due))
+        yield
     return Outcome.CHANGED

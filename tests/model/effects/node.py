@@ -9,7 +9,7 @@ from kanae.layout import marks, units
 from kanae.layout import paths as at
 
 from ..machine import SimHost
-from ..world import API_SERVER, Object, World
+from ..world import API_SERVER, SERVING, Object, World
 from .base import STATIC_PODS
 
 
@@ -22,6 +22,12 @@ def admin_conf(host: str, server: str) -> str:
         "contexts: [{name: c, context: {cluster: kubernetes, user: kubernetes-admin}}]\n"
         "current-context: c\n"
     )
+
+
+def serving(world: World, host: str, cluster: Object) -> dict[str, str]:
+    """An API server's certificate, which here is the names that it is good for, and its key."""
+    names = f"{host} {world.address(host)} {' '.join(cluster['apiServer']['certSANs'])}\n"
+    return {SERVING: names, at.key(SERVING): names}
 
 
 def kubelet_conf(server: str) -> str:

@@ -20,6 +20,7 @@ from kanae.execute.events import Event
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
 from kanae.facts.model import ObjectKey
+from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
@@ -182,12 +183,23 @@ async def test_an_api_server_that_does_not_come_back_is_shown_with_what_to_do(
     host: ShellHost,
 ) -> None:
     manifest = host.path(at.MANIFESTS) / "kube-apiserver.yaml"
-    host.program("kubeadm", f'[ "$1" = config ] || echo new >{manifest}')
+    made = host.path(at.PKI) / "apiserver.new"
+    made.parent.mkdir(parents=True)
+    made.parent.joinpath("ca.key").touch()
+    joined = host.path(marks.path(marks.JOINED))
+    joined.parent.mkdir(parents=True, exist_ok=True)
+    joined.write_text("f\n")
+    host.program(
+        "kubeadm",
+        f'[ "$3" != certs ] || touch {made}/apiserver.crt {made}/apiserver.key\n'
+        f'[ "$3" != control-plane ] || echo new >{manifest}',
+    )
     host.program("crictl", '[ "$1 $2" != "ps -a" ] || echo Exited kube-apiserver')
     error = await failure(host, ReconfigureControlPlane("c", "f", "m1", 6443), 2.5)
     assert "Exited kube-apiserver" in error.message
     assert "the new API server is not ready" in error.message
     assert "crictl logs" in error.remedy
+    assert joined.read_text() != "f\n"
 
 
 @pytest.mark.parametrize(

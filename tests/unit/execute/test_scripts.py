@@ -41,6 +41,7 @@ from kanae.plan.actions import (
     DeleteObjects,
     KubeadmInit,
     KubeadmJoin,
+    LeadTo,
     ReconfigureControlPlane,
     ReconfigureKubelet,
     RemoveCluster,
@@ -62,6 +63,7 @@ BUILT: Final = ("reference", "three-machines")
 LIMIT: Final = 585.0
 INIT: Final = KubeadmInit("", "f" * 64, "e" * 64, "prod")
 JOIN: Final = KubeadmJoin("", "worker", "e" * 64, False, "m1")
+LEAD: Final = LeadTo("https://10.0.0.9:6440", (at.ADMIN_CONF, at.KUBELET_CONF), kubelet=True)
 CLEAR: Final = ClearNode("m2", "m1", control_plane=True)
 MEMBER: Final = "https://192.168.1.11:2380"
 IMAGES: Final = (
@@ -113,6 +115,9 @@ SCRIPTS: Final[Mapping[str, str]] = {
         SetNode("w1", (("zone", "it's a"),), ("old",), '[{"effect": "NoSchedule", "key": "k"}]')
     ),
     "kubectl-set-node-unlabel": kubectl.set_node(SetNode("w1", unlabel=("old",))),
+    "kubectl-answers": kubectl.answers(LEAD),
+    "kubectl-lead-to": kubectl.lead_to(LEAD),
+    "kubectl-lead-to-without-kubelet": kubectl.lead_to(replace(LEAD, kubelet=False)),
     "kubectl-ready": kubectl.ready(AwaitApi("192.168.1.10", 6443)),
     "kubectl-ready-by-name": kubectl.ready(AwaitApi("192.168.1.100", 6440, "kubernetes")),
     "kubectl-delete": kubectl.delete(

@@ -39,6 +39,7 @@ class Upgrade:
     blind: list[Facts] = field(default_factory=list[Facts])
     had: list[Mapping[str, Artifact]] = field(default_factory=list[Mapping[str, Artifact]])
     delivers: ClassVar[bool] = True
+    purpose: str = "an upgrade"
 
     def plan(self, project: Project, facts: Facts, artifacts: Mapping[str, Artifact]) -> Plan:
         self.desk.log.append("plan")

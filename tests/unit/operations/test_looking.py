@@ -241,7 +241,7 @@ async def survey(project, fleet):
     return Facts({})
 
 change.Fleet, change.survey = Fleet, survey
-Project.plan = lambda self, facts, artifacts, off: Plan(self.spec.name)
+Project.plan = lambda self, *asked, **more: Plan(self.spec.name)
 main(["apply", sys.argv[1]])
 print(*(name for name in sys.argv[2:] if name in sys.modules))
 """

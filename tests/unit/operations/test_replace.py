@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,10 @@ from typing import Any, Self
 import pytest
 
 from kanae.errors import AuthenticationFailed, ConnectError, HostKeyChanged, Refused
+from kanae.execute.events import RunEnded, RunStarted
+from kanae.execute.journal import Journal
 from kanae.facts.model import Facts
+from kanae.layout import marks
 from kanae.operations import replace as replacing
 from kanae.operations.apply import Apply
 from kanae.operations.change import Changed, Ending
@@ -18,7 +22,7 @@ from kanae.plan.model import Plan
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 
-from .desk import SPEC, Desk
+from .desk import SPEC, Desk, facts
 
 NEW = IPv4Address("192.0.2.9")
 
@@ -45,10 +49,89 @@ async def test_a_host_leaves_first_unless_it_holds_nothing_and_its_address_stays
         return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
 
     monkeypatch.setattr(replacing, "change", change)
-    await replacing.replace(opened, host, (), Desk(), Desk(), moved=moved)
+    await replacing.replace(opened, [host], (), Desk(), Desk(), moved=moved)
     everybody = tuple(opened.spec.hosts)
     without = tuple(each for each in everybody if each != host)
     assert seen == ([without, everybody] if leaves else [everybody])
+
+
+async def test_hosts_that_are_replaced_together_leave_together_but_the_endpoints_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is dead would else be waited for while the worker leaves."""
+    (tmp_path / "cluster.yaml").write_text(
+        f"{SPEC}  c1: {{address: 192.0.2.3, roles: [client]}}\n"
+        "  b1: {address: 192.0.2.4, roles: [load-balancer]}\n"
+    )
+    opened, seen = Project.open(tmp_path / "cluster.yaml"), list[tuple[str, ...]]()
+
+    async def change(project: Project, apply: Apply, *_: Any, **more: Any) -> Changed:
+        seen.append((*project.spec.hosts, *apply.off))
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    monkeypatch.setattr(replacing, "change", change)
+    await replacing.replace(opened, ["w1", "c1", "b1"], (), Desk(), Desk(), off=["w1", "c1"])
+    assert seen == [("m1", "b1", "w1", "c1"), ("m1", "w1", "c1", "b1")]
+
+
+@pytest.mark.parametrize(
+    ("of", "counts", "ours", "leaves"),
+    [
+        ("w1", None, True, False),
+        ("w1", {"changed": 3, "indeterminate": 1}, True, False),
+        ("w1", None, False, True),
+        ("w1", {"changed": 3, "ok": 1}, True, True),
+        ("c1", None, True, True),
+        ("", None, True, True),
+    ],
+    ids=["killed", "failed", "lost in its turn", "ended well", "another's", "an apply"],
+)
+async def test_a_successor_whose_joining_was_cut_off_is_not_taken_out_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of: str,
+    counts: dict[str, int] | None,
+    ours: bool,
+    leaves: bool,
+) -> None:
+    """It answers under the name of the host that it replaces."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    opened, seen = project(tmp_path), list[tuple[str, ...]]()
+    purposes: list[str] = []
+
+    async def change(project: Project, apply: Apply, *_: Any, **more: Any) -> Changed:
+        seen.append(tuple(project.spec.hosts))
+        purposes.append(apply.purpose)
+        return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
+
+    class Tried(Fleet):
+        async def __aenter__(self) -> Self:
+            return self
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["w1"])
+
+        def __getitem__(self, host: str) -> Any:
+            return None
+
+    async def gather(*_: Any) -> Facts:
+        return facts("w1", marks={marks.CLUSTER: "demo"} if ours else {})
+
+    monkeypatch.setattr(replacing, "Fleet", Tried)
+    monkeypatch.setattr(replacing, "gather", gather)
+    monkeypatch.setattr(replacing, "change", change)
+    purpose = ""
+    if of:
+        await replacing.replace(opened, [of], (), Desk(), Desk())
+        purpose = purposes[-1]
+    for run, started in (("20261126T100000-a", ""), ("20261126T110000-b", purpose)):
+        with Journal("demo", run) as journal:
+            journal.record(RunStarted(1.0, run, "demo", 4, started))
+            if counts is not None:
+                journal.record(RunEnded(2.0, run, counts))
+    seen.clear()
+    await replacing.replace(opened, ["w1"], (), Desk(), Desk())
+    assert seen == ([("m1", "c1")] if leaves else []) + [("m1", "w1", "c1")]
 
 
 def test_the_edited_spec_is_written_through_a_link_and_its_mode_stays(tmp_path: Path) -> None:
@@ -127,5 +210,5 @@ async def test_a_successor_of_another_name_joins_in_the_plan_in_which_the_host_l
 
     monkeypatch.setattr(replacing, "change", change)
     assert replacing.put_already(edited, "w1", "w9", NEW)
-    await replacing.replace(edited, "w1", (), Desk(), Desk(), off=True, moved=True)
-    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",)))]
+    await replacing.replace(edited, ["w1"], (), Desk(), Desk(), off=["w1"], moved=True)
+    assert seen == [(("m1", "w9", "c1"), Apply((), ("w1",), replacing=True))]

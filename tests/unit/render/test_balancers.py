@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from kanae.render import haproxy, keepalived, nginx
+from kanae.render import api_server, haproxy, keepalived, nginx
 from kanae.spec.models import Role, Spec
 
 from ...model.fixtures import base_of, example
@@ -174,6 +174,48 @@ def test_a_balancer_without_peers_listens_to_nobody() -> None:
     )
     text = keepalived.config(spec, "lb", base_of(spec, "lb", V2))
     assert "unicast_peer {\n        127.0.0.1\n    }" in text
+
+
+def moving() -> Spec:
+    """From 10.0.0.99:6440 to 10.0.0.100:7443."""
+    old = {"address": "10.0.0.99", "port": 6440, "vrrp": {"routerId": 52, "interface": "eth7"}}
+    spec = virtual()
+    endpoint = spec.endpoint.model_validate({"port": 7443, "former": [old]})
+    return spec.model_copy(update={"endpoint": endpoint})
+
+
+def test_balancers_answer_at_former_ports_too() -> None:
+    spec = moving()
+    text = haproxy.balancer(spec, "lb1", V2)
+    assert re.findall(r"bind (:\d+)", text) == [":7443", ":6440"]
+    assert re.findall(r"listen (\d+)", nginx.config(spec, V2)) == ["7443", "6440"]
+    assert haproxy.bound(text) == nginx.bound(nginx.config(spec, V2)) == {6440, 7443}
+    assert haproxy.bound("") == nginx.bound("") == frozenset()
+
+
+def test_a_former_address_has_an_instance_and_a_router_of_its_own() -> None:
+    spec = moving()
+    text = keepalived.config(spec, "lb1", base_of(spec, "lb1", V2))
+    assert re.findall(r"vrrp_instance (\S+) ", text) == ["small", "small-52"]
+    assert re.findall(r"virtual_router_id (\d+)", text) == ["51", "52"]
+    assert text.count("10.0.0.99/32 dev eth7\n") == 1
+    told = {(str(e.address), e.router_id, e.interface) for e in keepalived.held(text)}
+    assert told == {("10.0.0.100", 51, "eth1"), ("10.0.0.99", 52, "eth7")}
+
+
+@pytest.mark.parametrize("text", ["", "vrrp_instance x {\n}\n", "virtual_ipaddress {\n"])
+def test_what_keepalived_has_is_not_guessed(text: str) -> None:
+    assert keepalived.held(text) == ()
+    spec = virtual()
+    edited = keepalived.config(spec, "lb1", V2).replace("10.0.0.100/32", "10.0.0.300/32")
+    assert keepalived.held(edited) == ()
+
+
+def test_certificates_and_the_gate_keep_a_former_address() -> None:
+    assert "10.0.0.99" in api_server.certificate_sans(moving())
+    assert "elements = { 10.0.0.8, 10.0.0.9, 10.0.0.100, 10.0.0.99 }" in nginx.gate_script(
+        moving(), "m1"
+    )
 
 
 def test_without_a_virtual_address_there_is_no_keepalived() -> None:

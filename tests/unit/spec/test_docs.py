@@ -17,7 +17,7 @@ from kanae.spec.schema import json_schema
 
 DOCS = (Path(__file__).parents[3] / "docs" / "spec.md").read_text()
 # Fields of list items and of `power` stand in the row of the list.
-IN_A_ROW = {"taints", "power", "manifests", "images"}
+IN_A_ROW = {"taints", "power", "manifests", "images", "former"}
 
 
 def _fields(part: dict[str, Any], prefix: str) -> Iterator[str]:

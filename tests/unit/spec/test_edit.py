@@ -61,3 +61,45 @@ def test_what_no_spec_may_say_is_refused_as_ever(name: str, address: IPv4Address
     with pytest.raises(SpecError) as refused:
         with_host(SpecText(TEXT, "c.yaml"), "m2", name, address)
     assert "c.yaml:7" in str(refused.value) or "c.yaml:8" in str(refused.value)
+
+
+OFF, ON = "[ipmitool, -H, bmc2, power, 'off']", "[ipmitool, -H, bmc2, power, 'on']"
+AFTER = "m9:\n    address: 10.0.0.9   # rack 2\n    roles: [worker]\n    labels: {rack: m2}\n"
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize(
+    "power",
+    [
+        f"    power: {{off: {OFF}, on: {ON}}}  # bmc2\n",
+        f"    power:\n      off: {OFF}\n      # and back\n      on:\n        - ipmitool\n",
+        f"    power:\n      off:\n      - {OFF[1:-1].split(',')[0]}\n      - 'a # b'\n",
+    ],
+    ids=["in braces", "in lines", "list in lines"],
+)
+def test_the_commands_for_the_old_machines_power_do_not_go_over(power: str, place: str) -> None:
+    head, tail = TEXT.split("  m2:\n")
+    behind = "  # the third\n  m3: {address: 10.0.0.3, roles: [worker]}\n"
+    entry = power + tail if place == "first" else tail + power
+    edited = with_host(SpecText(f"{head}  m2:\n{entry}{behind}", "c.yaml"), "m2", "m9", NEW)
+    assert edited.text == f"{head}  {AFTER}{behind}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "left"),
+    [
+        ("power: {off: [x]}, address: 10.0.0.2, roles: [worker]", "{A}, roles: [worker]"),
+        ("address: 10.0.0.2, power: {off: [x]}, roles: [worker]", "{A}, roles: [worker]"),
+        ("address: 10.0.0.2, roles: [worker], power: {off: [x]}", "{A}, roles: [worker]"),
+        ("address: 10.0.0.2, roles: [worker], power: {off: ['}']} , ", "{A}, roles: [worker] , "),
+        (
+            "address: 10.0.0.2, roles: [worker], ssh: {port: 22}",
+            "{A}, roles: [worker], ssh: {port: 22}",
+        ),
+    ],
+)
+def test_nor_in_braces(entry: str, left: str) -> None:
+    head = TEXT.split("  m2:\n")[0]
+    edited = with_host(SpecText(f"{head}  m2: {{{entry}}}  # rack\n", "c.yaml"), "m2", "m9", NEW)
+    wanted = left.replace("{A}", "address: 10.0.0.9")
+    assert edited.text == f"{head}  m9: {{{wanted}}}  # rack\n"

@@ -1,8 +1,9 @@
-"""Ten thousand generated broken specs: each is a SpecError in words, or still a spec."""
+"""Generated broken specs (2,500, or KANAE_MUTATIONS): each is a SpecError in words, or a spec."""
 
 from __future__ import annotations
 
 import copy
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -22,7 +23,7 @@ from kanae.spec.reader import parse
 from kanae.spec.sample import SAMPLES, sample
 from kanae.spec.tree import plain
 
-ROUNDS = 10_000
+ROUNDS = int(os.environ.get("KANAE_MUTATIONS", "2500"))
 PARTS = 4
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
@@ -180,7 +181,7 @@ def problems_of(file: Path) -> tuple[SpecProblem, ...]:
 
 # In parts, which may run beside each other.
 @pytest.mark.parametrize("part", range(PARTS))
-def test_ten_thousand_broken_specs_give_no_traceback(file: Path, part: int) -> None:
+def test_broken_specs_give_no_traceback(file: Path, part: int) -> None:
     outcomes = Counter[str]()
 
     @settings(

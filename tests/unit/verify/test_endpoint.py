@@ -59,6 +59,13 @@ def test_the_endpoints_own_address_is_none(found: tuple[str, ...]) -> None:
     assert not errors_of(subject_of(found), "endpoint-name")
 
 
+def test_while_it_moves_the_name_may_lead_to_where_it_was() -> None:
+    former = [{"address": "10.0.0.99", "port": 6440, "vrrp": {"routerId": 51}}]
+    moving = {"name": NAME, "port": 6440, "former": former}
+    assert not errors_of(subject_of(("10.0.0.99",), endpoint=moving), "endpoint-name")
+    assert errors_of(subject_of(("10.0.0.98",), endpoint=moving), "endpoint-name")
+
+
 def test_a_host_that_cannot_tell_is_passed_over_and_a_spec_without_a_name_too() -> None:
     assert not errors_of(change(subject_of(()), "w1", names={}), "endpoint-name")
     assert not errors_of(subject_of((), endpoint={"port": 6440}), "endpoint-name")

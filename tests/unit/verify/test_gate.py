@@ -55,14 +55,16 @@ class Here:
 
 
 class Hosts:
-    """What the gate uses of a Fleet: m1 is here, w1 cannot be reached."""
+    """What the gate uses of a Fleet: m1 is here, w1 cannot be reached. leaving: hosts that are not
+    in the spec any more, and are connected all the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, *leaving: str) -> None:
         self.m1 = Here("m1")
+        self.leaving = leaving
         self.unreachable = {"w1": ConnectError("w1", "no route to host")}
 
     def __iter__(self) -> Iterator[str]:
-        yield "m1"
+        yield from ("m1", *self.leaving)
 
     def __getitem__(self, host: str) -> Here:
         assert host == "m1"
@@ -71,6 +73,11 @@ class Hosts:
 
 def _facts(marks: dict[str, str]) -> Facts:
     return Facts({"m1": HostFacts("m1", NOW, TYPICAL, marks=marks)})
+
+
+async def test_a_host_that_is_leaving_is_asked_nothing_when_another_comes() -> None:
+    subject = await inspect(SPEC, cast("Fleet", Hosts("m0")))
+    assert set(subject.facts.hosts) == {"m1"}
 
 
 def test_newcomers_are_nodes_that_have_not_joined() -> None:

@@ -11,19 +11,22 @@ from typing import cast
 
 import pytest
 
-from kanae.facts.model import Facts, Interface, Listener
+from kanae.facts.model import Facts, FileFact, Interface, Listener, UnitFact
 from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts, ProbeQuery, parse_probe
+from kanae.layout import paths as at
+from kanae.layout import units
+from kanae.render import haproxy, keepalived
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.protocol import Completed, Upload
 from kanae.verify.model import Severity
-from kanae.verify.query import probe_query, ssh_port
+from kanae.verify.query import probe_query, ssh_port, taking
 from kanae.verify.traffic import Path as Way
 from kanae.verify.traffic import Tried, needed
 from kanae.verify.trying import tried
 
-from .subjects import SPEC, change, errors_of, found, make_spec, make_subject
+from .subjects import SPEC, change, errors_of, file, found, make_spec, make_subject
 
 VIP = {"loadBalancer": {"virtualAddress": {"address": "10.0.0.100", "routerId": 51}}}
 TWO = {
@@ -211,20 +214,72 @@ def test_the_virtual_address_may_be_nobodys_before_the_cluster_is() -> None:
     for host in ("lb", "w1"):
         (finding,) = errors_of(change(subject, host, interfaces=(held,)), "virtual-address")
         assert finding.host == host
-    living = change(subject, "lb", interfaces=(held,), marks={"cluster": "demo"})
+    living = change(subject, "lb", interfaces=(held,), files=balancing("10.0.0.100"))
     assert not found(living, "virtual-address")
-    answered = replace(subject, probes={"lb": ProbeFacts({}, (), holder="02:00:00:00:00:99")})
+    elsewhere = change(subject, "lb", interfaces=(held,), files=balancing("10.0.0.99"))
+    assert errors_of(elsewhere, "virtual-address")
+    holders = {IPv4Address("10.0.0.100"): "02:00:00:00:00:99"}
+    answered = replace(subject, probes={"lb": ProbeFacts({}, (), holders=holders)})
     (finding,) = errors_of(answered, "virtual-address")
     assert "02:00:00:00:00:99" in finding.evidence
 
 
-def test_only_a_balancer_of_a_cluster_that_is_not_there_yet_asks_for_the_virtual_address() -> None:
+def balancing(*addresses: str, port: int = 6440) -> dict[str, FileFact]:
+    """What a living balancer of the cluster has been told."""
+    former = [
+        {"address": address, "port": port, "vrrp": {"routerId": number}}
+        for number, address in enumerate(addresses, 1)
+    ]
+    spec = make_spec(endpoint={"port": port, "former": former})
+    base = make_subject(spec).facts.hosts["lb"].base
+    return {
+        at.keepalived_config("demo"): file(keepalived.config(spec, "lb", base)),
+        at.balancer_config("demo"): file(haproxy.balancer(spec, "lb", base)),
+    }
+
+
+def test_only_a_balancer_asks_for_virtual_addresses_that_none_has_been_told_of() -> None:
     spec = make_spec(**VIP)
     facts = make_subject(spec).facts
-    assert probe_query(spec, "lb", facts).vacant == IPv4Address("10.0.0.100")
-    assert probe_query(spec, "m1", facts).vacant is None
-    living = change(make_subject(spec), "lb", marks={"cluster": "demo"}).facts
-    assert probe_query(spec, "lb", living).vacant is None
+    assert probe_query(spec, "lb", facts).vacant == (IPv4Address("10.0.0.100"),)
+    assert probe_query(spec, "m1", facts).vacant == ()
+    living = change(make_subject(spec), "lb", files=balancing("10.0.0.100")).facts
+    assert probe_query(spec, "lb", living).vacant == ()
+    # While it moves there: a living cluster's balancers take another one.
+    living = change(make_subject(spec), "lb", files=balancing("10.0.0.99")).facts
+    assert probe_query(spec, "lb", living).vacant == (IPv4Address("10.0.0.100"),)
+    # It cannot be told, as of a file that somebody has edited.
+    garbled = {at.keepalived_config("demo"): file("vrrp_instance demo {}")}
+    assert not probe_query(spec, "lb", change(make_subject(spec), "lb", files=garbled).facts).vacant
+
+
+def test_balancers_take_what_they_do_not_answer_at_yet() -> None:
+    spec = make_spec(**VIP)
+    running = {units.balancer("demo"): UnitFact("loaded", "active", "enabled")}
+    living = change(make_subject(spec), "lb", files=balancing("10.0.0.100"), units=running)
+    assert taking(spec, living.facts) == ()
+    for files in (balancing("10.0.0.99"), balancing("10.0.0.100", port=7443), {}):
+        changed = change(living, "lb", files=files).facts
+        assert taking(spec, changed) == ("lb",)
+    assert taking(spec, make_subject(spec).facts) == ("lb",)
+
+
+def test_another_clusters_balancer_may_have_the_port_that_the_endpoint_moves_to() -> None:
+    held = (Listener("tcp", "*", 6440, "haproxy"), Listener("tcp", "*", 7443, "haproxy"))
+    running = {units.balancer("demo"): UnitFact("loaded", "active", "enabled")}
+    former = [{"address": "10.0.0.9", "port": 6440}]
+    subject = make_subject(make_spec(endpoint={"port": 7443, "former": former}))
+    before = change(subject, "lb", listeners=held, units=running, files=balancing("10.0.0.100"))
+    [finding] = errors_of(before, "ports")
+    assert finding.evidence.startswith("port 7443, for the balancer, is held by haproxy")
+
+
+def test_where_the_endpoint_was_is_reached_by_all_as_well() -> None:
+    former = [{"address": "10.0.0.99", "port": 7443, "vrrp": {"routerId": 51}}]
+    endpoint = {"address": "10.0.0.9", "port": 6440, "former": former}
+    ways = _ways(make_spec(endpoint=endpoint, hosts=TWO["hosts"]))
+    assert {("w1", "lb2", "TCP 6440"), ("w1", "lb2", "TCP 7443")} <= ways
+    assert ("lb", "lb2", "IP protocol 112") in ways
 
 
 @pytest.mark.parametrize(
@@ -233,15 +288,20 @@ def test_only_a_balancer_of_a_cluster_that_is_not_there_yet_asks_for_the_virtual
         ("10.0.0.100 dev eth0 lladdr 02:00:00:00:00:99 STALE", "02:00:00:00:00:99"),
         ("10.0.0.100 dev eth0  INCOMPLETE", ""),
         ("10.0.0.100 dev eth0 lladdr 02:00:00:00:00:99 FAILED", ""),
-        ("ping", "a ping"),
-        ("ping\n10.0.0.100 dev eth0 lladdr 02:00:00:00:00:99 REACHABLE", "02:00:00:00:00:99"),
+        ("10.0.0.100 ping", "a ping"),
+        (
+            "10.0.0.100 ping\n10.0.0.100 dev eth0 lladdr 02:00:00:00:00:99 REACHABLE",
+            "02:00:00:00:00:99",
+        ),
+        ("10.0.0.10 ping\n10.0.0.10 dev eth0 lladdr 02:00:00:00:00:99 REACHABLE", ""),
         ("", ""),
     ],
 )
 def test_who_has_an_address_is_read_from_the_neighbours(lines: str, holder: str) -> None:
     answer = f"kanae-facts 1 1.5\n#1.5 vacant\n{lines}\n#1.5 end 2.5\n".encode()
-    query = ProbeQuery({}, vacant=IPv4Address("10.0.0.100"))
-    assert parse_probe("lb", query, answer).holder == holder
+    query = ProbeQuery({}, vacant=(IPv4Address("10.0.0.100"),))
+    found = parse_probe("lb", query, answer).holders
+    assert found == ({IPv4Address("10.0.0.100"): holder} if holder else {})
 
 
 def test_peers_are_timed_at_the_port_where_their_sshd_is(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from kanae.layout import ports
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Transport
 
+_HASH_TRIES = 10
 _LOCAL = f"--endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
 
 
@@ -113,6 +115,15 @@ class Etcd:
         if len({compacted for _, compacted in by_host.values()}) > 1:
             return revision, dict.fromkeys(self._hosts)
         return revision, {host: by_host.get(host, (None, 0))[0] for host in self._hosts}
+
+    async def compared(self) -> tuple[int, dict[str, int | None]]:
+        """As `hashes`, asked again for a while when one is lacking."""
+        for _ in range(_HASH_TRIES):
+            revision, hashes = await self.hashes()
+            if None not in hashes.values():
+                return revision, hashes
+            await asyncio.sleep(1.0)
+        return await self.hashes()
 
 
 NOBODY: frozenset[str] = frozenset()

@@ -103,7 +103,7 @@ def check(
     proofs = {proof.name: proof.seconds if proof.ok else None for proof in history.proofs}
     changes = leaders.changes(history)
     judgements = _judge(limits, streams, heals, proofs, changes)
-    broken = _broken_promises(history, writes, watches)
+    broken = broken_promises(history, writes, watches)
     void = validity.doubts(history, bounds, streams, windows.steady, windows.fault)
     missed = [_shortfall(judgement) for judgement in judgements if not judgement.met]
     missed += [f"proof {p.name} failed: {p.detail}" for p in history.proofs if not p.ok]
@@ -263,9 +263,8 @@ def _shortfall(judgement: Judgement) -> str:
     return f"{judgement.metric} is {judgement.value:.3g}, over its limit {judgement.limit:g}{where}"
 
 
-def _broken_promises(
-    history: History, writes: Writes, watches: Iterable[WatchFigures]
-) -> list[str]:
+def broken_promises(history: History, writes: Writes, watches: Iterable[WatchFigures]) -> list[str]:
+    """What must never happen, whatever was done to the cluster."""
     found: list[str] = []
     if writes.lost:
         found.append(f"{len(writes.lost)} acknowledged writes lost: {_examples(writes.lost)}")

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from kanae.drills.judging import thresholds
 from kanae.drills.records import (
     FORMAT,
+    Change,
     Clock,
     Evidence,
     FaultEvent,
@@ -106,6 +107,7 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
         watch=tuple(record for record in found if isinstance(record, WatchEvent)),
         watch_states=_of(found, WatchState),
         faults=_of(found, FaultEvent),
+        changes=_of(found, Change),
         evidence=_of(found, Evidence),
         health=_of(found, Health),
         leaders=_of(found, Leader),

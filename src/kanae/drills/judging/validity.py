@@ -22,12 +22,7 @@ def doubts(
     bounds: see `[validity]` in thresholds.toml. steady: when the measured part began. fault: when
     the fault did.
     """
-    found: list[str] = []
-    found += [note.text for note in history.notes if note.level == "wrong"]
-    if history.broken:
-        found.append(f"{history.broken} records of the history are unreadable")
-    if history.torn or history.phase("stop") is None:
-        found.append("the history has no end: the run was cut short")
+    found = cut_short(history)
     before = [health for health in history.health if health.when == "before"]
     if not before:
         found.append("no health check before the fault")
@@ -41,6 +36,25 @@ def doubts(
         for e in history.evidence
         if not e.took
     ]
+    found += unmeasured(history, bounds, steady)
+    for stream in streams:
+        found += _thin(stream, bounds)
+    return found + _unrest(history, bounds, streams, steady, fault)
+
+
+def cut_short(history: History) -> list[str]:
+    """Why a history is not that of a whole run."""
+    found = [note.text for note in history.notes if note.level == "wrong"]
+    if history.broken:
+        found.append(f"{history.broken} records of the history are unreadable")
+    if history.torn or history.phase("stop") is None:
+        found.append("the history has no end: the run was cut short")
+    return found
+
+
+def unmeasured(history: History, bounds: Mapping[str, float], steady: float) -> list[str]:
+    """What the prober and etcd's members did not tell, or not well enough."""
+    found: list[str] = []
     if not [back for back in history.read_backs if not back.error]:
         found.append("no complete read-back: lost writes cannot be excluded")
     elif history.read_backs and any(back.error for back in history.read_backs):
@@ -57,10 +71,7 @@ def doubts(
         found.append("the prober did not report its own lag")
     elif lag > bounds["max-lag-p99"]:
         found.append(f"the prober itself was late: p99 {lag:.3f} s")
-    found += _unsure_of_time(history, bounds)
-    for stream in streams:
-        found += _thin(stream, bounds)
-    return found + _unrest(history, bounds, streams, steady, fault)
+    return found + _unsure_of_time(history, bounds)
 
 
 def _unrest(

@@ -75,9 +75,10 @@ class Healing:
             return found  # asking the others now would only take long
         for host in balancers:
             address = str(spec.hosts[host].address)
-            answer = await reach.ask(address, spec.endpoint.port, 1.0)
-            if answer not in (Answer.MUTE, Answer.GREETS):
-                found.append(f"the balancer on {host} {answer}")
+            for port in spec.balanced_ports:
+                answer = await reach.ask(address, port, 1.0)
+                if answer not in (Answer.MUTE, Answer.GREETS):
+                    found.append(f"the balancer on {host} {answer} (port {port})")
         nodes = await self._kube.nodes()
         found += [f"node {h} is not ready" for h in spec.nodes if not readiness(nodes.get(h)).ready]
         statuses = await self._etcd.statuses()

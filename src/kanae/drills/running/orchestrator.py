@@ -43,7 +43,6 @@ from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0
 _LEADER_EVERY = 1.0
-_HASH_TRIES = 10
 _LONGEST = 3600.0
 
 
@@ -286,10 +285,5 @@ class Orchestrator:
         except RequestFailed as error:
             missing = [f"the API does not answer: {error.detail}"]
         self._write(Health(self._now(), "after", tuple(missing)))
-        revision, hashes = await self._etcd.hashes()
-        for _ in range(_HASH_TRIES):
-            if None not in hashes.values():
-                break
-            await asyncio.sleep(1.0)
-            revision, hashes = await self._etcd.hashes()
+        revision, hashes = await self._etcd.compared()
         self._write(Hashes(self._now(), revision, hashes))

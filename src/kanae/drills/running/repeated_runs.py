@@ -55,7 +55,9 @@ async def repeat(
         setting.say(f"{setting.run}: {verdict.result}")
         found.append(verdict)
         if turn + 1 < times:
-            await _cleared(setting)
+            kube = Kube.of(setting.routes, setting.credentials)
+            if not await cleared(kube, setting.namespace):
+                setting.say(f"{setting.namespace} is still being deleted")
     return SeriesResult(tuple(found), series(found))
 
 
@@ -83,12 +85,13 @@ async def whole_again(
         await asyncio.sleep(1.0)
 
 
-async def _cleared(setting: Setting) -> None:
+async def cleared(kube: Kube, namespace: str) -> bool:
     """Wait until a run's namespace is gone: deleting thousands of objects is work that the next
     run would measure. Its controller only begins after 5 s, so most of it is done before.
+
+    False when that takes too long.
     """
-    kube = Kube.of(setting.routes, setting.credentials)
-    path = f"/api/v1/namespaces/{setting.namespace}"
+    path = f"/api/v1/namespaces/{namespace}"
     end = time.monotonic() + _CLEARED
     written = f"{path}/configmaps?limit={objects.PAGE}"
     with contextlib.suppress(RequestFailed, ValueError):
@@ -99,6 +102,6 @@ async def _cleared(setting: Setting) -> None:
     while time.monotonic() < end:
         with contextlib.suppress(RequestFailed):
             if (await kube.ask("GET", path, wanted=frozenset({200, 404}))).status == 404:
-                return
+                return True
         await asyncio.sleep(0.5)
-    setting.say(f"{setting.namespace} is still being deleted")
+    return False

@@ -103,7 +103,7 @@ async def await_api(ctx: StepContext) -> Outcome:
         kubectl.ready(action),
         f"https://{action.address}:{action.port}/readyz",
         "the balancer there (`kanae status`), and the firewalls on the way (`kanae check`)"
-        if action.name
+        if action.name == in_cluster.SERVICE
         else "`crictl ps -a` and `journalctl -u kubelet` on the host",
     )
 

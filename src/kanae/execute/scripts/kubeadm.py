@@ -63,7 +63,11 @@ def join(action: KubeadmJoin, limit: float) -> str:
 
 
 def reconfigure_control_plane(action: ReconfigureControlPlane, limit: float) -> str:
-    """Write the manifests; when the API server's changed, wait until the new one has taken over.
+    """Write the certificate and the manifests; when the API server's manifest changed, wait until
+    the new one has taken over. The certificate is made anew, beside the one in use, since kubeadm
+    keeps one that is there whatever names it has (cmd/kubeadm/app/phases/certs); the API server
+    reads it again by itself. The host's fingerprint goes first: no record tells the names of a
+    certificate, so a spec that is put back after a cut-off run would look as if it were in force.
 
     limit: seconds for all of it, after which the script says that it has waited in vain.
     """
@@ -72,9 +76,14 @@ def reconfigure_control_plane(action: ReconfigureControlPlane, limit: float) -> 
     return _with_config(
         f"""manifest={at.MANIFESTS}/kube-apiserver.yaml
 before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$({ids})
-kubeadm init phase certs apiserver --config "$config" >/dev/null 2>&1 || {{
-  rm -f {at.PKI}/apiserver.crt {at.PKI}/apiserver.key
-  kubeadm init phase certs apiserver --config "$config" >/dev/null; }}
+echo changing >{marks.path(marks.JOINED)}
+made={at.PKI}/apiserver.new; rm -rf "$made"; mkdir "$made"
+ln -s {at.PKI}/ca.crt {at.PKI}/ca.key "$made"
+sed "s|^kind: ClusterConfiguration$|&\\ncertificatesDir: $made|" "$config" >"$made/config"
+kubeadm init phase certs apiserver --config "$made/config" >/dev/null
+sync -- "$made/apiserver.key" "$made/apiserver.crt"
+mv -f "$made/apiserver.key" "$made/apiserver.crt" {at.PKI}
+rm -rf "$made"
 kubeadm init phase control-plane all --config "$config" >/dev/null
 if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   while
@@ -104,7 +113,12 @@ def addon(action: Addon, limit: float) -> str:
     """limit: seconds for its turn."""
     lines = f'kubeadm init phase addon {action.name} --config "$config" >/dev/null'
     if action.restart:
-        lines += f"\n{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null"
+        due = marks.path(marks.RESTART + action.name)
+        lines = (
+            f"echo >{due}\n{lines}\n"
+            f"{KUBECTL} -n kube-system rollout restart daemonset/{action.name} >/dev/null\n"
+            f"rm -f {due}"
+        )
     return _with_config(lines, limit)
 
 

@@ -81,16 +81,22 @@ def answers(action: LeadTo) -> str:
 
 
 def lead_to(action: LeadTo) -> str:
-    """Each file as a whole, with its mode and owner."""
-    edit = quote(rf"s|^\( *server: \).*|\1{action.server}|")
-    lines = (
-        f"set -e; umask 077; for path in {quote(*action.paths)}; do\n"
+    """Each file as a whole, with its mode and owner, and in it the server that facts tell of: the
+    first. kubelet is away meanwhile: one that a cut-off run has left stopped is seen, and one that
+    has not read its file again would not be.
+    """
+    edit = quote(rf"0,/^ *server: /s|^\( *server: \).*|\1{action.server}|")
+    stop, start = (f"systemctl {verb} {units.KUBELET}\n" for verb in ("stop", "start"))
+    if not action.kubelet:
+        stop = start = ""
+    return (
+        f"set -e; umask 077; {stop}for path in {quote(*action.paths)}; do\n"
         '  cp -p -- "$path" "$path.kanae"\n'
         f'  sed {edit} "$path" >"$path.kanae"\n'
+        '  sync -- "$path.kanae"\n'
         '  mv -f -- "$path.kanae" "$path"\n'
-        "done"
+        f"done\n{start}"
     )
-    return f"{lines}\nsystemctl restart {units.KUBELET}" if action.kubelet else lines
 
 
 def kubelet_healthy(action: AwaitKubelet) -> str:

@@ -9,6 +9,7 @@ from kanae.spec.rules.arguments import argument_rules
 from kanae.spec.rules.artifacts import artifact_rules, file_rules
 from kanae.spec.rules.cluster import cluster_rules
 from kanae.spec.rules.endpoint import endpoint_rules
+from kanae.spec.rules.former import former_rules
 from kanae.spec.rules.hosts import host_rules, role_rules
 from kanae.spec.rules.networks import network_rules, pod_network_rules
 from kanae.spec.rules.nodes import node_rules
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     network_rules,
     pod_network_rules,
     endpoint_rules,
+    former_rules,
     node_rules,
     argument_rules,
     artifact_rules,

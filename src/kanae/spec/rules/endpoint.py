@@ -38,7 +38,9 @@ def _virtual_address(spec: Spec) -> Iterator[Violation]:
     said = spec.endpoint.address
     if virtual is None:
         external = said is not None and all(host.address != said for host in spec.hosts.values())
-        if len(balancers) > 1 and not external and spec.endpoint.name is None:
+        # While it moves, some balancers may be there for where it was.
+        moving = said is not None and bool(spec.endpoint.former)
+        if len(balancers) > 1 and not external and not moving and spec.endpoint.name is None:
             message = (
                 f"expected virtualAddress, since {len(balancers)} hosts have the role"
                 " load-balancer and clients need one address for all of them"
@@ -68,11 +70,14 @@ def _address(spec: Spec) -> Iterator[Violation]:
     balancers = spec.having(Role.LOAD_BALANCER)
     answering = balancers or spec.having(Role.CONTROL_PLANE)
     role = "load-balancer" if balancers else "control-plane"
+    if spec.is_api_server(said, spec.endpoint.port) and spec.balanced_ports:
+        return  # the balancers are there for where it was
     for name, host in spec.hosts.items():
         if host.address == said and name not in answering:
             message = f"expected an address that answers for the API; {said} is {name}'s, which"
             yield Violation(ADDRESS, f"{message} does not hold the role {role}", about=(HOSTS,))
-    if len(balancers) == 1 and spec.hosts[balancers[0]].address != said:
+    alone = len(balancers) == 1 and not spec.endpoint.former
+    if alone and spec.hosts[balancers[0]].address != said:
         expected = spec.hosts[balancers[0]].address
         if said not in {host.address for host in spec.hosts.values()}:
             message = (
@@ -86,8 +91,10 @@ def _in_cluster(spec: Spec) -> Iterator[Violation]:
     """A Service has addresses behind it, no names."""
     if spec.endpoint.in_cluster is InCluster.BALANCER and not spec.balancer_addresses:
         message = (
-            "expected masters, since no balancer's address is known: no host has the role"
-            " load-balancer; for a balancer of your own give endpoint.address, beside its name"
+            "expected masters, since the endpoint is an API server itself; for a balancer of your"
+            " own give endpoint.address, beside its name"
+            if spec.is_api_server(spec.endpoint_address, spec.endpoint.port)
+            else "expected masters, since no host has the role load-balancer"
         )
         yield Violation(("endpoint", "inCluster"), message, about=(HOSTS, ENDPOINT))
 
@@ -106,10 +113,9 @@ def _taken(spec: Spec, name: str) -> dict[int, str]:
     return taken
 
 
-def _port(spec: Spec) -> Iterator[Violation]:
-    port = spec.endpoint.port
-    balancers = spec.having(Role.LOAD_BALANCER)
-    for name in balancers:
+def port_taken(spec: Spec, port: int, place: Path) -> Iterator[Violation]:
+    """Where a balancer cannot answer at a port, the first that cannot. place: where it is said."""
+    for name in spec.having(Role.LOAD_BALANCER):
         about = (("hosts", name), ("ssh",), ("etcd", "topology"))
         holder = _taken(spec, name).get(port)
         if holder is not None:
@@ -117,7 +123,7 @@ def _port(spec: Spec) -> Iterator[Violation]:
                 f"expected a port that is free on {name}, which is load balancer and has"
                 f" {holder} on {port}; 6440 is a usual choice"
             )
-            yield Violation(PORT, message, about)
+            yield Violation(place, message, about)
             break
         among = node_ports(spec.api_server.extra_args) or ports.NODE_PORTS
         if name in spec.nodes and port in among:
@@ -125,8 +131,16 @@ def _port(spec: Spec) -> Iterator[Violation]:
                 f"expected a port outside {among[0]}-{among[-1]}, which services may take on"
                 f" {name}; 6440 is a usual choice"
             )
-            yield Violation(PORT, message, about)
+            yield Violation(place, message, about)
             break
+
+
+def _port(spec: Spec) -> Iterator[Violation]:
+    port = spec.endpoint.port
+    balancers = spec.having(Role.LOAD_BALANCER)
+    # Straight to an API server it leads only while balancers have something else to answer.
+    if balancers and (port in spec.balanced_ports or not spec.balanced_ports):
+        yield from port_taken(spec, port, PORT)
     first = next(iter(spec.having(Role.CONTROL_PLANE)), None)
     direct = first is not None and spec.endpoint_address == spec.hosts[first].address
     if not balancers and direct and port != ports.API_SERVER:

@@ -47,6 +47,8 @@ def network_rules(spec: Spec) -> Iterator[Violation]:
     virtual = spec.load_balancer.virtual_address
     if virtual is not None:
         yield from _outside(spec, virtual.address, ("loadBalancer", "virtualAddress", "address"))
+    for number, former in enumerate(spec.endpoint.former):
+        yield from _outside(spec, former.address, ("endpoint", "former", number, "address"))
 
 
 def _routable(network: IPv4Network, place: Path) -> Iterator[Violation]:

@@ -58,9 +58,11 @@ USERS = (Role.CONTROL_PLANE, Role.WORKER, Role.CLIENT)
 
 
 def _addresses(spec: Spec) -> frozenset[IPv4Address]:
-    """Where the name may lead: with several balancers and no address before them, to each."""
+    """Where the name may lead: with several balancers and no address before them, to each; and
+    while the endpoint moves, to where it was."""
+    former = frozenset(each.address for each in spec.endpoint.former)
     balancers = spec.having(Role.LOAD_BALANCER)
     alone = spec.endpoint.address is None and spec.load_balancer.virtual_address is None
     if alone and balancers:
-        return frozenset(spec.hosts[host].address for host in balancers)
-    return frozenset({spec.endpoint_address})
+        return former | frozenset(spec.hosts[host].address for host in balancers)
+    return former | {spec.endpoint_address}

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from kanae.facts.model import HostFacts, Listener
-from kanae.layout import families, ports, units
+from kanae.layout import families, ports
+from kanae.plan.answering import may_bind
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.verify.model import Finding, Subject, error, warning
 
@@ -83,7 +84,7 @@ def _wanted(spec: Spec, host: str) -> dict[int, str]:
     if spec.etcd_role in roles:
         wanted |= ports.OF_ETCD
     if Role.LOAD_BALANCER in roles:
-        wanted[spec.endpoint.port] = "the balancer"
+        wanted |= dict.fromkeys(spec.balanced_ports, "the balancer")
     return wanted
 
 
@@ -95,10 +96,10 @@ _PROCESSES = {
 
 
 def _ours(subject: Subject, facts: HostFacts, listener: Listener) -> bool:
-    if listener.port == subject.spec.endpoint.port:
-        unit = facts.units.get(units.balancer(subject.spec.name))
-        if unit is not None and unit.active == "active":
-            return True
+    balanced = listener.port in subject.spec.balanced_ports
+    # On a host of several clusters another one's balancer may have it.
+    if balanced and may_bind(subject.spec.name, facts, listener.port):
+        return True
     return subject.ours(facts.host) and listener.process in _PROCESSES
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
 from kanae.facts.ports import Outcome
-from kanae.spec.models import Role
+from kanae.plan.answering import may_have
 from kanae.verify.model import Finding, Subject, error, info, warning
 
 _SAID = {
@@ -42,18 +43,18 @@ def traffic(subject: Subject) -> Iterator[Finding]:
 
 def virtual_address(subject: Subject) -> Iterator[Finding]:
     """It must be nobody's until keepalived of this cluster's balancers gives it to one of them."""
-    virtual = subject.spec.load_balancer.virtual_address
-    if virtual is None:
-        return
-    wanted = str(virtual.address)
+    for virtual in subject.spec.virtual_addresses:
+        yield from _vacant(subject, virtual.address)
+
+
+def _vacant(subject: Subject, wanted: IPv4Address) -> Iterator[Finding]:
     for host, facts in subject.hosts():
-        held = any(
-            cidr.partition("/")[0] == wanted
+        has = any(
+            cidr.partition("/")[0] == str(wanted)
             for interface in facts.base.interfaces
             for cidr in interface.addresses
         )
-        balancer = Role.LOAD_BALANCER in subject.spec.hosts[host].roles
-        if held and not (balancer and subject.touched(host)):
+        if has and not may_have(subject.spec.name, facts, wanted):
             yield error(
                 "virtual-address",
                 host,
@@ -61,10 +62,10 @@ def virtual_address(subject: Subject) -> Iterator[Finding]:
                 "take it off that host, or choose another loadBalancer.virtualAddress",
             )
     for host, probe in subject.probes.items():
-        if probe.holder:
+        if wanted in probe.holders:
             yield error(
                 "virtual-address",
                 host,
-                f"somebody answers at the virtual address {wanted} ({probe.holder})",
+                f"somebody answers at the virtual address {wanted} ({probe.holders[wanted]})",
                 "choose an address of the network that nobody has",
             )
