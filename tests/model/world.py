@@ -90,6 +90,7 @@ class World:
         world = cls(desk, {})
         for host in desk.spec.hosts:
             world.add_host(host, kind)
+        world._foreign()
         return world
 
     def add_host(self, host: str, kind: HostBase = V2) -> None:
@@ -159,14 +160,17 @@ class World:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
         self.wanted_units.clear()
-        said = spec.endpoint.address
-        if said is not None and all(host.address != said for host in spec.hosts.values()):
-            self.foreign.add(str(said))
+        self._foreign()
         # One that has left serves nobody; should it join again, it begins anew.
         self.been_up = {what: hosts & set(spec.hosts) for what, hosts in self.been_up.items()}
         for host in spec.hosts:
             if host not in self.hosts:
                 self.add_host(host)
+
+    def _foreign(self) -> None:
+        said = self.spec.endpoint.address
+        if said is not None and all(host.address != said for host in self.spec.hosts.values()):
+            self.foreign.add(str(said))
 
     @property
     def spec(self) -> Spec:

@@ -299,6 +299,17 @@ class AwaitGuard(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitProxies(Action):
+    """Until kube-proxy has made its rules of what is behind a Service: it gathers changes for
+    `minSyncPeriod`, 1 s where nobody said otherwise, and nothing of it tells when it is done.
+
+    seconds: to wait.
+    """
+
+    seconds: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class SetNode(Action):
     """Labels and taints of a Node. unlabel: keys. taints: the whole list, as JSON; "" to leave."""
 

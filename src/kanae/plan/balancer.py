@@ -13,6 +13,7 @@ from kanae.layout import units
 from kanae.plan import answering
 from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
+from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
 from kanae.render import haproxy, keepalived, nginx
 from kanae.resources.file import Absent, File

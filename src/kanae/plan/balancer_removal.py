@@ -1,5 +1,5 @@
-"""Hosts that only lose a balancer or a gate do so when nobody is led to them any more: all balancers
-are as wanted, and pods and hosts go by those."""
+"""Hosts that only lose a balancer or a gate do so when nobody is led to them any more: all other
+balancers are as wanted, and pods and hosts go by those."""
 
 from __future__ import annotations
 

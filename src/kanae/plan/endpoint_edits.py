@@ -118,9 +118,10 @@ def _moves(view: View, live: Mapping[str, object], old: str, who: str) -> None:
         )
 
 
-def lost(view: View, address: IPv4Address, port: int) -> str:
+def lost(view: View, host: str, port: int) -> str:
     """What to say so that the cluster goes on answering where it does now, "" where it does."""
-    if not _ours(view, address) or _answers(view.spec, address, port):
+    address = _address(host)
+    if address is None or not _ours(view, address) or _answers(view.spec, address, port):
         return ""
     return _keep(view, address, port)
 

@@ -1,18 +1,36 @@
-"""The Service `kubernetes` handed back to the API servers, when all have their argument: the
-objects name the masters, and then nothing keeps API servers off them any more. See `in_cluster`."""
+"""What follows when API servers have their argument. See `in_cluster`.
+
+The Service `kubernetes` is handed back to them: the objects name the masters, and then nothing
+keeps API servers off them any more. A balancer that is not named any more, whichever way, goes when
+no node leads pods there.
+"""
 
 from __future__ import annotations
 
 from kanae.layout import ports
 from kanae.plan import objects
-from kanae.plan.actions import DeleteObjects
+from kanae.plan.actions import AwaitProxies, DeleteObjects
 from kanae.plan.draft import Draft
-from kanae.plan.in_cluster import STAGE, by_balancer, ours
+from kanae.plan.in_cluster import STAGE, behind, by_balancer, going, ours
 from kanae.plan.model import Change, Verb
 from kanae.render import in_cluster
 
 
 def plan(draft: Draft) -> None:
+    _to_masters(draft)
+    named = {address for address, _ in behind(draft.view)}
+    if draft.at.in_cluster is not None and named & going(draft.view):
+        draft.at.in_cluster = draft.builder.add(
+            draft.via,
+            STAGE,
+            "let-go",
+            "wait until nodes lead pods to the others",
+            AwaitProxies(),
+            needs=[draft.at.in_cluster],
+        )
+
+
+def _to_masters(draft: Draft) -> None:
     view = draft.view
     if view.unanswered or by_balancer(view.spec) or not ours(view):
         return

@@ -44,16 +44,11 @@ def query(spec: Spec, host: str) -> Query:
 def refuse(view: View) -> None:
     """Raises Refused where pods are led to a balancer that would go before they are led elsewhere.
     A host that is no balancer any more, or leaves, goes after that."""
-    spec = view.spec
-    later = {
-        host.address
-        for name, host in view.known.hosts.items()
-        if name not in spec.having(Role.LOAD_BALANCER)
-    }
+    spec, later = view.spec, going(view)
     for address, port in behind(view):
         if address in later:
             continue
-        if remedy := endpoint_edits.lost(view, IPv4Address(address), port):
+        if remedy := endpoint_edits.lost(view, address, port):
             raise Refused(
                 f"pods reach the API by the balancer at {address}:{port}, which would go before "
                 "they can be led elsewhere",
@@ -99,6 +94,13 @@ def plan(draft: Draft) -> None:
     draft.at.in_cluster = step or guard
 
 
+def going(view: View) -> frozenset[str]:
+    """Addresses of those that are no balancers by the spec, or leave: their balancers go last."""
+    balancers = view.spec.having(Role.LOAD_BALANCER)
+    hosts = view.known.hosts.items()
+    return frozenset(host.address for name, host in hosts if name not in balancers)
+
+
 def by_balancer(spec: Spec) -> bool:
     return spec.in_cluster is InCluster.BALANCER
 
@@ -126,7 +128,8 @@ def _pairs(live: Mapping[str, object]) -> Iterator[tuple[str, int]]:
 
 
 def _balanced(spec: Spec) -> tuple[Document, ...]:
-    return in_cluster.named(spec.balancer_addresses, spec.endpoint.port)
+    addresses = spec.balancer_addresses
+    return in_cluster.named(addresses, spec.endpoint.port) if addresses else ()
 
 
 def _await_guard(draft: Draft, guard: StepId) -> StepId:

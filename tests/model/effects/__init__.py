@@ -38,6 +38,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.LeadTo: cluster.lead_to,
     actions.DeleteObjects: cluster.delete_objects,
     actions.AwaitGuard: cluster.await_guard,
+    actions.AwaitProxies: cluster.await_proxies,
     actions.SetNode: cluster.set_node,
     actions.AwaitEtcd: cluster.await_etcd,
     actions.AwaitApi: cluster.await_api,

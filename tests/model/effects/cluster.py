@@ -121,6 +121,11 @@ def await_guard(world: World, step: Step, action: actions.AwaitGuard) -> Effects
     return Outcome.OK
 
 
+def await_proxies(world: World, step: Step, action: actions.AwaitProxies) -> Effects:
+    yield
+    return Outcome.OK
+
+
 def await_kubelet(world: World, step: Step, action: actions.AwaitKubelet) -> Effects:
     host = world.hosts[step.host or ""]
     yield from wait(step, lambda: "" if host.active(units.KUBELET) else "refused")

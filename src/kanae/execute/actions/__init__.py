@@ -53,6 +53,7 @@ def handlers(
         actions.ApplyObjects: Handler(cluster.apply_objects),
         actions.DeleteObjects: Handler(cluster.delete_objects),
         actions.AwaitGuard: Handler(cluster.await_guard),
+        actions.AwaitProxies: Handler(cluster.await_proxies),
         actions.SetNode: Handler(cluster.set_node),
         actions.AwaitEtcd: Handler(cluster.await_etcd),
         actions.AwaitApi: Handler(cluster.await_api),

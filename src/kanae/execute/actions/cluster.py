@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import cast
 
@@ -17,6 +18,7 @@ from kanae.plan.actions import (
     AwaitGuard,
     AwaitKubelet,
     AwaitNodes,
+    AwaitProxies,
     DeleteObjects,
     LeadTo,
     SetNode,
@@ -57,6 +59,11 @@ async def await_guard(ctx: StepContext) -> Outcome:
         f"the admission policy {in_cluster.GUARD} on every API server",
         "`crictl logs` of kube-apiserver on the host that is named says what it makes of it",
     )
+
+
+async def await_proxies(ctx: StepContext) -> Outcome:
+    await asyncio.sleep(ctx.action(AwaitProxies).seconds)
+    return Outcome.OK
 
 
 async def set_node(ctx: StepContext) -> Outcome:
