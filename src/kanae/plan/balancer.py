@@ -58,7 +58,8 @@ def refuse(view: View) -> None:
 
 def plan(draft: Draft) -> None:
     """Balancers that run change one after another, so that the endpoint is always answered. Hosts
-    that only lose something else than a virtual address come later: see `balancer_removal`.
+    that only lose something else than a virtual address come later (see `balancer_removal`), unless
+    there is no cluster yet: an API server may be to have the port.
 
     A virtual address is never with two hosts: keepalived believes those it knows, so one that goes
     has given the address up before the others forget it, and one that comes begins when the others
@@ -84,6 +85,16 @@ def plan(draft: Draft) -> None:
     steps = draft.rolling.roll(present, change, serves=lambda host: view.active(host, unit))
     steps += in_turn(coming, change, at_once=max(1, len(coming)), after=tuple(balancing))
     draft.at.balancers = [*given_up, *steps]
+    if draft.first:
+        lose(draft, draft.at.balancers)
+
+
+def lose(draft: Draft, needs: Sequence[str | None]) -> None:
+    """Hosts lose what is left to them when they have given the virtual address up."""
+    for host in draft.hosts:
+        if only_loses(draft.view, host):
+            wanted = _rest(draft.view, host)
+            draft.hosts[host].converge("balancer", "load balancer", wanted, needs)
 
 
 def _comes(view: View, host: str) -> bool:
@@ -122,8 +133,7 @@ def only_loses(view: View, host: str) -> bool:
     )
 
 
-def rest(view: View, host: str) -> tuple[Resource, ...]:
-    """What a host loses when it has given the virtual address up."""
+def _rest(view: View, host: str) -> tuple[Resource, ...]:
     given_up = {each.key for each in _no_keepalived(view.spec)}
     return tuple(each for each in resources(view, host) if each.key not in given_up)
 

@@ -10,16 +10,20 @@ from __future__ import annotations
 from kanae.layout import ports
 from kanae.plan import objects
 from kanae.plan.actions import AwaitProxies, DeleteObjects
+from kanae.plan.balancer import only_loses
 from kanae.plan.draft import Draft
-from kanae.plan.in_cluster import STAGE, behind, by_balancer, going, ours
+from kanae.plan.in_cluster import STAGE, behind, by_balancer, ours
 from kanae.plan.model import Change, Verb
 from kanae.render import in_cluster
 
 
 def plan(draft: Draft) -> None:
     _to_masters(draft)
-    named = {address for address, _ in behind(draft.view)}
-    if draft.at.in_cluster is not None and named & going(draft.view):
+    view = draft.view
+    going = {host.address for host in view.leaving}
+    going |= {str(view.spec.hosts[host].address) for host in draft.hosts if only_loses(view, host)}
+    named = {address for address, _ in behind(view)}
+    if draft.at.in_cluster is not None and named & going:
         draft.at.in_cluster = draft.builder.add(
             draft.via,
             STAGE,

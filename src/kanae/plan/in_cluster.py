@@ -44,7 +44,9 @@ def query(spec: Spec, host: str) -> Query:
 def refuse(view: View) -> None:
     """Raises Refused where pods are led to a balancer that would go before they are led elsewhere.
     A host that is no balancer any more, or leaves, goes after that."""
-    spec, later = view.spec, going(view)
+    spec = view.spec
+    staying = spec.having(Role.LOAD_BALANCER)
+    later = {host.address for name, host in view.known.hosts.items() if name not in staying}
     for address, port in behind(view):
         if address in later:
             continue
@@ -92,13 +94,6 @@ def plan(draft: Draft) -> None:
         needs=[draft.at.init, guard, *draft.at.balancers, *answers],
     )
     draft.at.in_cluster = step or guard
-
-
-def going(view: View) -> frozenset[str]:
-    """Addresses of those that are no balancers by the spec, or leave: their balancers go last."""
-    balancers = view.spec.having(Role.LOAD_BALANCER)
-    hosts = view.known.hosts.items()
-    return frozenset(host.address for name, host in hosts if name not in balancers)
 
 
 def by_balancer(spec: Spec) -> bool:
