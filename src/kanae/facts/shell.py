@@ -31,11 +31,11 @@ slow={slow} asked=
 trap 'exit 143' HUP INT TERM
 """
 
-# ctr computes sizes from the content store: 2 s on an emulated processor by itself, over
-# 5 while large files are hashed. Images that are not known count as missing, hence the patience.
+# ctr computes sizes from the content store: 2 s on an emulated processor by itself, over 20 on a
+# busy one. Images that are not known count as missing, hence the patience.
 IMAGES = """\
 if [ -n "$slow" ] && [ -S {socket} ] && have ctr; then
-timeout -k 1 20 ctr -n k8s.io images ls >"$tmp/images" 2>/dev/null || rm -f "$tmp/images" &
+timeout -k 1 45 ctr -n k8s.io images ls >"$tmp/images" 2>/dev/null || rm -f "$tmp/images" &
 fi
 """
 

@@ -134,8 +134,8 @@ def only_loses(view: View, host: str) -> bool:
 
 
 def _rest(view: View, host: str) -> tuple[Resource, ...]:
-    given_up = {each.key for each in _no_keepalived(view.spec)}
-    return tuple(each for each in resources(view, host) if each.key not in given_up)
+    given_up = _no_keepalived(view.spec)
+    return tuple(each for each in resources(view, host) if each not in given_up)
 
 
 def _balancer(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:

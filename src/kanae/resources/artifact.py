@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kanae.facts.model import HostFacts, Query
+from kanae.layout import units
 from kanae.resources.model import Difference, Resource
 
 
@@ -67,7 +68,10 @@ class Image(Resource):
     def difference(self, facts: HostFacts, changed: frozenset[str]) -> Difference | None:
         have = (facts.images or {}).get(self.reference)
         if have is None:
-            return Difference("create", f"{self.size / 1e6:.0f} MB")
+            runtime = facts.units.get(units.CONTAINERD)
+            asked = facts.images is None and runtime is not None and runtime.active == "active"
+            untold = ", unless it is there: containerd did not tell in time" if asked else ""
+            return Difference("create", f"{self.size / 1e6:.0f} MB{untold}")
         # A digest that is not known (a docker archive gets its own on import) cannot differ.
         known = bool(self.digest)
         return Difference("update", "other content") if known and have != self.digest else None

@@ -44,7 +44,7 @@ def require_api(world: World, step: Step) -> None:
         raise failed(step, f"no {at.ADMIN_CONF}")
     conf = host.text(at.ADMIN_CONF) if host.has(at.ADMIN_CONF) else ""
     match = re.search(r"server: (\S+)", conf)
-    server = match[1] if match else f"https://{world.spec.endpoint_host}"
+    server = match[1] if match else f"https://{world.spec.endpoint_host}:{world.spec.endpoint.port}"
     if not world.reached(server):
         raise failed(step, f"dial {server}: no answer")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kanae.facts.model import FileFact, HostFacts, ObjectKey, Query, UnitFact
-from kanae.layout import marks
+from kanae.layout import marks, units
 from kanae.layout.families import DEBIAN, RHEL, UBUNTU, UNKNOWN
 from kanae.layout.family import Family, Need
 from kanae.layout.marks import MANAGED
@@ -157,6 +157,15 @@ def test_a_binary(facts: HostFacts, expected: str | None) -> None:
 )
 def test_an_image(images: dict[str, str] | None, digest: str, expected: str | None) -> None:
     assert verb(Image("r:1", "image/r", digest, 1), replace(BARE, images=images)) == expected
+
+
+@pytest.mark.parametrize("active", ["active", "inactive"])
+def test_an_image_of_which_a_running_containerd_told_nothing_in_time(active: str) -> None:
+    containerd = UnitFact("loaded", active, "enabled")
+    facts = replace(BARE, images=None, units={units.CONTAINERD: containerd})
+    found = Image("r:1", "image/r", "sha256:1", 1).difference(facts, NONE)
+    assert found is not None
+    assert ("unless it is there" in found.detail) == (active == "active")
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ class Orchestrator:
         target = self._set.hosts[0]
         await self._deployments.create((), prefer=target)
         others = tuple(host for host in self._set.tools.spec.nodes if host != target)
-        if await self._deployments.wait(others, 180.0) is None:
+        if await self._deployments.wait(others, 300.0) is None:
             raise CheckFailed(
                 f"no pod became available on {target}",
                 remedy="name an image that its nodes can have: --image",
