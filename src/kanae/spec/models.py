@@ -281,12 +281,10 @@ class Spec(Model):
     @property
     def balancer_addresses(self) -> tuple[IPv4Address, ...]:
         """Virtual, said or their own; () where the endpoint is an API server itself."""
-        if self.load_balancer.virtual_address is not None:
-            return (self.load_balancer.virtual_address.address,)
         if self.is_api_server(self.endpoint_address, self.endpoint.port):
             return ()
-        if self.endpoint.address is not None:
-            return (self.endpoint.address,)
+        if self.endpoint.address is not None or self.load_balancer.virtual_address is not None:
+            return (self.endpoint_address,)
         return tuple(self.hosts[name].address for name in self.having(Role.LOAD_BALANCER))
 
     @property

@@ -40,6 +40,15 @@ ONE = "\n  lb: {address: 10.0.0.9, roles: [load-balancer]}"
         ),
         (spec("endpoint: {address: 10.0.0.1}", masters=1), "masters", []),
         (spec("endpoint: {inCluster: masters}", hosts=ONE), "masters", ["10.0.0.9"]),
+        # The balancers are there for where the endpoint was.
+        (
+            spec(
+                "endpoint: {address: 10.0.0.1, former: [{address: 10.0.0.9, port: 6443}]}",
+                hosts=ONE,
+            ),
+            "masters",
+            [],
+        ),
     ],
 )
 def test_the_default_is_the_balancer_where_one_address_stands_for_it(
