@@ -13,6 +13,7 @@ from kanae.render import kubeadm
 from kanae.render.kubelet_config import kubelet_configuration
 from kanae.spec.models import Role
 
+from . import in_cluster
 from .effects.base import STATIC_PODS
 from .effects.node import kubelet_config, manifest
 from .world import World
@@ -39,6 +40,7 @@ def unsettled(world: World) -> list[str]:
         found += _kubelet(world, host)
     for host in planes:
         found += _manifests(world, host)
+    found += in_cluster.unsettled(world)
     found += _proxy(world)
     for name, (public, _) in AUTHORITIES.items():
         if len({here.text(public) for here in world.hosts.values() if here.has(public)}) != 1:

@@ -34,6 +34,7 @@ PLANNED: Final[Mapping[str, tuple[str, Any]]] = {
     "hosts.worker1.labels": ("vip", {"tier": "back"}),
     "hosts.worker1.taints": ("vip", [{"key": "a", "effect": "NoSchedule"}]),
     "hosts.worker1.kubelet": ("vip", {"maxPods": 77}),
+    "endpoint.inCluster": ("vip", "masters"),
     "endpoint.name": ("vip", "api.example.org"),
     "loadBalancer.kind": ("vip", "nginx"),
     "loadBalancer.connectTimeout": ("vip", "777ms"),

@@ -8,24 +8,29 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
 from kanae.errors import Refused
+from kanae.facts.model import ObjectKey
 from kanae.facts.workloads import PROXY
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.addons import RESTART_DUE
+from kanae.render import in_cluster
 from kanae.spec.models import Spec
 from kanae.spec.rules import violations
 
-from .fixtures import Document, document_of, grown
+from .fixtures import Document, ancestors, document_of, grown
+from .in_cluster import ENDPOINTS, behind
 from .settled import unsettled
 from .simulator import Moments, Simulator
 from .test_endpoint import lead_elsewhere, refused
 
 OLD, NEW = "10.77.2.100", "10.77.2.101"
+NETWORK = ObjectKey("daemonsets.apps", "kube-flannel", "kube-flannel-ds")
 VIRTUAL = {OLD: 51, NEW: 52}
 
 
@@ -105,6 +110,13 @@ def led_nowhere(sim: Simulator) -> Iterator[str]:
     for url in re.findall(r"server: (https://\S+)", json.dumps(world.objects[PROXY]["reads"])):
         if not world.reached(url.partition("\\n")[0]):
             yield f"kube-proxy leads to {url}"
+    for key, live in world.objects.items():
+        for place in in_cluster.led(live):
+            if not world.reached(f"https://{place}"):
+                yield f"pods of {key.name} are led to {place}"
+    for pair in behind(world):
+        if not world.answering(*pair):
+            yield f"pods are led to {pair}"
 
 
 def watched(sim: Simulator, **moments: Any) -> tuple[Moments, set[str]]:
@@ -310,20 +322,68 @@ def rollout(sim: Simulator) -> None:
     sim.world.objects[PROXY] |= {"metadata": {"generation": 3}, "status": status}
 
 
+def of_network(sim: Simulator) -> None:
+    status = {"observedGeneration": 3, "desiredNumberScheduled": 5, "updatedNumberScheduled": 4}
+    sim.world.objects[NETWORK] |= {"metadata": {"generation": 3}, "status": status}
+
+
 def due(sim: Simulator) -> None:
     sim.world.hosts["master1"].mark(RESTART_DUE)
 
 
-@pytest.mark.parametrize("state", [rollout, due])
-def test_it_stays_while_pods_of_kube_proxy_may_be_led_there(
-    built: Callable[[str], Simulator], state: Callable[[Simulator], None]
+@pytest.mark.parametrize(
+    ("state", "whose"),
+    [(rollout, "kube-proxy"), (due, "kube-proxy"), (of_network, "kube-flannel-ds")],
+)
+def test_it_stays_while_pods_may_be_led_there(
+    built: Callable[[str], Simulator], state: Callable[[Simulator], None], whose: str
 ) -> None:
     sim = built("vip")
     edit(sim, virtual(NEW, former(OLD)))
     sim.converge()
     state(sim)
     edit(sim, virtual(NEW))
-    assert f"pods of kube-proxy may still be led to {OLD}:6443" in refused(sim)
+    assert f"pods of {whose} may still be led to {OLD}:6443" in refused(sim)
+
+
+def test_it_stays_while_the_pod_network_goes_by_it(built: Callable[[str], Simulator]) -> None:
+    """A run was cut off before it was told, or somebody has put it back."""
+    sim = built("vip")
+    old = sim.world.objects[NETWORK]
+    edit(sim, virtual(NEW, former(OLD)))
+    sim.converge()
+    assert list(in_cluster.led(sim.world.objects[NETWORK])) == [f"{NEW}:6443"]
+    sim.world.objects[NETWORK] = old
+    edit(sim, virtual(NEW))
+    assert "the daemonset kube-flannel-ds still leads" in refused(sim)
+
+
+def test_pods_are_led_elsewhere_once_the_new_one_answers(built: Callable[[str], Simulator]) -> None:
+    sim = built("vip")
+    edit(sim, virtual(NEW, former(OLD)))
+    steps = {step.id: step for step in sim.plan()}
+    answers, named = f"master1/in-cluster/answers-{NEW}", "master1/in-cluster/balancer"
+    assert {"lb1/balancer/converge", "lb2/balancer/converge", answers} <= ancestors(steps, named)
+    assert answers in steps
+    assert "master1/endpoint/lead" in ancestors(steps, "master1/pod-network/apply")
+    sim.converge()
+    assert behind(sim.world) == [(NEW, 6443)]
+
+
+def test_it_stays_while_pods_are_led_there_by_the_service(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("vip")
+    edit(sim, virtual(NEW, former(OLD)))
+    sim.converge()
+    for key, document in zip(
+        (ENDPOINTS, in_cluster.SLICE), in_cluster.named([IPv4Address(OLD)], 6443), strict=True
+    ):
+        sim.world.objects[key] = dict(document)
+    edit(sim, virtual(NEW))
+    words = refused(sim)
+    assert f"pods reach the API by the balancer at {OLD}:6443" in words
+    assert f"say endpoint.former: [{{address: {OLD}, port: 6443, vrrp: {{routerId: 51}}}}]" in words
 
 
 def test_it_stays_while_no_api_server_tells_who_is_led_there(

@@ -41,6 +41,10 @@ def _set(**fields: Any) -> Change:
     return lambda document: document.update(fields)
 
 
+def _endpoint(**fields: Any) -> Change:
+    return lambda document: document["endpoint"].update(fields)
+
+
 _FORMER: Final = {"former": [{"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}]}
 _MOVED: Final = {"virtualAddress": {"address": "10.77.2.101", "routerId": 52}}
 EDITS: Final[dict[str, tuple[str, Change]]] = {
@@ -64,6 +68,7 @@ EDITS: Final[dict[str, tuple[str, Change]]] = {
         ],
     ),
     "vip-balancer": ("vip", _add("lb3", "10.77.2.7", "load-balancer")),
+    "three-machines-masters": ("three-machines", _endpoint(inCluster="masters")),
     "vip-endpoint": ("vip", _set(endpoint=_FORMER, loadBalancer=_MOVED)),
     "three-machines-kubelet": ("three-machines", _set(kubelet={"maxPods": 99})),
     "dedicated-etcd-etcd": ("dedicated-etcd", _set(etcd={"electionTimeout": 900})),

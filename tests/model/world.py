@@ -27,6 +27,7 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 from .certificate import certificate
 from .dns import Pods, place, settled
 from .fixtures import READ_AT, V2, Desk, base_of
+from .in_cluster import Reconcilers
 from .machine import SimHost
 
 API_SERVER: Final = "kube-apiserver"
@@ -58,6 +59,7 @@ class World:
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
     foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
     dns: CoreDNS's pods, see `schedule`.
+    reconcilers: see there.
     """
 
     desk: Desk
@@ -85,12 +87,14 @@ class World:
     foreign: set[str] = field(default_factory=set[str])
     been_lost: set[str] = field(default_factory=set[str])
     dns: Pods = field(default_factory=Pods)
+    reconcilers: Reconcilers = field(default_factory=Reconcilers)
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
         world = cls(desk, {})
         for host in desk.spec.hosts:
             world.add_host(host, kind)
+        world._foreign()
         return world
 
     def add_host(self, host: str, kind: HostBase = V2) -> None:
@@ -150,6 +154,7 @@ class World:
             set(self.foreign),
             set(self.been_lost),
             self.dns.copy(),
+            self.reconcilers.copy(),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -160,14 +165,17 @@ class World:
         """The operator edits the spec; new hosts are bare."""
         self.desk = Desk.of(spec)
         self.wanted_units.clear()
-        said = spec.endpoint.address
-        if said is not None and all(host.address != said for host in spec.hosts.values()):
-            self.foreign.add(str(said))
+        self._foreign()
         # One that has left serves nobody; should it join again, it begins anew.
         self.been_up = {what: hosts & set(spec.hosts) for what, hosts in self.been_up.items()}
         for host in spec.hosts:
             if host not in self.hosts:
                 self.add_host(host)
+
+    def _foreign(self) -> None:
+        said = self.spec.endpoint.address
+        if said is not None and all(host.address != said for host in self.spec.hosts.values()):
+            self.foreign.add(str(said))
 
     @property
     def spec(self) -> Spec:
@@ -255,17 +263,17 @@ class World:
         return [h for h in self.spec.having(Role.CONTROL_PLANE) if self.api_ready(h)]
 
     def endpoint_answers(self) -> bool:
-        return bool(self._answering(str(self.spec.endpoint_address), self.spec.endpoint.port))
+        return bool(self.answering(str(self.spec.endpoint_address), self.spec.endpoint.port))
 
     def reached(self, server: str) -> bool:
         """Whether API servers answer at this URL, with certificates that are good for it. A name
         leads to the address of the endpoint."""
         host, _, port = server.removeprefix("https://").rpartition(":")
         named = host == self.spec.endpoint.name
-        ready = self._answering(str(self.spec.endpoint_address) if named else host, int(port))
+        ready = self.answering(str(self.spec.endpoint_address) if named else host, int(port))
         return bool(ready) and all(host in self.hosts[each].text(SERVING).split() for each in ready)
 
-    def _answering(self, address: str, port: int) -> list[str]:
+    def answering(self, address: str, port: int) -> list[str]:
         """Hosts whose API servers answer there, by what runs and what it was told."""
         here = next((host for host in self.hosts if self.address(host) == address), None)
         if here is not None and port == ports.API_SERVER and API_SERVER in self.hosts[here].pods:
@@ -399,6 +407,7 @@ class World:
         """Called after every effect."""
         self.schedule()
         self._register()
+        self.reconcilers.look(self)
         if self.resetting:
             self.well = ([], False, False)
         else:
@@ -424,6 +433,7 @@ class World:
         yield from self._kept(lost, joined)
         if not lost:
             yield from self._interrupted()
+            yield from self.reconcilers.broken(self)
         yield from self._authorities()
         yield from self._membership()
         yield from self._virtual_address(lost)

@@ -15,6 +15,7 @@ GROUPS: Final = {
     "autoscaling": "v2",
     "batch": "v1",
     "coordination.k8s.io": "v1",
+    "discovery.k8s.io": "v1",
     "networking.k8s.io": "v1",
     "policy": "v1",
     "rbac.authorization.k8s.io": "v1",

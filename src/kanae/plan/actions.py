@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kanae.facts.model import ObjectKey
 from kanae.plan.model import Action
 from kanae.resources.artifact import Binary, Image
 from kanae.resources.model import Content, Resource
@@ -280,6 +281,35 @@ class ApplyObjects(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteObjects(Action):
+    """Those that are there, one after another. keys: of objects without a namespace."""
+
+    keys: tuple[ObjectKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitGuard(Action):
+    """Until each of these API servers keeps itself from saying who is behind the Service
+    `kubernetes` (see `render.in_cluster`): a policy takes effect a second or two after it is there.
+
+    servers: their URLs.
+    """
+
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitProxies(Action):
+    """Until kube-proxy has made its rules of what is behind a Service: it gathers changes for
+    `minSyncPeriod`, 1 s where nobody said otherwise, and nothing of it tells when it is done.
+
+    seconds: to wait.
+    """
+
+    seconds: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class SetNode(Action):
     """Labels and taints of a Node. unlabel: keys. taints: the whole list, as JSON; "" to leave."""
 
@@ -300,7 +330,7 @@ class AwaitEtcd(Action):
 class AwaitApi(Action):
     """Until /readyz of this address answers ok, asked from the step's host.
 
-    name: what its certificate has to be good for beside the address, "" for nothing.
+    name: what its certificate has to be good for in place of the address, "" for the address.
     """
 
     address: str

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kanae.errors import Refused
-from kanae.facts.model import HostFacts, Query
+from kanae.facts.model import HostFacts, ObjectKey, Query
 from kanae.facts.workloads import PROXY, replaced
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.plan.addons import RESTART_DUE
 from kanae.plan.view import View
-from kanae.render import haproxy, keepalived, nginx
+from kanae.render import haproxy, in_cluster, keepalived, nginx
+from kanae.render.objects import key_of
 from kanae.spec.models import Role, Spec, VirtualAddress
 
 
@@ -158,14 +159,24 @@ def _still_led(view: View, gone: str) -> None:
             "they were until one does",
         )
     due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
-    proxy = view.api.objects.get(PROXY) if view.api is not None else None
-    if due or (proxy is not None and not replaced(proxy)):
-        raise Refused(
-            f"pods of kube-proxy may still be led to {gone}: not all have started anew since it "
-            "was told where the API is",
-            remedy="apply with it in endpoint.former; `kubectl -n kube-system rollout status "
-            "daemonset kube-proxy` tells when they have",
-        )
+    live = view.api.objects if view.api is not None else {}
+    for key in dict.fromkeys((PROXY, *(key for key, _ in agents(view)))):
+        if (key == PROXY and due) or (key in live and not replaced(live[key])):
+            raise Refused(
+                f"pods of {key.name} may still be led to {gone}: not all have started anew since "
+                "it was told where the API is",
+                remedy="apply with it in endpoint.former; `kubectl -n "
+                f"{key.namespace} rollout status daemonset {key.name}` tells when they have",
+            )
+
+
+def agents(view: View) -> Iterator[tuple[ObjectKey, str]]:
+    """Daemon sets of the pod network that go by an endpoint, as the cluster has them, and which."""
+    live = view.api.objects if view.api is not None else {}
+    for key in map(key_of, view.site.manifests):
+        if key.resource == PROXY.resource and key in live:
+            for place in dict.fromkeys(in_cluster.led(live[key])):
+                yield key, place
 
 
 def notes(view: View) -> Iterator[str]:

@@ -57,27 +57,25 @@ def refuse(view: View) -> None:
 
 
 def plan(draft: Draft) -> None:
-    """Balancers that run change one after another, so that the endpoint is always answered.
+    """Balancers that run change one after another, so that the endpoint is always answered. Hosts
+    that only lose something else than a virtual address come later (see `balancer_removal`), unless
+    there is no cluster yet: an API server may be to have the port.
 
     A virtual address is never with two hosts: keepalived believes those it knows, so one that goes
     has given the address up before the others forget it, and one that comes begins when the others
-    know it. A host that only loses something else (a balancer, a gate) does so when all balancers
-    are as wanted. Those that serve are led to control-plane hosts that join when these have
-    joined, see `plan.backends`.
+    know it. Those that serve are led to control-plane hosts that join when these have joined, see
+    `plan.backends`.
     """
     view = draft.view
-    leaving = [host for host in draft.hosts if _only_loses(view, host)]
+    losing = [host for host in draft.hosts if only_loses(view, host)]
     coming = [host for host in draft.hosts if _comes(view, host)]
-    present = [host for host in draft.hosts if host not in (*leaving, *coming)]
+    present = [host for host in draft.hosts if host not in (*losing, *coming)]
     unit = units.balancer(view.spec.name)
-    gone = _no_keepalived(view.spec)
-    given_up = _give_up(draft, leaving, gone)
+    given_up = _give_up(draft, losing)
     balancing: list[str | None] = []
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
         wanted = resources(view, host, () if host in coming else _servers(view, host))
-        if host in leaving:
-            wanted = tuple(each for each in wanted if each not in gone)
         step = draft.hosts[host].converge("balancer", "load balancer", wanted, [*given_up, *needs])
         if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
             balancing.append(step)
@@ -87,8 +85,17 @@ def plan(draft: Draft) -> None:
         draft.builder.note(note)
     steps = draft.rolling.roll(present, change, serves=lambda host: view.active(host, unit))
     steps += in_turn(coming, change, at_once=max(1, len(coming)), after=tuple(balancing))
-    steps += in_turn(leaving, change, at_once=max(1, len(leaving)), after=steps)
     draft.at.balancers = [*given_up, *steps]
+    if draft.first:
+        lose(draft, draft.at.balancers)
+
+
+def lose(draft: Draft, needs: Sequence[str | None]) -> None:
+    """Hosts lose what is left to them when they have given the virtual address up."""
+    for host in draft.hosts:
+        if only_loses(draft.view, host):
+            wanted = _rest(draft.view, host)
+            draft.hosts[host].converge("balancer", "load balancer", wanted, needs)
 
 
 def serves(view: View, host: str) -> bool:
@@ -120,10 +127,11 @@ def _comes(view: View, host: str) -> bool:
     return Role.LOAD_BALANCER in view.spec.hosts[host].roles and config is None
 
 
-def _give_up(draft: Draft, losing: Sequence[str], gone: Sequence[Resource]) -> list[str]:
+def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
     """Whoever may have a virtual address and is no balancer any more gives it to those that stay,
-    one after another. losing: hosts of the spec. gone: what they lose."""
+    one after another. losing: hosts of the spec."""
     view, builder = draft.view, draft.builder
+    gone = _no_keepalived(view.spec)
     builders = {host: draft.hosts[host] for host in losing}
     builders |= {
         host.name: HostBuilder(builder, host.name, view.facts.hosts[host.name], ())
@@ -138,7 +146,8 @@ def _give_up(draft: Draft, losing: Sequence[str], gone: Sequence[Resource]) -> l
     return in_turn(builders, change)
 
 
-def _only_loses(view: View, host: str) -> bool:
+def only_loses(view: View, host: str) -> bool:
+    """Whether all that changes on a host is that a balancer or a gate goes."""
     if Role.LOAD_BALANCER in view.spec.hosts[host].roles:
         return False
     return any(
@@ -146,6 +155,11 @@ def _only_loses(view: View, host: str) -> bool:
         and resource.difference(view.host(host), frozenset()) is not None
         for resource in resources(view, host)
     )
+
+
+def _rest(view: View, host: str) -> tuple[Resource, ...]:
+    given_up = _no_keepalived(view.spec)
+    return tuple(each for each in resources(view, host) if each not in given_up)
 
 
 def _balancer(

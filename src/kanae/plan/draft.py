@@ -23,6 +23,7 @@ class Milestones:
     patched: dict[str, StepId] = field(default_factory=dict[str, StepId])
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
+    in_cluster: StepId = None
     reconfigured: list[str] = field(default_factory=list[str])
     led: dict[str, str] = field(default_factory=dict[str, str])
     registration: StepId = None

@@ -14,7 +14,7 @@ from typing import cast
 from kanae.errors import Refused
 from kanae.layout import marks
 from kanae.plan.addons import ADDONS
-from kanae.plan.answering import answering, taken_away, vrrp
+from kanae.plan.answering import agents, answering, taken_away, vrrp
 from kanae.plan.endpoint import CLUSTER_INFO, led_elsewhere, servers
 from kanae.plan.view import View
 from kanae.render.api_server import certificate_sans
@@ -118,6 +118,14 @@ def _moves(view: View, live: Mapping[str, object], old: str, who: str) -> None:
         )
 
 
+def lost(view: View, host: str, port: int) -> str:
+    """What to say so that the cluster goes on answering where it does now, "" where it does."""
+    address = _address(host)
+    if address is None or not _ours(view, address) or _answers(view.spec, address, port):
+        return ""
+    return _keep(view, address, port)
+
+
 def _led(view: View) -> Iterator[tuple[str, str]]:
     """Where hosts, pods and clients are led, as host:port, and one who is, in words."""
     for host in view.spec.nodes:
@@ -129,6 +137,8 @@ def _led(view: View) -> Iterator[tuple[str, str]]:
         live = view.api.objects.get(key) if view.api is not None else None
         for url in servers(held(live, field)):
             yield url.removeprefix("https://"), f"the ConfigMap {key.name}"
+    for key, place in agents(view):
+        yield place, f"the {key.resource.partition('.')[0].removesuffix('s')} {key.name}"
     for host in view.spec.having(Role.CLIENT):
         if made_for := view.mark(host, marks.KUBECONFIG + view.spec.name):
             yield made_for.partition(" ")[0], f"the kubeconfig of {host}"

@@ -198,9 +198,11 @@ def as_known(spec: Spec, host: str) -> KnownHost:
 
 
 def without(spec: Spec, *gone: str) -> Spec:
-    """The spec of the cluster while hosts of it are away to be replaced. See `former`."""
+    """The spec of the cluster while hosts of it are away to be replaced. See `former`. Whom pods
+    reach is not to change with the number of balancers meanwhile."""
     hosts = {name: each for name, each in spec.hosts.items() if name not in gone}
-    return spec.model_copy(update={"hosts": hosts})
+    endpoint = spec.endpoint.model_copy(update={"in_cluster": spec.in_cluster})
+    return spec.model_copy(update={"hosts": hosts, "endpoint": endpoint})
 
 
 def roster(spec: Spec, leaving: Iterable[KnownHost] = ()) -> str:

@@ -46,7 +46,8 @@ def plan(draft: Draft) -> None:
         "apply",
         f"apply the pod network ({view.spec.networks.pod_network.provider.value})",
         ApplyObjects(tuple(applied(document).text for document in missing)),
-        # Its pods start at once on every node that has joined, with what is delivered to it.
+        # Its pods start at once on every node that has joined, with what is delivered to it, and
+        # reach the API by the endpoint.
         needs=[*draft.reached, *(build.last for build in draft.hosts.values() if fresh)],
         changes=changes,
     )

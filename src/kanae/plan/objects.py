@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from kanae.facts.model import ApiFact, ObjectKey
+from kanae.plan.actions import ApplyObjects
+from kanae.plan.draft import Draft, StepId
 from kanae.plan.model import Change, Verb
-from kanae.render.objects import covers, key_of, lasting
+from kanae.render.objects import applied, covers, key_of, lasting
 from kanae.resources.model import text_diff
+
+
+def apply(
+    draft: Draft,
+    stage: str,
+    name: str,
+    title: str,
+    documents: Iterable[Mapping[str, object]],
+    needs: Sequence[StepId],
+) -> StepId:
+    """The step that applies those that differ; None where none does."""
+    found = [(each, compared(draft.view.api, each)) for each in documents]
+    changes = [change for _, change in found if change is not None]
+    if not changes:
+        return None
+    wanted = tuple(applied(each).text for each, change in found if change is not None)
+    return draft.builder.add(
+        draft.via, stage, name, title, ApplyObjects(wanted), needs=needs, changes=changes
+    )
 
 
 def compared(api: ApiFact | None, document: Mapping[str, object]) -> Change | None:

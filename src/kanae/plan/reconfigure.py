@@ -34,7 +34,7 @@ def plan(draft: Draft) -> None:
     upload = _upload(draft)
 
     def static_pods(host: str, needs: Sequence[str | None]) -> str | None:
-        return _static_pods(draft, host, [upload, *needs])
+        return _static_pods(draft, host, [upload, draft.at.in_cluster, *needs])
 
     def kubelet(host: str, needs: Sequence[str | None]) -> str | None:
         return _kubelet(draft, host, [upload, *draft.at.balancers, *needs])

@@ -13,7 +13,7 @@ from typing import cast
 from kanae.errors import Refused
 from kanae.facts.nodes import readiness
 from kanae.layout import marks
-from kanae.plan import answering, balancer, departures, endpoint_edits, etcd_edits
+from kanae.plan import answering, balancer, departures, endpoint_edits, etcd_edits, in_cluster
 from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import coming, member_folder, peer_url, returned
 from kanae.plan.membership import require_ours
@@ -50,6 +50,7 @@ def refuse(view: View) -> None:
     endpoint_edits.refuse(view, _cluster_configuration(view))
     answering.refuse(view)
     balancer.refuse(view)
+    in_cluster.refuse(view)
 
 
 def _to_its_end(view: View, begun: Sequence[str]) -> str:

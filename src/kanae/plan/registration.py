@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from kanae.facts.model import Query
-from kanae.plan.actions import ApplyObjects
+from kanae.plan import objects
 from kanae.plan.draft import Draft
-from kanae.plan.objects import compared
 from kanae.plan.view import Site
 from kanae.render import registration
 from kanae.render.objects import applied
@@ -24,17 +23,11 @@ def plan(draft: Draft) -> None:
     view = draft.view
     if view.joined_control_planes and view.api is None:
         return
-    found = [(each, compared(view.api, each)) for each in registration.objects(view.spec)]
-    changes = [change for _, change in found if change is not None]
-    if not changes:
-        return
-    wanted = [applied(each).text for each, change in found if change is not None]
-    draft.at.registration = draft.builder.add(
-        draft.via,
+    draft.at.registration = objects.apply(
+        draft,
         "registration",
         "apply",
         "say which hosts may register as nodes",
-        ApplyObjects(tuple(wanted)),
+        registration.objects(view.spec),
         needs=draft.reached,
-        changes=changes,
     )

@@ -13,6 +13,7 @@ from typing import Final
 
 from kanae.layout import paths
 from kanae.render.documents import Document
+from kanae.render.in_cluster import api_environment
 from kanae.render.objects import DIGEST_ANNOTATION, digest, meta
 from kanae.spec.models import ProxyMode, Spec
 
@@ -31,7 +32,7 @@ def objects(spec: Spec, image: str) -> list[Document]:
         "metadata": meta(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "privileged"}),
     }
     config = _config(spec)
-    return [namespace, *_access(), config, _daemon_set(image, digest([config]))]
+    return [namespace, *_access(), config, _daemon_set(spec, image, digest([config]))]
 
 
 def _access() -> list[Document]:
@@ -79,7 +80,7 @@ def _config(spec: Spec) -> Document:
     }
 
 
-def _daemon_set(image: str, config_digest: str) -> Document:
+def _daemon_set(spec: Spec, image: str, config_digest: str) -> Document:
     labels = {"app": _NAME}
     return {
         "apiVersion": "apps/v1",
@@ -89,13 +90,13 @@ def _daemon_set(image: str, config_digest: str) -> Document:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels, "annotations": {DIGEST_ANNOTATION: config_digest}},
-                "spec": _pod(image),
+                "spec": _pod(spec, image),
             },
         },
     }
 
 
-def _pod(image: str) -> Document:
+def _pod(spec: Spec, image: str) -> Document:
     mounted = {"name": "config", "mountPath": "/etc/kube-flannel"}
     install: Document = {
         "name": "install-cni",
@@ -112,7 +113,7 @@ def _pod(image: str) -> Document:
         # No node becomes Ready without it, whatever its taints.
         "tolerations": [{"operator": "Exists"}],
         "initContainers": [install],
-        "containers": [_container(image, mounted)],
+        "containers": [_container(spec, image, mounted)],
         "volumes": [
             {"name": "run", "hostPath": {"path": "/run/flannel", "type": "DirectoryOrCreate"}},
             {"name": "cni", "hostPath": {"path": paths.CNI_CONF, "type": "DirectoryOrCreate"}},
@@ -125,7 +126,7 @@ def _pod(image: str) -> Document:
     }
 
 
-def _container(image: str, config: Document | dict[str, str]) -> Document:
+def _container(spec: Spec, image: str, config: Document | dict[str, str]) -> Document:
     def field(name: str, path: str) -> Document:
         return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
@@ -147,6 +148,7 @@ def _container(image: str, config: Document | dict[str, str]) -> Document:
             field("POD_NAME", "metadata.name"),
             field("POD_NAMESPACE", "metadata.namespace"),
             field("HOST_IP", "status.hostIP"),
+            *api_environment(spec),
             {"name": "EVENT_QUEUE_DEPTH", "value": "5000"},
             {"name": "CONT_WHEN_CACHE_NOT_READY", "value": "false"},
         ],

@@ -10,6 +10,7 @@ from typing import Final
 
 from kanae.facts.model import HostBase
 from kanae.render.documents import Document
+from kanae.render.in_cluster import api_environment
 from kanae.render.objects import meta
 from kanae.spec.models import Spec
 
@@ -33,7 +34,7 @@ def objects(spec: Spec, bases: tuple[HostBase, ...] = ()) -> list[Document]:
     # iptables of today's distributions writes nft tables; kubelet and kube-proxy use it too.
     legacy = any("nf_tables" not in base.kernel_features for base in bases)
     environment = _environment(spec, fast, "legacy" if legacy else "nft")
-    return [*_access(), _daemon_set(environment)]
+    return [*_access(), _daemon_set(environment, [_HOSTNAME, *api_environment(spec)])]
 
 
 def _access() -> list[Document]:
@@ -106,10 +107,10 @@ def _environment(spec: Spec, fast: bool, backend: str) -> list[Document]:
     if not fast:
         said["WEAVE_NO_FASTDP"] = "1"
     variables: list[Document] = [{"name": name, "value": value} for name, value in said.items()]
-    return [_HOSTNAME, *variables]
+    return [_HOSTNAME, *api_environment(spec), *variables]
 
 
-def _daemon_set(environment: list[Document]) -> Document:
+def _daemon_set(environment: list[Document], of_policy: list[Document]) -> Document:
     labels = {"name": _NAME}
     return {
         "apiVersion": "apps/v1",
@@ -118,12 +119,12 @@ def _daemon_set(environment: list[Document]) -> Document:
         "spec": {
             "minReadySeconds": 5,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(environment)},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(environment, of_policy)},
         },
     }
 
 
-def _pod(environment: list[Document]) -> Document:
+def _pod(environment: list[Document], of_policy: list[Document]) -> Document:
     lock = {"name": "xtables-lock", "mountPath": "/run/xtables.lock"}
     host = [
         {"name": "cni-bin", "mountPath": "/host/opt"},
@@ -135,7 +136,8 @@ def _pod(environment: list[Document]) -> Document:
     return {
         "hostNetwork": True,
         "hostPID": False,
-        "dnsPolicy": "ClusterFirstWithHostNet",
+        # The endpoint's name is resolved as the host does: cluster DNS waits for this network.
+        "dnsPolicy": "Default",
         "priorityClassName": "system-node-critical",
         "restartPolicy": "Always",
         "serviceAccountName": _NAME,
@@ -176,7 +178,7 @@ def _pod(environment: list[Document]) -> Document:
             {
                 "name": "weave-npc",
                 "image": POLICY_IMAGE,
-                "env": [_HOSTNAME],
+                "env": of_policy,
                 "resources": {"requests": {"cpu": "50m", "memory": "100Mi"}},
                 "securityContext": {"privileged": True},
                 "volumeMounts": [lock],

@@ -12,6 +12,13 @@ from kanae.spec.base import Model
 from kanae.spec.text import DomainName, Duration, InterfaceName, Port
 
 
+class InCluster(StrEnum):
+    """balancer: by the endpoint's balancers; masters: by the API servers themselves."""
+
+    BALANCER = "balancer"
+    MASTERS = "masters"
+
+
 class Vrrp(Model):
     """How keepalived moves an address between the balancer hosts (VRRP version 3, unicast)."""
 
@@ -46,6 +53,11 @@ class Endpoint(Model):
         default=None, description="A DNS name that resolves to it, if any."
     )
     port: Port = Field(default=6443, description="6443 is taken where an API server runs itself.")
+    in_cluster: InCluster | None = Field(
+        default=None,
+        description="Whom pods reach by the Service kubernetes. Default: balancer where one "
+        "address stands for it, else masters.",
+    )
     former: list[FormerEndpoint] = Field(
         default_factory=list[FormerEndpoint],
         description="Where it was, while it moves; to be taken away when nobody is led there.",

@@ -19,10 +19,11 @@ from kanae.spec.balancer import (
     Endpoint,
     FormerEndpoint,
     HealthCheck,
+    InCluster,
     LoadBalancer,
     VirtualAddress,
     Vrrp,
-)
+)  # fmt: skip
 from kanae.spec.base import Model
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
 from kanae.spec.networks import Dns, Networks, PodNetwork, PodNetworkProvider
@@ -31,10 +32,10 @@ from kanae.spec.text import ClusterName, HostCount, HostName, Version
 
 __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Dns", "Endpoint",
-    "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "KubeProxy",
-    "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork", "PodNetworkProvider",
-    "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint",
-    "VirtualAddress", "Vrrp",
+    "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "InCluster",
+    "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork",
+    "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo",
+    "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
@@ -265,6 +266,21 @@ class Spec(Model):
         ]
         balanced = (port for address, port in places if not self.is_api_server(address, port))
         return tuple(dict.fromkeys(balanced))
+
+    @property
+    def balancer_addresses(self) -> tuple[IPv4Address, ...]:
+        """Virtual, said or their own; () where the endpoint is an API server itself."""
+        if self.is_api_server(self.endpoint_address, self.endpoint.port):
+            return ()
+        if self.endpoint.address is not None or self.load_balancer.virtual_address is not None:
+            return (self.endpoint_address,)
+        return tuple(self.hosts[name].address for name in self.having(Role.LOAD_BALANCER))
+
+    @property
+    def in_cluster(self) -> InCluster:
+        """Several addresses are no default: nobody takes a dead balancer's off the Service."""
+        one = len(self.balancer_addresses) == 1
+        return self.endpoint.in_cluster or (InCluster.BALANCER if one else InCluster.MASTERS)
 
     @property
     def endpoint_host(self) -> str:

@@ -13,6 +13,7 @@ from made import Cluster, Running, until
 from replacing import dead, replaced, replacement
 from seen import (
     endpoint_answers,
+    get,
     kubeadm_is_content,
     ready_nodes,
     servers,
@@ -37,6 +38,7 @@ KILLS = (
 ADDRESS = "10.78.2.100"
 MASTERS = {"master1", "master2", "master3"}
 NODES = MASTERS | {"worker1", "worker2"}
+SERVICE = "https://10.96.0.1:443"
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +104,25 @@ def test_a_living_master_moves_to_another_machine(cluster: Cluster) -> None:
     whole(cluster, "master1", nodes, masters, "spare")
 
 
+def behind(cluster: Cluster) -> set[tuple[str, int]]:
+    """Who is behind the Service `kubernetes`, by both objects."""
+    slice_ = get(cluster, "master1", "endpointslices.discovery.k8s.io kubernetes")
+    (port,) = slice_["ports"]
+    found = {
+        (address, int(port["port"]))
+        for each in slice_["endpoints"]
+        for address in each["addresses"]
+    }
+    (subset,) = get(cluster, "master1", "endpoints kubernetes")["subsets"]
+    assert found == {(each["ip"], subset["ports"][0]["port"]) for each in subset["addresses"]}
+    return found
+
+
 @contextmanager
-def asked(cluster: Cluster, host: str, url: str) -> Generator[None]:
-    """It is asked from a host five times a second, and has to answer within 3 s each time."""
-    once = f"curl -sfk -m 3 -o /dev/null -w '%{{http_code}} %{{time_total}}\\n' {url}/readyz"
+def asked(cluster: Cluster, host: str, url: str, what: str = "readyz") -> Generator[None]:
+    """It is asked from a host five times a second, and has to answer within 3 s each time. what: an
+    API server that is told to stop answers, and is not ready."""
+    once = f"curl -sfk -m 3 -o /dev/null -w '%{{http_code}} %{{time_total}}\\n' {url}/{what}"
     loop = f"while sleep 0.2; do {once} || true; done"
     unit = f"asked-{uuid.uuid4()}"
     cluster.on(host, f"systemd-run -q --unit={unit} sh -c {shlex.quote(loop)}")
@@ -115,6 +132,27 @@ def asked(cluster: Cluster, host: str, url: str) -> Generator[None]:
     answers = [line for line in told if re.fullmatch(r"\d{3} [\d.]+", line)]
     assert len(answers) > 10, told
     assert [each for each in answers if not each.startswith("200 ")] == [], url
+
+
+def test_pods_are_led_to_the_masters_and_back(cluster: Cluster) -> None:
+    planes = {
+        address["address"]
+        for node in get(cluster, "master1", "nodes")["items"]
+        if "node-role.kubernetes.io/control-plane" in node["metadata"]["labels"]
+        for address in node["status"]["addresses"]
+        if address["type"] == "InternalIP"
+    }
+    assert behind(cluster) == {(ADDRESS, 6443)}
+    cluster.edit(r"^(loadBalancer:)$", r"endpoint: {inCluster: masters}\n\1")
+    with asked(cluster, "worker1", SERVICE, "version"):
+        cluster.apply()
+    until(lambda: behind(cluster) == {(each, 6443) for each in planes}, "masters alone")
+    assert cluster.plan() == []
+    cluster.edit(r"^endpoint: .*\n", "")
+    with asked(cluster, "worker1", SERVICE, "version"):
+        cluster.apply()
+    assert behind(cluster) == {(ADDRESS, 6443)}
+    assert cluster.plan() == []
 
 
 def test_the_endpoint_moves_to_another_address_and_port_and_then_to_a_plain_one(
@@ -129,14 +167,15 @@ def test_the_endpoint_moves_to_another_address_and_port_and_then_to_a_plain_one(
     line = f"[{{address: {ADDRESS}, port: 6443, vrrp: {{routerId: 51}}}}]"
     assert line in " ".join(refused.split()), refused
     cluster.edit(r"\{port: 6440\}", f"{{port: 6440, former: {line}}}")
-    with asked(cluster, "worker1", first):
+    with asked(cluster, "worker1", first), asked(cluster, "worker2", SERVICE, "version"):
         cluster.apply()
+    assert behind(cluster) == {(f"{ADDRESS[:-1]}1", 6440)}
     whole(cluster, "master1", nodes, masters, "master2")
     assert servers(cluster, "master1", sorted(nodes)) == {second}
     assert cluster.on("worker1", f"curl -sfk {first}/readyz") == "ok"
     holder = holder_of(cluster)
     cluster.edit(r", former: \[.*\]", "")
-    with asked(cluster, "worker2", second):
+    with asked(cluster, "worker2", second), asked(cluster, "worker1", SERVICE, "version"):
         cluster.apply()
     whole(cluster, "master1", nodes, masters, "master2")
     assert cluster.on("worker1", f"curl -sk -m 2 {first}/readyz", status=None) == ""
@@ -145,12 +184,13 @@ def test_the_endpoint_moves_to_another_address_and_port_and_then_to_a_plain_one(
     vrrp = f"{{address: {ADDRESS[:-1]}1, port: 6440, vrrp: {{routerId: 52}}}}"
     cluster.edit(r"^  virtualAddress: .*\n", "")
     cluster.edit(r"\{port: 6440\}", f"{{port: 6440, address: 10.78.2.8, former: [{vrrp}]}}")
-    with asked(cluster, "worker1", second):
+    with asked(cluster, "worker1", second), asked(cluster, "worker2", SERVICE, "version"):
         cluster.apply()
+    assert behind(cluster) == {("10.78.2.8", 6440)}
     assert servers(cluster, "master1", sorted(nodes)) == {third}
     cluster.edit(r", former: \[.*\]", "")
     cluster.edit(r"^  lb2: .*\n", "")
-    with asked(cluster, "worker2", third):
+    with asked(cluster, "worker2", third), asked(cluster, "worker1", SERVICE, "version"):
         cluster.apply("--remove", "lb2")
     whole(cluster, "master1", nodes, masters, "master2")
     for balancer in ("lb1", "lb2"):

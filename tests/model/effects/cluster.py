@@ -6,11 +6,12 @@ import json
 import re
 
 from kanae.execute.events import Outcome
-from kanae.layout import units
+from kanae.layout import ports, units
 from kanae.plan import actions
 from kanae.plan.endpoint import CLUSTER_INFO, servers
 from kanae.plan.model import Step
 from kanae.plan.nodes import OWNED
+from kanae.render import in_cluster
 from kanae.render.kubeadm import held
 from kanae.render.objects import key_of
 
@@ -50,6 +51,8 @@ def apply_objects(world: World, step: Step, action: actions.ApplyObjects) -> Eff
         if key_of(document) == CLUSTER_INFO:
             for url in servers(held(document, "kubeconfig")):
                 world.led(url)
+        for place in in_cluster.led(document):
+            world.led(f"https://{place}")
         world.objects[key_of(document)] = document
         yield
     return Outcome.CHANGED
@@ -85,15 +88,41 @@ def await_etcd(world: World, step: Step, action: actions.AwaitEtcd) -> Effects:
 
 
 def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
+    """Of the host itself, or of a balancer, whose servers have the Service's name at any rate."""
     host = world.hosts[step.host or ""]
 
     def missing() -> str:
+        if action.name == in_cluster.SERVICE:
+            return "" if world.answering(action.address, action.port) else "refused"
         if not world.api_ready(host.name):
             return "refused"
         good = not action.name or action.name in host.text(SERVING).split()
         return "" if good else f"x509: certificate is not valid for {action.name}"
 
     yield from wait(step, missing)
+    return Outcome.OK
+
+
+def delete_objects(world: World, step: Step, action: actions.DeleteObjects) -> Effects:
+    require_api(world, step)
+    for key in action.keys:
+        world.objects.pop(key, None)
+        yield
+    return Outcome.CHANGED
+
+
+def await_guard(world: World, step: Step, action: actions.AwaitGuard) -> Effects:
+    def missing() -> str:
+        urls = {h: f"https://{world.address(h)}:{ports.API_SERVER}" for h in world.hosts}
+        asked = [host for host, url in urls.items() if url in action.servers]
+        return ", ".join(host for host in asked if not world.reconcilers.keeps_off(host))
+
+    yield from wait(step, missing)
+    return Outcome.OK
+
+
+def await_proxies(world: World, step: Step, action: actions.AwaitProxies) -> Effects:
+    yield
     return Outcome.OK
 
 

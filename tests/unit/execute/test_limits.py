@@ -19,6 +19,7 @@ from kanae.execute.context import StepContext
 from kanae.execute.events import Event
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.values import Values
+from kanae.facts.model import ObjectKey
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import (
@@ -26,8 +27,11 @@ from kanae.plan.actions import (
     ApplyObjects,
     AwaitApi,
     AwaitEtcd,
+    AwaitGuard,
     AwaitKubelet,
     AwaitNodes,
+    AwaitProxies,
+    DeleteObjects,
     KubeadmInit,
     KubeadmJoin,
     ReconfigureControlPlane,
@@ -106,6 +110,16 @@ async def failure(transport: Transport, action: Action, limit: float) -> KanaeEr
     [
         (AwaitEtcd(("https://m1:2379",)), "etcd's members to be healthy", "journalctl -u etcd"),
         (AwaitApi("192.168.1.10", 6443), "https://192.168.1.10:6443/readyz", "crictl ps -a"),
+        (
+            AwaitApi("192.168.1.100", 6440, "kubernetes"),
+            "https://192.168.1.100:6440/readyz",
+            "the balancer there",
+        ),
+        (
+            AwaitGuard(("https://192.168.1.10:6443",)),
+            "the admission policy kanae-kubernetes-service on every API server",
+            "crictl logs",
+        ),
         (AwaitKubelet(10248), "kubelet to be healthy", "journalctl -u kubelet"),
         (AwaitNodes(("m1",), True), "cluster DNS to serve", "kubectl describe node"),
     ],
@@ -123,6 +137,7 @@ async def test_a_wait_ends_with_what_it_waited_for_what_it_saw_and_what_to_do(
     ("action", "command"),
     [
         (ApplyObjects(("{}",)), "kubectl apply"),
+        (DeleteObjects((ObjectKey("nodes", "", "a"),)), "kubectl delete (1 objects)"),
         (SetNode("m1"), "kubectl patch node m1"),
         (UploadConfig("c"), "kubeadm init phase upload-config all"),
         (Addon("coredns", "c"), "kubeadm init phase addon coredns"),
@@ -137,6 +152,19 @@ async def test_a_command_that_does_not_end_is_named_with_what_to_do(
     assert isinstance(error, StepTimedOut)
     assert command in error.message
     assert error.remedy
+
+
+async def test_nodes_are_given_time_to_lead_pods_elsewhere() -> None:
+    values, step = Values(), Step("m1/s/it", "m1", "s", "wait", AwaitProxies(0.2))
+    began = asyncio.get_running_loop().time()
+    result = await run_plan(
+        Plan("demo", (step,)),
+        handlers({}, Archives()),
+        RunContext(OneHost(Answering()), values),
+        journal=Recording(),
+    )
+    assert result.ok
+    assert asyncio.get_running_loop().time() - began >= 0.2
 
 
 @pytest.fixture

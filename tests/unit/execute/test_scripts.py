@@ -27,15 +27,18 @@ from kanae.execute.scripts import (
     reset,
     resources,
 )
+from kanae.facts.model import ObjectKey
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import (
     Addon,
     AwaitApi,
     AwaitEtcd,
+    AwaitGuard,
     AwaitKubelet,
     ClearNode,
     Converge,
+    DeleteObjects,
     KubeadmInit,
     KubeadmJoin,
     LeadTo,
@@ -116,6 +119,13 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "kubectl-lead-to": kubectl.lead_to(LEAD),
     "kubectl-lead-to-without-kubelet": kubectl.lead_to(replace(LEAD, kubelet=False)),
     "kubectl-ready": kubectl.ready(AwaitApi("192.168.1.10", 6443)),
+    "kubectl-ready-by-name": kubectl.ready(AwaitApi("192.168.1.100", 6440, "kubernetes")),
+    "kubectl-delete": kubectl.delete(
+        DeleteObjects((ObjectKey("services", "", "a"), ObjectKey("nodes", "", "b")))
+    ),
+    "kubectl-guarded": kubectl.guarded(
+        AwaitGuard(("https://192.168.1.10:6443", "https://192.168.1.11:6443"))
+    ),
     "kubectl-kubelet-healthy": kubectl.kubelet_healthy(AwaitKubelet(10248)),
     "kubectl-kubelet-healthy-without-port": kubectl.kubelet_healthy(AwaitKubelet(0)),
     "kubectl-nodes": kubectl.nodes(),

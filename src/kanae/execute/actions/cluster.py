@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import cast
 
@@ -14,11 +15,15 @@ from kanae.plan.actions import (
     ApplyObjects,
     AwaitApi,
     AwaitEtcd,
+    AwaitGuard,
     AwaitKubelet,
     AwaitNodes,
+    AwaitProxies,
+    DeleteObjects,
     LeadTo,
     SetNode,
 )
+from kanae.render import in_cluster
 from kanae.transport.protocol import must
 
 
@@ -34,6 +39,31 @@ async def apply_objects(ctx: StepContext) -> Outcome:
         timeout=ctx.left(),
     )
     return Outcome.CHANGED
+
+
+async def delete_objects(ctx: StepContext) -> Outcome:
+    keys = ctx.action(DeleteObjects).keys
+    await must(
+        ctx.transport(),
+        kubectl.delete(ctx.action(DeleteObjects)),
+        command=f"kubectl delete ({len(keys)} objects)",
+        timeout=ctx.left(),
+    )
+    return Outcome.CHANGED
+
+
+async def await_guard(ctx: StepContext) -> Outcome:
+    return await _until_succeeds(
+        ctx,
+        kubectl.guarded(ctx.action(AwaitGuard)),
+        f"the admission policy {in_cluster.GUARD} on every API server",
+        "`crictl logs` of kube-apiserver on the host that is named says what it makes of it",
+    )
+
+
+async def await_proxies(ctx: StepContext) -> Outcome:
+    await asyncio.sleep(ctx.action(AwaitProxies).seconds)
+    return Outcome.OK
 
 
 async def set_node(ctx: StepContext) -> Outcome:
@@ -79,7 +109,9 @@ async def await_api(ctx: StepContext) -> Outcome:
         ctx,
         kubectl.ready(action),
         f"https://{action.address}:{action.port}/readyz",
-        "`crictl ps -a` and `journalctl -u kubelet` on the host",
+        "the balancer there (`kanae status`), and the firewalls on the way (`kanae check`)"
+        if action.name == in_cluster.SERVICE
+        else "`crictl ps -a` and `journalctl -u kubelet` on the host",
     )
 
 

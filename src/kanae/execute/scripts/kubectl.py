@@ -8,8 +8,9 @@ from kanae.execute.scripts.programs import DIRECT, KUBECTL
 from kanae.facts.api import FIELD_MANAGER
 from kanae.layout import paths as at
 from kanae.layout import units
-from kanae.plan.actions import AwaitApi, AwaitKubelet, LeadTo, SetNode
+from kanae.plan.actions import AwaitApi, AwaitGuard, AwaitKubelet, DeleteObjects, LeadTo, SetNode
 from kanae.plan.nodes import OWNED
+from kanae.render import in_cluster
 from kanae.resources.model import quote
 
 
@@ -47,8 +48,27 @@ def create_token() -> str:
 
 def ready(action: AwaitApi) -> str:
     server = f"https://{action.address}:{action.port}"
-    named = f" --tls-server-name {quote(action.name)}" if action.name else ""
-    return f"{KUBECTL} --server {server}{named} --request-timeout=3s get --raw /readyz 2>&1"
+    name = f" --tls-server-name {quote(action.name)}" if action.name else ""
+    return f"{KUBECTL} --server {server}{name} --request-timeout=3s get --raw /readyz 2>&1"
+
+
+def delete(action: DeleteObjects) -> str:
+    names = quote(*(f"{key.resource}/{key.name}" for key in action.keys))
+    return f"{KUBECTL} delete --ignore-not-found {names} >/dev/null"
+
+
+def guarded(action: AwaitGuard) -> str:
+    """Whether all API servers refuse what one of them would write, which is asked in its name and
+    stored by none."""
+    metadata = {"name": in_cluster.SERVICE, "namespace": in_cluster.NAMESPACE}
+    document = {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata}
+    tried = quote(json.dumps(document))
+    return f"""for server in {quote(*action.servers)}; do
+  said=$(printf '%s' {tried} | {KUBECTL} --server "$server" --request-timeout=3s \
+--as {in_cluster.API_SERVER_USER} --as-group system:masters apply --server-side \
+--field-manager={FIELD_MANAGER} --force-conflicts --dry-run=server -f - 2>&1)
+  case $said in *"'{in_cluster.GUARD}'"*) ;; *) printf '%s: %s' "$server" "$said"; exit 1 ;; esac
+done"""
 
 
 def answers(action: LeadTo) -> str:

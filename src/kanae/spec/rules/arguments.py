@@ -27,6 +27,7 @@ _API_SERVER: dict[str, str] = {
     "allow-privileged": "",
     "client-ca-file": "",
     "enable-bootstrap-token-auth": "",
+    "endpoint-reconciler-type": "endpoint.inCluster",
     # It takes the place of authorization-mode.
     "authorization-config": "",
     "authorization-policy-file": "",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kanae.layout import ports
-from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.spec.models import EtcdTopology, InCluster, Role, Spec
 from kanae.spec.rules.arguments import node_ports
 from kanae.spec.rules.hosts import HOSTS, unusable
 from kanae.spec.rules.violation import Violation
@@ -29,6 +29,7 @@ def endpoint_rules(spec: Spec) -> Iterator[Violation]:
     yield from _virtual_address(spec)
     yield from _address(spec)
     yield from _port(spec)
+    yield from _in_cluster(spec)
 
 
 def _virtual_address(spec: Spec) -> Iterator[Violation]:
@@ -84,6 +85,18 @@ def _address(spec: Spec) -> Iterator[Violation]:
                 " for an address in front of it use endpoint.name"
             )
             yield Violation(ADDRESS, message, about=(HOSTS,))
+
+
+def _in_cluster(spec: Spec) -> Iterator[Violation]:
+    """A Service has addresses behind it, no names."""
+    if spec.endpoint.in_cluster is InCluster.BALANCER and not spec.balancer_addresses:
+        message = (
+            "expected masters, since the endpoint is an API server itself; for a balancer of your"
+            " own give endpoint.address, beside its name"
+            if spec.is_api_server(spec.endpoint_address, spec.endpoint.port)
+            else "expected masters, since no host has the role load-balancer"
+        )
+        yield Violation(("endpoint", "inCluster"), message, about=(HOSTS, ENDPOINT))
 
 
 def _taken(spec: Spec, name: str) -> dict[int, str]:

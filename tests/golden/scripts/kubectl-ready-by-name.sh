@@ -1,0 +1,1 @@
+env NO_PROXY=* no_proxy=* kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kanae/kubectl --server https://192.168.1.100:6440 --tls-server-name kubernetes --request-timeout=3s get --raw /readyz 2>&1
