@@ -33,15 +33,18 @@ max-wait-before = 30
 [drill.power-cut]
 "new.any.gap" = 9
 "kept.any.gap" = 40
+"inside.new.any.longest-wait" = 9
 "proof.deployment" = 180
 
 [drill.return]
 "new.any.gap" = 9
 "kept.any.gap" = 40
+"inside.new.any.longest-wait" = 9
 
 [drill.partition]
 "kept.any.gap" = 9
 "any.any.failed-seconds" = 1.5
+"inside.new.any.longest-wait" = 9
 """
 # Half of the usual requests.
 SHORT = ("--steady", "4", "--hold", "12", "--after", "4", "--period", "0.2")

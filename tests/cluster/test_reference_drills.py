@@ -98,9 +98,14 @@ def test_row_12_a_master_that_comes_back_serves_nobody_before_it_is_ready(
     assert statuses(run) == set()
 
 
-def test_a_balancer_that_does_not_fail_over_fails_the_drill_and_apply_repairs_it(
+def test_what_does_not_fail_over_fails_the_drill_and_apply_repairs_it(
     cluster: Cluster, thresholds: Path
 ) -> None:
+    """A balancer, and pods that are led to the masters themselves, one of which is dead."""
+    spec = cluster.spec.read_text()
+    cluster.edit(r"^(  port: 6440)$", r"\1\n  inCluster: masters")
+    cluster.apply()
+    assert cluster.plan() == []
     config = f"/etc/kanae/balancer-{cluster.name}.cfg"
     unit = f"kanae-balancer-{cluster.name}"
     stock = ("net.ipv4.tcp_retries2=15", "net.ipv4.tcp_syn_retries=6")
@@ -115,13 +120,18 @@ def test_a_balancer_that_does_not_fail_over_fails_the_drill_and_apply_repairs_it
     try:
         run = drill(cluster, "partition", "server3", thresholds, status=40)
     finally:
+        cluster.spec.write_text(spec)
         cluster.apply()
     assert run["result"] == "failed"
     # Connections that hang, and new ones that are sent to a dead server again and again.
-    for metric in ("kept.any.gap", "any.any.failed-seconds"):
+    for metric, route in (
+        ("kept.any.gap", "endpoint"),
+        ("any.any.failed-seconds", "endpoint"),
+        ("inside.new.any.longest-wait", "inside"),
+    ):
         judgement = next(each for each in run["judgements"] if each["metric"] == metric)
         assert judgement["value"] > judgement["limit"]
-        assert judgement["where"].startswith("endpoint ")
+        assert judgement["where"].startswith(f"{route} ")
         assert any(reason.startswith(f"{metric} is ") for reason in run["reasons"])
     # By its limits only: without failover nothing is lost.
     assert_nothing_broken(run)
