@@ -230,25 +230,30 @@ def test_pause_tells_its_version_and_ends(pause: Path, flag: str) -> None:
 
 
 def test_pause_reaps_what_ends_below_it(pause: Path) -> None:
-    script = 'cat <&0 >/dev/null & echo $!; exec "$1" </dev/null'
+    # What a shell starts in the background reads from nowhere, and would end before pause begins.
+    script = 'exec 3<&0; cat <&3 >/dev/null & echo $!; exec "$1" </dev/null 3<&-'
     with subprocess.Popen(
         ["sh", "-c", script, "sh", pause],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        child = int(process.stdout.readline())
-        ended = os.pidfd_open(child)
-        process.stdin.close()
-        select.select([ended], [], [], 10)
-        os.close(ended)
-        limit = time.monotonic() + 10
-        while Path(f"/proc/{child}").exists() and time.monotonic() < limit:
-            os.sched_yield()
-        left = Path(f"/proc/{child}").exists()
-        process.terminate()
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            child = int(process.stdout.readline())
+            assert process.stderr.readline().startswith(b"Warning")
+            ended = os.pidfd_open(child)
+            process.stdin.close()
+            select.select([ended], [], [], 10)
+            os.close(ended)
+            limit = time.monotonic() + 10
+            while Path(f"/proc/{child}").exists() and time.monotonic() < limit:
+                os.sched_yield()
+            left = Path(f"/proc/{child}").exists()
+        finally:
+            process.terminate()
     assert not left
 
 
