@@ -91,11 +91,12 @@ class Reconcilers:
         # A cluster that is built anew begins anew.
         there = any(here.marked(marks.JOINED) for here in world.hosts.values())
         self.named = (self.named or bool(pairs)) and there
-        if not self.named:
+        # The only API server takes itself out as it restarts, and nobody could be there instead.
+        if not self.named or not world.ready_hosts():
             return
         if not pairs:
             yield "nobody is behind the Service kubernetes"
-        elif world.ready_hosts() and not any(world.answering(*pair) for pair in pairs):
+        elif not any(world.answering(*pair) for pair in pairs):
             # A balancer's own address, alone, is away with it, as it is to all other clients.
             own = {world.address(host) for host in world.spec.having(Role.LOAD_BALANCER)}
             if len(pairs) > 1 or pairs[0][0] not in own:
