@@ -19,6 +19,7 @@ from drill_histories import (
     good,
     outage,
     taking_leader,
+    with_request,
 )
 
 from kanae.drills.judging import thresholds
@@ -26,7 +27,9 @@ from kanae.drills.judging.checker import check
 from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.records import (
     BOUNDS,
+    DNS,
     ENDPOINT,
+    INSIDE,
     Error,
     Evidence,
     Hashes,
@@ -34,6 +37,7 @@ from kanae.drills.records import (
     Lag,
     Leader,
     Proof,
+    Stream,
 )
 from kanae.drills.scenarios.catalogue import DRILLS
 
@@ -81,27 +85,52 @@ def missed(run: History, metric: str, limit: float) -> History:
     if metric == "leader-changes":
         leaders = tuple(Leader(float(n), str(n)) for n in range(int(limit) + 2))
         return replace(run, leaders=leaders)
-    kind, _, figure = name.partition(".")
-    stream = next(
-        each
-        for each in STREAMS
-        if each.route == ENDPOINT
-        and each.kind != "watch"
-        and group in ("any", each.connection)
-        and kind in ("any", each.kind)
-    )
+    stream, figure = one_of(metric), metric.rpartition(".")[2]
+    if figure == "longest-wait":
+        return slow(run, stream, limit + 0.2)
     if figure == "failed-seconds":
-        return every_nth_fails(run, stream.id, 2, 2 * (limit + 0.2))
-    seconds = 0.1 * (limit + 1) if figure.startswith("failed") else limit + 0.2
+        return every_nth_fails(run, stream, 2, 2 * (limit + stream.period))
+    seconds = stream.period * (limit + 1) if figure.startswith("failed") else limit + 0.2
     begin = UNDO if figure == "failed-on-return" else FAULT
     return outage(run, stream.id, begin, begin + seconds, lane=stream.lanes - 1)
 
 
-def every_nth_fails(run: History, stream: int, nth: int, seconds: float) -> History:
+def one_of(metric: str) -> Stream:
+    """A stream that the metric is of. Over new connections, which have limits of their own, where
+    there is no other."""
+    first, *names = metric.split(".")
+    route = first if first in (INSIDE, DNS) else ENDPOINT
+    if route == ENDPOINT:
+        names = [first, *names]
+    connection, kind, _ = names if len(names) == 3 else ["any", "any", *names]
+    connections = ("kept", "serial", "new") if connection == "any" else (connection,)
+    return next(
+        stream
+        for each in connections
+        for stream in STREAMS
+        if (stream.route, stream.connection) == (route, each)
+        and (stream.kind != "watch" if kind == "any" else stream.kind == kind)
+    )
+
+
+def slow(run: History, stream: Stream, seconds: float) -> History:
+    """One request due after the fault takes so long, or one event after it is so late, while the
+    others go on."""
+    if stream.kind == "watch":
+        late = next(event for event in run.watch if event.stream == stream.id and event.at > FAULT)
+        events = (replace(e, at=e.at + seconds) if e is late else e for e in run.watch)
+        return replace(run, watch=tuple(events))
+    request = due(run, stream.id, FAULT)
+    return with_request(run, request, replace(request, end=request.at + seconds))
+
+
+def every_nth_fails(run: History, stream: Stream, nth: int, seconds: float) -> History:
     """From the fault on. The successes in between end every gap."""
     requests = tuple(
         replace(r, outcome="timeout", status=0)
-        if r.stream == stream and FAULT <= r.at < FAULT + seconds and round(r.at * 10) % nth == 0
+        if r.stream == stream.id
+        and FAULT <= r.at < FAULT + seconds
+        and round(r.at / stream.period) % nth == 0
         else r
         for r in run.requests
     )
@@ -123,7 +152,7 @@ def test_a_drill_fails_by_each_of_its_limits_alone(drill: str, kind: str, metric
     broken = {judgement.metric for judgement in verdict.judgements if not judgement.met}
     assert metric in broken
     # What is felt by one stream may be over the limit of a group that has it, too.
-    every = ("gap", "failed", "failed-seconds", "failed-on-return")
+    every = ("gap", "longest-wait", "failed", "failed-seconds", "failed-on-return")
     assert broken <= {metric, *(f"any.any.{figure}" for figure in every)}
 
 
@@ -153,7 +182,7 @@ def test_a_drill_judges_what_its_users_feel(drill: str) -> None:
 
 
 def test_a_balancer_that_sends_every_third_connection_to_a_dead_server_fails_the_drill() -> None:
-    run = every_nth_fails(run_of("power-cut", "haproxy"), NEW_READ.id, 3, UNDO - FAULT)
+    run = every_nth_fails(run_of("power-cut", "haproxy"), NEW_READ, 3, UNDO - FAULT)
     verdict = check(run)
     assert verdict.result is Result.FAILED
     over = [judgement.metric for judgement in verdict.judgements if not judgement.met]
