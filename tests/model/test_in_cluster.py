@@ -268,9 +268,8 @@ def test_a_virtual_address_does_not_go_before_pods_are_led_elsewhere() -> None:
         sim.world.edit(Spec.model_validate(document))
         with pytest.raises(Refused, match=r"10\.77\.2\.100"):
             sim.plan()
-    document["endpoint"]["former"] = [
-        {"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}
-    ]
+    former = [{"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}]
+    document["endpoint"] = {**document["endpoint"], "former": former}
     sim.world.edit(Spec.model_validate(document))
     sim.converge()
     assert unsettled(sim.world) == []

@@ -17,6 +17,8 @@ from kanae.render import haproxy, in_cluster, keepalived, nginx
 from kanae.render.objects import key_of
 from kanae.spec.models import Role, Spec, VirtualAddress
 
+_Objects = Mapping[ObjectKey, Mapping[str, object]]
+
 
 @dataclass(frozen=True, slots=True)
 class Answering:
@@ -159,7 +161,7 @@ def _still_led(view: View, gone: str) -> None:
             "they were until one does",
         )
     due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
-    live = view.api.objects if view.api is not None else {}
+    live: _Objects = view.api.objects if view.api is not None else {}
     for key in dict.fromkeys((PROXY, *(key for key, _ in agents(view)))):
         if (key == PROXY and due) or (key in live and not replaced(live[key])):
             raise Refused(
@@ -172,7 +174,7 @@ def _still_led(view: View, gone: str) -> None:
 
 def agents(view: View) -> Iterator[tuple[ObjectKey, str]]:
     """Daemon sets of the pod network that go by an endpoint, as the cluster has them, and which."""
-    live = view.api.objects if view.api is not None else {}
+    live: _Objects = view.api.objects if view.api is not None else {}
     for key in map(key_of, view.site.manifests):
         if key.resource == PROXY.resource and key in live:
             for place in dict.fromkeys(in_cluster.led(live[key])):

@@ -44,7 +44,9 @@ def api_environment(spec: Spec) -> list[Document]:
 def led(workload: Mapping[str, object]) -> Iterator[str]:
     """Where containers of a living workload are led in place of the Service, as host:port."""
     found = cast("Mapping[str, Any]", workload)
-    pod = ((found.get("spec") or {}).get("template") or {}).get("spec") or {}
+    none: Mapping[str, Any] = {}
+    template: Mapping[str, Any] = (found.get("spec") or none).get("template") or none
+    pod: Mapping[str, Any] = template.get("spec") or none
     for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
         told = {each["name"]: each.get("value", "") for each in container.get("env") or ()}
         if host := told.get(_HOST):

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import TypeAdapter
 
@@ -62,7 +62,8 @@ async def _require_allowed(
     async def attempt(address: str, port: int) -> None:
         try:
             async with asyncio.timeout(_TRY):
-                _, writer = await inside.open_connection(address, port)
+                opened = await inside.open_connection(address, port)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # untyped
+            writer = cast("asyncssh.SSHWriter[bytes]", opened[1])
         except TimeoutError:
             return
         except asyncssh.ChannelOpenError as error:
