@@ -97,6 +97,12 @@ class Bench:
         wanted = self.server.requests + count
         await self.until(lambda: self.server.requests >= wanted)
 
+    async def measured(self, prober: Prober, count: int) -> None:
+        """Wait for so many more requests, and until every stream has had its turn five times."""
+        until = prober.now() + 5 * max(stream.period for stream in self.streams())
+        await self.served(count)
+        await self.until(lambda: prober.now() >= until)
+
     async def run(self, fault: Callable[[], Awaitable[None]]) -> History:
         """A whole run: some requests, a fault, some requests."""
         zero = time.monotonic()
@@ -138,14 +144,14 @@ class Bench:
         task = asyncio.create_task(prober.run(finish))
         self.record(Health(0.0, "before", ()))
         self.record(Phase(prober.now(), "steady"))
-        await self.served(60)
+        await self.measured(prober, 60)
         self.record(FaultEvent(prober.now(), "inject"))
         await fault()
         self.record(FaultEvent(prober.now(), "injected"))
         self.record(Evidence(prober.now(), "planted", "m1", True, ""))
-        await self.served(30)
+        await self.measured(prober, 30)
         self.record(Phase(prober.now(), "after"))
-        await self.served(60)
+        await self.measured(prober, 60)
         finish.set()
         await task
         self.record(Hashes(prober.now(), 1, {"m1": 1}))
