@@ -15,7 +15,7 @@ from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
-from kanae.render import haproxy, keepalived, nginx
+from kanae.render import haproxy, keepalived, nginx, tickle
 from kanae.resources.file import Absent, File
 from kanae.resources.model import Resource
 from kanae.resources.unit import NoUnit, Unit
@@ -23,10 +23,10 @@ from kanae.spec.models import Balancer, Role, Spec
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:
-    """The balancer, keepalived and the gate, each wanted or not.
+    """The balancer, keepalived with what takes its clients along, and the gate, each wanted or not.
 
-    The virtual address leaves a host before its balancer does; a gate goes after the balancer that
-    needed it.
+    The virtual address leaves a host before its balancer does, and before who tells the others of
+    its clients; a gate goes after the balancer that needed it.
     """
     spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
@@ -142,14 +142,28 @@ def _no_balancer(spec: Spec) -> tuple[Resource, ...]:
 
 
 def _keepalived(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+    """With who tells the other balancers of the clients that a virtual address has here."""
     name = units.keepalived(spec.name)
     settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
     unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec, base))
-    return (settings, unit, Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)))
+    telling = units.tickle(spec.name)
+    program = File(at.tickle_program(spec.name), tickle.program())
+    its_unit = File(f"{at.UNITS}/{telling}", tickle.unit(spec, host, base))
+    return (
+        settings,
+        unit,
+        Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)),
+        program,
+        its_unit,
+        Unit(telling, restart_on=(program.key, its_unit.key)),
+    )
 
 
 def _no_keepalived(spec: Spec) -> tuple[Resource, ...]:
-    return _gone(units.keepalived(spec.name), at.keepalived_config(spec.name))
+    return (
+        *_gone(units.keepalived(spec.name), at.keepalived_config(spec.name)),
+        *_gone(units.tickle(spec.name), at.tickle_program(spec.name)),
+    )
 
 
 def _gate(spec: Spec, host: str, *, wanted: bool) -> tuple[Resource, ...]:

@@ -13,6 +13,7 @@ from kanae.layout.family import PROGRAMS, Family, Need
 # Needs that kanae's files name by path, and so every family must.
 NAMED = {
     Need.NFTABLES, Need.HAPROXY, Need.NGINX, Need.NGINX_STREAM, Need.KEEPALIVED, Need.PROCPS,
+    Need.PERL,
 }  # fmt: skip
 
 
