@@ -153,10 +153,7 @@ def listed(count: int, *pairs: bytes, word: bytes = b"ktk1", run: int = 1) -> by
 
 def await_list(listener: socket.socket, wanted: bytes) -> None:
     """Until a list with this in it has gone to the other balancer, before whose cable we listen."""
-    while True:
-        _, there, pairs = listener.recv(2048).partition(b"ktk1")
-        if there and wanted in pairs:
-            return
+    took(lambda: wanted in listener.recv(2048).partition(b"ktk1")[2], 20)
 
 
 def await_told(listener: socket.socket, other: Balancer, wanted: bytes) -> None:
