@@ -235,16 +235,14 @@ def test_a_lone_master_has_no_gate() -> None:
     assert not [c for step in plan.steps for c in step.changes if c.subject == units.GATE]
 
 
-def _gone(*names: str) -> list[str]:
-    endings = {"keepalived": "conf", "tickle": "pl", "balancer": "cfg"}
-    return [
-        said
-        for name in names
-        for said in (
-            f"delete unit kanae-{name}.service",
-            f"delete file /etc/kanae/{name}.{endings[name.removesuffix('-vip')]}",
-        )
-    ]
+def _gone(name: str) -> list[str]:
+    """And what goes along with it."""
+    kind = name.removesuffix("-vip")
+    ending = "conf" if kind == "keepalived" else "cfg"
+    gone = [f"delete unit kanae-{name}.service", f"delete file /etc/kanae/{name}.{ending}"]
+    if kind == "keepalived":
+        gone += ["delete unit kanae-tickle-vip.service", "delete file /etc/kanae/tickle-vip.pl"]
+    return gone
 
 
 def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(
@@ -264,7 +262,7 @@ def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(
         here.start(others)
     sim.world.edit(edited("vip", change))
     assert changes(sim) == {
-        f"{host}/balancer/converge": _gone("keepalived-vip", "tickle-vip") for host in balancers
+        f"{host}/balancer/converge": _gone("keepalived-vip") for host in balancers
     }
     sim.converge()
     assert sim.world.violations == []
@@ -279,7 +277,7 @@ def test_a_host_that_is_no_balancer_any_more_gives_up_the_address_and_after_it_t
     stays, leaves = sim.world.spec.having(Role.LOAD_BALANCER)
     sim.world.edit(edited("vip", _host(leaves, roles=["client"])))
     address, step = f"{leaves}/virtual-address/converge", f"{leaves}/balancer/converge"
-    assert changes(sim)[address] == _gone("keepalived-vip", "tickle-vip")
+    assert changes(sim)[address] == _gone("keepalived-vip")
     assert changes(sim)[step] == _gone("balancer-vip")
     assert f"{stays}/balancer/converge" in sim.plan().by_id()[step].needs
     sim.converge()

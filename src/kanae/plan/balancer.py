@@ -23,10 +23,10 @@ from kanae.spec.models import Balancer, Role, Spec
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:
-    """The balancer, keepalived with what takes its clients along, and the gate, each wanted or not.
+    """The balancer, keepalived and the gate, each wanted or not.
 
-    The virtual address leaves a host before its balancer does, and before who tells the others of
-    its clients; a gate goes after the balancer that needed it.
+    The virtual address leaves a host before its balancer does; a gate goes after the balancer that
+    needed it.
     """
     spec, base = view.spec, view.base(host)
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
@@ -142,7 +142,7 @@ def _no_balancer(spec: Spec) -> tuple[Resource, ...]:
 
 
 def _keepalived(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
-    """With who tells the other balancers of the clients that a virtual address has here."""
+    """With who tells the other balancers of the address's clients, and goes after it."""
     name = units.keepalived(spec.name)
     settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
     unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec, base))
