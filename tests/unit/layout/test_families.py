@@ -83,6 +83,6 @@ def test_a_row_for_an_id_is_only_one() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_every_need_but_the_library_has_its_program() -> None:
-    assert set(Need) - set(PROGRAMS) == {Need.NGINX_STREAM}
+def test_every_need_but_libraries_has_its_program() -> None:
+    assert set(Need) - set(PROGRAMS) == {Need.NGINX_STREAM, Need.PERL_SOCKET}
     assert (PROGRAMS[Need.NFTABLES], PROGRAMS[Need.PROCPS]) == ("nft", "pgrep")
