@@ -248,9 +248,14 @@ def _gone(name: str) -> list[str]:
 def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(
     built: Callable[[str], Simulator],
 ) -> None:
-    def change(document: dict[str, Any]) -> None:
-        address = document["loadBalancer"].pop("virtualAddress")["address"]
-        document["endpoint"] = {**document.get("endpoint", {}), "address": address}
+    def plain(document: dict[str, Any]) -> None:
+        document["endpoint"] = {"address": document["hosts"]["lb1"]["address"]}
+        del document["loadBalancer"]["virtualAddress"]
+
+    def moving(document: dict[str, Any]) -> None:
+        virtual = document["loadBalancer"]["virtualAddress"]
+        plain(document)
+        document["endpoint"]["former"] = [virtual | {"port": 6443, "vrrp": {"routerId": 51}}]
 
     sim = built("vip")
     balancers = sim.world.spec.having(Role.LOAD_BALANCER)
@@ -260,10 +265,11 @@ def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(
         here.write(f"{at.UNITS}/{others}", "of another cluster")
         here.enable(others)
         here.start(others)
-    sim.world.edit(edited("vip", change))
-    assert changes(sim) == {
-        f"{host}/balancer/converge": _gone("keepalived-vip") for host in balancers
-    }
+    sim.world.edit(edited("vip", moving))
+    sim.converge()
+    sim.world.edit(edited("vip", plain))
+    gone = {id_: what for id_, what in changes(sim).items() if id_.endswith("/balancer/converge")}
+    assert gone == {f"{host}/balancer/converge": _gone("keepalived-vip") for host in balancers}
     sim.converge()
     assert sim.world.violations == []
     assert all(sim.world.hosts[host].active(others) for host in balancers)
