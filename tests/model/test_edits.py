@@ -240,12 +240,13 @@ def test_a_lone_master_has_no_gate() -> None:
 
 
 def _gone(name: str) -> list[str]:
+    """And what goes along with it."""
     kind = name.removesuffix("-vip")
     ending = "conf" if kind == "keepalived" else "cfg"
-    return [
-        f"delete unit kanae-{name}.service",
-        f"delete file /etc/kanae/{name}.{ending}",
-    ]
+    gone = [f"delete unit kanae-{name}.service", f"delete file /etc/kanae/{name}.{ending}"]
+    if kind == "keepalived":
+        gone += ["delete unit kanae-tickle-vip.service", "delete file /etc/kanae/tickle-vip.pl"]
+    return gone
 
 
 def test_without_a_virtual_address_keepalived_goes_and_another_clusters_stays(

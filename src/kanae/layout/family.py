@@ -22,12 +22,15 @@ class Need(StrEnum):
     NGINX_STREAM = "nginx's stream module"
     KEEPALIVED = "keepalived"
     PROCPS = "procps"
+    PERL = "perl"
+    PERL_SOCKET = "perl's Socket module"
 
 
-# Need -> the program on PATH by which a host shows that it has it. The same everywhere. nginx's
-# module is no program: where it lies is for the family to say.
+# Modules are no programs: where they lie is for the family to say, or for what loads them to know.
+_MODULES: Final = (Need.NGINX_STREAM, Need.PERL_SOCKET)
+# Need -> the program on PATH by which a host shows that it has it. The same everywhere.
 PROGRAMS: Final[Mapping[Need, str]] = {
-    **{need: need.value for need in Need if need is not Need.NGINX_STREAM},
+    **{need: need.value for need in Need if need not in _MODULES},
     Need.NFTABLES: "nft",
     Need.PROCPS: "pgrep",
 }

@@ -127,3 +127,8 @@ def keepalived_config(cluster: str) -> str:
 def keepalived_run(cluster: str) -> str:
     """Its process id and state, without an ending."""
     return f"/run/kanae-keepalived-{cluster}"
+
+
+def tickle_program(cluster: str) -> str:
+    """Of each cluster its own, since on a shared balancer host another one may leave."""
+    return f"{KANAE}/tickle-{cluster}.pl"

@@ -1,4 +1,5 @@
-"""Ports that Kubernetes and etcd listen on, by role. All TCP.
+"""Ports that Kubernetes, etcd and kanae's own programs listen on, by role. TCP where nothing else
+is said.
 
 Sources: kubernetes.io/docs/reference/networking/ports-and-protocols; etcd's defaults, with
 kubeadm's 2381 for etcd's metrics (cmd/kubeadm/app/constants/constants.go EtcdMetricsPort).
@@ -36,3 +37,12 @@ OF_CONTROL_PLANE: Final = {
     ETCD_BALANCER: "the balancer in front of etcd",
 }
 OF_ETCD: Final = {ETCD_CLIENT: "etcd", ETCD_PEER: "etcd", ETCD_METRICS: "etcd"}
+
+_TICKLE: Final = 11200
+
+
+def tickle(router_id: int) -> int:
+    """UDP, 11201 to 11455: where balancers of a virtual address tell each other of its clients. By
+    its VRRP router id, which is unique in the hosts' network, so that several clusters on one
+    balancer host have each their own."""
+    return _TICKLE + router_id

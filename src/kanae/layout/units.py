@@ -25,6 +25,11 @@ def keepalived(cluster: str) -> str:
     return f"kanae-keepalived-{cluster}.service"
 
 
+def tickle(cluster: str) -> str:
+    """Ends what clients wait for when a virtual address has come from another balancer."""
+    return f"kanae-tickle-{cluster}.service"
+
+
 def settings(cluster: str) -> str:
     """Kernel settings after a boot, whatever other files say; of each cluster on a shared host."""
     return f"kanae-settings-{cluster}.service"

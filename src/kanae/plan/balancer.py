@@ -15,7 +15,7 @@ from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
-from kanae.render import haproxy, keepalived, nginx
+from kanae.render import haproxy, keepalived, nginx, tickle
 from kanae.resources.file import Absent, File
 from kanae.resources.model import Resource
 from kanae.resources.unit import NoUnit, Unit
@@ -185,14 +185,28 @@ def _no_balancer(spec: Spec) -> tuple[Resource, ...]:
 
 
 def _keepalived(spec: Spec, host: str, base: HostBase) -> tuple[Resource, ...]:
+    """With who tells the other balancers of the address's clients, and goes after it."""
     name = units.keepalived(spec.name)
     settings = File(at.keepalived_config(spec.name), keepalived.config(spec, host, base))
     unit = File(f"{at.UNITS}/{name}", keepalived.unit(spec, base))
-    return (settings, unit, Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)))
+    telling = units.tickle(spec.name)
+    program = File(at.tickle_program(spec.name), tickle.program())
+    its_unit = File(f"{at.UNITS}/{telling}", tickle.unit(spec, host, base))
+    return (
+        settings,
+        unit,
+        Unit(name, restart_on=(unit.key,), reload_on=(settings.key,)),
+        program,
+        its_unit,
+        Unit(telling, restart_on=(program.key, its_unit.key)),
+    )
 
 
 def _no_keepalived(spec: Spec) -> tuple[Resource, ...]:
-    return _gone(units.keepalived(spec.name), at.keepalived_config(spec.name))
+    return (
+        *_gone(units.keepalived(spec.name), at.keepalived_config(spec.name)),
+        *_gone(units.tickle(spec.name), at.tickle_program(spec.name)),
+    )
 
 
 def _gate(spec: Spec, host: str, *, wanted: bool) -> tuple[Resource, ...]:

@@ -149,6 +149,11 @@ def proxy_configuration(spec: Spec) -> Document:
     Their sysctls belong to the kernel and not to a network namespace: kube-proxy (1.36 and later)
     does not start where it may not write them, and where it may it overrides what an operator has
     set. 0 leaves each alone.
+
+    tcpBeLiberal (1.29 and later; its sysctl is each network namespace's own): what a balancer sends
+    to clients of a virtual address that it takes over (`render/tickle.py`) has numbers outside of
+    any window. To a client behind the Service address it must be translated back, which conntrack
+    does to no packet that it finds invalid.
     """
     document: Document = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -160,6 +165,7 @@ def proxy_configuration(spec: Spec) -> Document:
             "min": 0,
             "tcpEstablishedTimeout": "0s",
             "tcpCloseWaitTimeout": "0s",
+            **({"tcpBeLiberal": True} if spec.virtual_addresses else {}),
         },
     }
     return merged(document, spec.kube_proxy.settings)

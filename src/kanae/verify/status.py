@@ -176,7 +176,7 @@ def _units(spec: Spec, host: str) -> tuple[str, ...]:
     if Role.LOAD_BALANCER in roles:
         names.append(units.balancer(spec.name))
         if spec.virtual_addresses:
-            names.append(units.keepalived(spec.name))
+            names += [units.keepalived(spec.name), units.tickle(spec.name)]
     return tuple(names)
 
 

@@ -62,6 +62,9 @@ def needed(spec: Spec) -> Iterator[Path]:
     yield from _each(spec.etcd_hosts, spec.etcd_hosts, etcd_peer, "etcd's members")
     if spec.virtual_addresses:
         yield from _each(balancers, balancers, _VRRP, "VRRP")
+    for virtual in spec.virtual_addresses:
+        told = Port(ports.tickle(virtual.router_id), "udp")
+        yield from _each(balancers, balancers, told, f"clients of {virtual.address}")
     network = _NETWORKS.get(spec.networks.pod_network.provider, {})
     for carrying, purpose in network.items():
         for place, node in enumerate(spec.nodes):

@@ -13,6 +13,7 @@ from kanae.layout.family import PROGRAMS, Family, Need
 # Needs that kanae's files name by path, and so every family must.
 NAMED = {
     Need.NFTABLES, Need.HAPROXY, Need.NGINX, Need.NGINX_STREAM, Need.KEEPALIVED, Need.PROCPS,
+    Need.PERL,
 }  # fmt: skip
 
 
@@ -82,6 +83,6 @@ def test_a_row_for_an_id_is_only_one() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_every_need_but_the_library_has_its_program() -> None:
-    assert set(Need) - set(PROGRAMS) == {Need.NGINX_STREAM}
+def test_every_need_but_libraries_has_its_program() -> None:
+    assert set(Need) - set(PROGRAMS) == {Need.NGINX_STREAM, Need.PERL_SOCKET}
     assert (PROGRAMS[Need.NFTABLES], PROGRAMS[Need.PROCPS]) == ("nft", "pgrep")

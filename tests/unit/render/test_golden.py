@@ -23,6 +23,7 @@ from kanae.render import (
     nginx,
     shutdown,
     system,
+    tickle,
     weave,
 )
 from kanae.render.documents import to_yaml
@@ -81,6 +82,8 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
     if spec.load_balancer.virtual_address is not None:
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
         files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec, base)
+        # Its program is the same on every host: see test_tickle.py.
+        files[f"{paths.UNITS}/{units.tickle(spec.name)}"] = tickle.unit(spec, host, base)
     return files
 
 

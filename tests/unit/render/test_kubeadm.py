@@ -159,6 +159,14 @@ def test_proxy_settings_of_the_spec_are_laid_over_the_defaults() -> None:
     assert proxy["conntrack"]["min"] == 0
 
 
+@pytest.mark.parametrize("name", ["vip", "three-machines", "reference", "single"])
+def test_conntrack_is_liberal_where_a_balancer_may_take_clients_over(name: str) -> None:
+    """Else it would keep what ends their waiting from pods behind a Service's address."""
+    spec = example(name)
+    proxy = cast("Any", kubeadm.proxy_configuration(spec))
+    assert proxy["conntrack"].get("tcpBeLiberal", False) is bool(spec.virtual_addresses)
+
+
 def test_a_join_shows_placeholders_in_place_of_secrets() -> None:
     text = to_yaml(kubeadm.join_documents(small(), "m2", V2, control_plane=True))
     assert "@TOKEN@" in text

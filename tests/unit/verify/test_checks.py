@@ -316,6 +316,16 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         lambda s: change(s, "lb", listeners=(Listener("tcp", "0.0.0.0", 6440, "haproxy"),)),
     ),
     (
+        "ports",
+        Severity.ERROR,
+        "lb",
+        lambda s: change(
+            replace(s, spec=make_spec(**VIP)),
+            "lb",
+            listeners=(Listener("udp", "0.0.0.0", 11251, "memcached"),),
+        ),
+    ),
+    (
         "firewall",
         Severity.WARNING,
         "m1",
@@ -440,6 +450,26 @@ def test_a_balancer_host_may_serve_another_cluster_too() -> None:
         listeners=(Listener("tcp", "0.0.0.0", 6441, "haproxy"),),
     )
     assert not errors(judge(subject))
+
+
+def test_what_a_port_is_of_matters_and_whose() -> None:
+    virtual = replace(make_subject(), spec=make_spec(**VIP))
+    for there in (
+        Listener("tcp", "0.0.0.0", 11251, "java"),
+        Listener("udp", "0.0.0.0", 6443, "java"),
+    ):
+        assert not findings(change(virtual, "lb", listeners=(there,)), "ports")
+    ours = (Listener("udp", "10.0.0.9", 11251, "kanae-tickle"),)
+    marked = change(virtual, "lb", listeners=ours, marks={"cluster": "demo"})
+    assert not findings(marked, "ports")
+    assert findings(change(virtual, "lb", listeners=ours), "ports")
+
+
+def test_what_a_firewall_must_let_pass_is_told_by_protocol() -> None:
+    active = {"firewalld.service": UnitFact("loaded", "active", "enabled")}
+    virtual = replace(make_subject(), spec=make_spec(**VIP))
+    [found] = findings(change(virtual, "lb", units=active), "firewall")
+    assert "open TCP 6440 and UDP 11251 and the pod network's ports" in found.remedy
 
 
 def test_a_port_held_on_another_address_of_the_host_is_free_for_us() -> None:

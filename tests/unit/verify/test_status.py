@@ -20,7 +20,7 @@ from kanae.facts.model import (
 )
 from kanae.facts.workloads import DNS, PROXY
 from kanae.plan.hosts import TYPICAL
-from kanae.spec.models import Spec
+from kanae.spec.models import LoadBalancer, Spec, VirtualAddress
 from kanae.verify.status import Unreachable, balancer_query, status, status_query
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -151,6 +151,16 @@ def test_units_that_do_not_run_nodes_that_are_missing_and_strangers_are_told() -
     assert ("m1", "kubelet.service", "failed") in found.units
     problems = {node.host: node.problem for node in found.nodes if node.problem}
     assert problems == {"m3": "not in the cluster", "m9": "not in the spec"}
+
+
+def test_what_a_virtual_address_takes_is_looked_at_on_balancers() -> None:
+    address = VirtualAddress.model_validate({"address": "10.0.0.100"})
+    virtual = SPEC.model_copy(update={"load_balancer": LoadBalancer(virtual_address=address)})
+    wanted = {"kanae-balancer-demo.service"}
+    moves = {"kanae-keepalived-demo.service", "kanae-tickle-demo.service"}
+    assert set(status_query(SPEC, "lb").units) == wanted
+    assert set(status_query(virtual, "lb").units) == wanted | moves
+    assert not set(status_query(virtual, "m1").units) & moves
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def serving(spec: Spec) -> tuple[str, ...]:
         units.ETCD_BALANCER,
         units.balancer(spec.name),
         units.keepalived(spec.name),
+        units.tickle(spec.name),
     )
     return (_PODS, *map(_unit, names))
 

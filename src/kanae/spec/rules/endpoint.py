@@ -17,6 +17,7 @@ ADDRESS: Path = ("endpoint", "address")
 PORT: Path = ("endpoint", "port")
 BALANCER: Path = ("loadBalancer",)
 VIRTUAL: Path = ("loadBalancer", "virtualAddress")
+NODE_PORTS: Path = ("apiServer", "extraArgs", "service-node-port-range")
 
 
 def endpoint_rules(spec: Spec) -> Iterator[Violation]:
@@ -27,6 +28,7 @@ def endpoint_rules(spec: Spec) -> Iterator[Violation]:
             ("endpoint", "name"), "expected a DNS name; an address goes to endpoint.address"
         )
     yield from _virtual_address(spec)
+    yield from _told(spec)
     yield from _address(spec)
     yield from _port(spec)
     yield from _in_cluster(spec)
@@ -60,6 +62,20 @@ def _virtual_address(spec: Spec) -> Iterator[Violation]:
     if said is not None and said != virtual.address:
         message = f"expected the virtual address {virtual.address}, or nothing, not {said}"
         yield Violation(ADDRESS, message, about=(place,))
+
+
+def _told(spec: Spec) -> Iterator[Violation]:
+    """Services must not take the ports by which balancers tell each other of their clients."""
+    among = node_ports(spec.api_server.extra_args) or ports.NODE_PORTS
+    nodes = [name for name in spec.having(Role.LOAD_BALANCER) if name in spec.nodes]
+    for virtual in spec.virtual_addresses:
+        port = ports.tickle(virtual.router_id)
+        if nodes and port in among:
+            message = (
+                f"expected ports without UDP {port}, by which {nodes[0]} and the other balancers"
+                f" tell each other who uses {virtual.address}"
+            )
+            yield Violation(NODE_PORTS, message, about=(VIRTUAL,))
 
 
 def _address(spec: Spec) -> Iterator[Violation]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_address
+from itertools import groupby
+from operator import itemgetter
 
 from kanae.facts.model import HostFacts, Listener
 from kanae.layout import families, ports
@@ -57,8 +59,8 @@ def listening(subject: Subject) -> Iterator[Finding]:
     for host, facts in subject.hosts():
         wanted = _wanted(subject.spec, host)
         for listener in facts.base.listeners:
-            purpose = wanted.get(listener.port)
-            if listener.protocol != "tcp" or purpose is None or _ours(subject, facts, listener):
+            purpose = wanted.get((listener.protocol, listener.port))
+            if purpose is None or _ours(subject, facts, listener):
                 continue
             if _apart(listener, subject.spec.hosts[host].address):
                 continue
@@ -67,13 +69,15 @@ def listening(subject: Subject) -> Iterator[Finding]:
                 "ports",
                 host,
                 f"port {listener.port}, for {purpose}, is held by {holder} on {listener.address}",
-                f"stop it: ss -lptn 'sport = :{listener.port}' tells its process",
+                f"stop it: ss -lp{listener.protocol[0]}n 'sport = :{listener.port}' tells its "
+                "process",
             )
 
 
-def _wanted(spec: Spec, host: str) -> dict[int, str]:
-    """Port -> what for."""
+def _wanted(spec: Spec, host: str) -> dict[tuple[str, int], str]:
+    """Protocol and port -> what for."""
     roles = spec.hosts[host].roles
+    balancer = Role.LOAD_BALANCER in roles
     wanted: dict[int, str] = {}
     if host in spec.nodes:
         wanted |= ports.OF_NODE
@@ -83,15 +87,19 @@ def _wanted(spec: Spec, host: str) -> dict[int, str]:
             wanted[ports.ETCD_BALANCER] = "the balancer before etcd"
     if spec.etcd_role in roles:
         wanted |= ports.OF_ETCD
-    if Role.LOAD_BALANCER in roles:
+    if balancer:
         wanted |= dict.fromkeys(spec.balanced_ports, "the balancer")
-    return wanted
+    told = {ports.tickle(each.router_id) for each in spec.virtual_addresses if balancer}
+    return {
+        **{("tcp", port): purpose for port, purpose in wanted.items()},
+        **{("udp", port): "what balancers tell each other" for port in told},
+    }
 
 
 # The kernel cuts names of processes to 15 characters.
 _PROCESSES = {
     "kubelet", "kube-proxy", "kube-apiserver", "kube-controller", "kube-scheduler", "etcd",
-    "haproxy", "nginx",
+    "haproxy", "nginx", "kanae-tickle",
 }  # fmt: skip
 
 
@@ -118,6 +126,15 @@ def firewall(subject: Subject) -> Iterator[Finding]:
             unit = facts.units.get(name)
             if unit is not None and unit.active == "active":
                 wanted = sorted(_wanted(subject.spec, host))
-                opened = f"open TCP {', '.join(map(str, wanted))}" if wanted else "see its rules"
+                opened = f"open {_named(wanted)}" if wanted else "see its rules"
                 remedy = f"{opened} and the pod network's ports, or stop and disable it"
                 yield warning("firewall", host, f"{name} is active", remedy)
+
+
+def _named(wanted: list[tuple[str, int]]) -> str:
+    """TCP 6443, 10250 and UDP 11251, for example."""
+    groups = groupby(wanted, key=itemgetter(0))
+    return " and ".join(
+        f"{protocol.upper()} {', '.join(str(port) for _, port in group)}"
+        for protocol, group in groups
+    )
