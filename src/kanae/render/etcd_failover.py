@@ -44,6 +44,8 @@ def script(spec: Spec) -> str:
         banner=banner(),
         metrics=ports.ETCD_METRICS,
         client=ports.ETCD_CLIENT,
+        # A little more than etcd's own request timeout.
+        patience=6 + timeout // 500,
         silence=timeout // 20,
         pause=f"{timeout / 6000:.3f}",
     )
@@ -95,8 +97,9 @@ ask() {{
 # A full store is no silence.
 health() {{
     status=
-    ask '/health?exclude=NOSPACE' || return
-    read -rt 8 -u "$answer" _ status _
+    # A member that is started again counts anew, and has none of its clients any more.
+    ask '/health?exclude=NOSPACE' || {{ known='' heard=0; return; }}
+    read -rt {patience} -u "$answer" _ status _
     exec {{answer}}>&-
 }}
 
@@ -127,10 +130,7 @@ known='' heard=0 ended=-500
 while :; do
     health
     clock
-    if [ -z "$status" ]; then
-        # A member that is started again counts anew, and has none of its clients any more.
-        known='' heard=0
-    elif ((now - heard > {silence})) && stuck; then
+    if [ -n "$status" ] && ((now - heard > {silence})) && stuck; then
         clock
         if ((now - ended > 500)); then
             ended=$now
