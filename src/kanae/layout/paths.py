@@ -89,6 +89,9 @@ ETCD_BALANCER_CONFIG: Final = f"{KANAE}/etcd-balancer.cfg"
 ETCD_BALANCER_PID: Final = "/run/kanae-etcd-balancer.pid"
 ETCD_BALANCER_SOCKET: Final = "/run/kanae-etcd-balancer.sock"
 
+ETCD_FAILOVER_UNIT: Final = f"{UNITS}/{units.ETCD_FAILOVER}"
+ETCD_FAILOVER_SCRIPT: Final = f"{KANAE}/etcd-failover.sh"
+
 GATE_UNIT: Final = f"{UNITS}/{units.GATE}"
 GATE_SCRIPT: Final = f"{KANAE}/apiserver-gate.sh"
 

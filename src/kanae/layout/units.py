@@ -10,6 +10,8 @@ RESOLVED: Final = "systemd-resolved.service"
 ETCD: Final = "etcd.service"
 # On control-plane hosts in front of external etcd.
 ETCD_BALANCER: Final = "kanae-etcd-balancer.service"
+# On hosts with a member of etcd: ends what waits for a leader that is dead.
+ETCD_FAILOVER: Final = "kanae-etcd-failover.service"
 # Opens an API server's port to nginx only while it is ready.
 GATE: Final = "kanae-apiserver-gate.service"
 # On control-plane hosts: an orderly end of the API server when the host is shut down.

@@ -1,4 +1,5 @@
-"""External etcd, and the balancers through which API servers reach it."""
+"""External etcd, the balancers through which API servers reach it, and for members of either
+topology what acts when their leader dies."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from kanae.layout import paths as at
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
 from kanae.plan.waits import await_api, await_etcd
-from kanae.render import etcd, haproxy
-from kanae.resources.file import Directory, File
+from kanae.render import etcd, etcd_failover, haproxy
+from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
-from kanae.resources.unit import Unit
+from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
 # The folder that ext2 to ext4 have at their root.
@@ -136,6 +137,7 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     roles = view.spec.hosts[host].roles
     return (
         *(member_resources(view, host) if Role.ETCD in roles else ()),
+        *(failover(view.spec) if Role.ETCD in roles else ()),
         *(_balancer(view, host) if Role.CONTROL_PLANE in roles else ()),
     )
 
@@ -177,6 +179,18 @@ def _balancer(view: View, host: str) -> tuple[Resource, ...]:
         unit,
         Unit(units.ETCD_BALANCER, restart_on=(unit.key,), reload_on=(config.key,)),
     )
+
+
+def failover(spec: Spec) -> tuple[Resource, ...]:
+    """Of a host with a member, of either topology. A lone member waits for no other."""
+    if len(spec.etcd_hosts) == 1:
+        return (
+            NoUnit(units.ETCD_FAILOVER, at.ETCD_FAILOVER_UNIT),
+            Absent(at.ETCD_FAILOVER_SCRIPT),
+        )
+    script = File(at.ETCD_FAILOVER_SCRIPT, etcd_failover.script(spec), 0o755)
+    unit = File(at.ETCD_FAILOVER_UNIT, etcd_failover.unit())
+    return (script, unit, Unit(units.ETCD_FAILOVER, restart_on=(script.key, unit.key)))
 
 
 def plan(draft: Draft) -> None:

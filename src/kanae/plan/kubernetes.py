@@ -1,9 +1,11 @@
-"""What kubeadm and the shutdown of a host read: patches of its output, and an orderly end."""
+"""What stands beside kubeadm's control plane: patches of its output, an orderly end, and what acts
+when the leader of its etcd dies."""
 
 from __future__ import annotations
 
 from kanae.layout import paths as at
 from kanae.layout import units
+from kanae.plan import etcd
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
 from kanae.render import api_server, coredns, shutdown
@@ -11,7 +13,7 @@ from kanae.render.kubelet_config import kubelet_patch
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
 from kanae.resources.unit import Unit
-from kanae.spec.models import Role
+from kanae.spec.models import EtcdTopology, Role
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:
@@ -29,6 +31,8 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         script = File(at.SHUTDOWN_SCRIPT, shutdown.script(), 0o755)
         unit = File(at.SHUTDOWN_UNIT, shutdown.unit())
         wanted += [script, unit, Unit(units.SHUTDOWN, restart_on=(unit.key,))]
+        if spec.etcd_topology is EtcdTopology.STACKED:
+            wanted += etcd.failover(spec)
     return tuple(wanted)
 
 

@@ -15,6 +15,7 @@ from kanae.render import (
     containerd,
     coredns,
     etcd,
+    etcd_failover,
     flannel,
     haproxy,
     keepalived,
@@ -107,6 +108,9 @@ def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         files[paths.ETCD_CONFIG] = etcd.config(spec, host)
         files[paths.ETCD_BOOTSTRAP] = etcd.bootstrap(spec, members, "new")
         files[paths.ETCD_UNIT] = etcd.unit(spec, base)
+    if host in spec.etcd_hosts and len(spec.etcd_hosts) > 1:
+        files[paths.ETCD_FAILOVER_SCRIPT] = etcd_failover.script(spec)
+        files[paths.ETCD_FAILOVER_UNIT] = etcd_failover.unit()
     if Role.LOAD_BALANCER in roles:
         files |= balancer_files(spec, host, base)
     return files

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from kanae.layout import families
-from kanae.render import containerd, etcd, kubelet, shutdown, system
+from kanae.render import containerd, etcd, etcd_failover, kubelet, shutdown, system
 from kanae.render.documents import from_yaml
 from kanae.render.duration import go_milliseconds, milliseconds
 from kanae.resources.system import Packages
@@ -146,6 +146,17 @@ def test_packages_follow_roles_and_their_services_stay_quiet() -> None:
 
 def test_shutdown_script_is_posix_sh() -> None:
     subprocess.run(["sh", "-n"], input=shutdown.script(), text=True, check=True)
+
+
+def test_etcd_failover_goes_by_the_election_timeout() -> None:
+    """A silence is half of it, in hundredths of a second; a question comes six times in it."""
+    spec = example("reference")
+    slow = spec.model_copy(update={"etcd": spec.etcd.model_copy(update={"election_timeout": 3000})})
+    for each, silence, pause in ((spec, 30, "0.100"), (slow, 150, "0.500")):
+        script = etcd_failover.script(each)
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+        assert f"((now - heard > {silence}))" in script
+        assert f"rest {pause}\n" in script
 
 
 @pytest.mark.parametrize(

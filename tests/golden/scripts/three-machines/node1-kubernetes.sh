@@ -7,3 +7,9 @@ if [ -e /var/lib/kanae/marks/restart-kanae-shutdown.service ]; then systemctl re
 elif [ -e /var/lib/kanae/marks/reload-kanae-shutdown.service ]; then systemctl reload-or-restart kanae-shutdown.service
 else systemctl start kanae-shutdown.service; fi
 rm -f /var/lib/kanae/marks/restart-kanae-shutdown.service /var/lib/kanae/marks/reload-kanae-shutdown.service
+[ ! -L /etc/systemd/system/kanae-etcd-failover.service ] || systemctl unmask -q kanae-etcd-failover.service
+systemctl enable -q kanae-etcd-failover.service
+if [ -e /var/lib/kanae/marks/restart-kanae-etcd-failover.service ]; then systemctl restart kanae-etcd-failover.service
+elif [ -e /var/lib/kanae/marks/reload-kanae-etcd-failover.service ]; then systemctl reload-or-restart kanae-etcd-failover.service
+else systemctl start kanae-etcd-failover.service; fi
+rm -f /var/lib/kanae/marks/restart-kanae-etcd-failover.service /var/lib/kanae/marks/reload-kanae-etcd-failover.service
