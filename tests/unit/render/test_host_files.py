@@ -11,8 +11,8 @@ import pytest
 from kanae.layout import families
 from kanae.render import containerd, etcd, kubelet, shutdown, system
 from kanae.render.documents import from_yaml
-from kanae.render.duration import go_milliseconds, milliseconds
 from kanae.resources.system import Packages
+from kanae.spec.duration import go_milliseconds, milliseconds
 
 from ...model.fixtures import example
 from .cases import V1, V2, small

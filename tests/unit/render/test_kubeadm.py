@@ -80,6 +80,29 @@ def test_the_spec_has_the_last_word_on_api_server_arguments() -> None:
     assert arguments["shutdown-delay-duration"] == "5s"
 
 
+def arguments_of(spec: Spec, component: str) -> dict[str, str]:
+    said = kubeadm.cluster_configuration(spec)[component]
+    listed = cast("Any", said).get("extraArgs", [])
+    return {argument["name"]: argument["value"] for argument in listed}
+
+
+@pytest.mark.parametrize("component", ["controllerManager", "scheduler"])
+def test_leases_are_short_where_somebody_can_take_over(component: str) -> None:
+    several = arguments_of(small(), component)
+    assert several["leader-elect-lease-duration"] == "4s"
+    assert several["leader-elect-renew-deadline"] == "3s"
+    assert several["leader-elect-retry-period"] == "500ms"
+    alone = arguments_of(example("single"), component)
+    assert not [name for name in alone if name.startswith("leader-elect")]
+
+
+def test_the_spec_has_the_last_word_on_leases() -> None:
+    said = {"leader-elect-lease-duration": "15s"}
+    spec = small(controllerManager={"extraArgs": said})
+    assert arguments_of(spec, "controllerManager")["leader-elect-lease-duration"] == "15s"
+    assert arguments_of(spec, "scheduler")["leader-elect-lease-duration"] == "4s"
+
+
 def test_the_grace_of_the_pod_holds_the_delay_and_a_whole_request() -> None:
     patch = cast("Any", from_yaml(api_server.patch(example("vip")) or ""))
     assert patch["spec"]["terminationGracePeriodSeconds"] >= 5 + 60

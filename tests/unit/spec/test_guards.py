@@ -12,6 +12,12 @@ from kanae.spec.load import loads
 from kanae.spec.rules.nodes import _KUBELET_OWNED  # pyright: ignore[reportPrivateUsage]
 
 FULL = Path(__file__).with_name("full.yaml").read_text()
+MASTERS = """endpoint: {address: 10.0.0.9}
+hosts:
+  m1: {address: 10.0.0.1, roles: [control-plane]}
+  m2: {address: 10.0.0.2, roles: [control-plane]}
+  m3: {address: 10.0.0.3, roles: [control-plane]}
+"""
 BARE = "hosts: {m1: {address: 10.0.0.1, roles: [control-plane, worker]}}\n"
 HEAD = "name: s\nkubernetes: v1.37.2\n"
 
@@ -27,6 +33,10 @@ def problems(text: str) -> list[str]:
 def arguments(component: str, **said: str) -> str:
     named = {name.replace("_", "-"): value for name, value in said.items()}
     return f"{component}: {{extraArgs: {json.dumps(named)}}}\n"
+
+
+def lease(component: str, hosts: str = MASTERS, **said: str) -> str:
+    return arguments(component, **{f"leader_elect_{name}": said[name] for name in said}) + hosts
 
 
 def mode(value: str) -> str:
@@ -48,6 +58,14 @@ REFUSED = {
     "other digits in ports": arguments("apiServer", service_node_port_range="\u0663-\u0664"),
     "a probe that fails": arguments("scheduler", secure_port="0"),
     "another probe that fails": arguments("controllerManager", secure_port="1"),
+    "a lease that ends before its renewal": lease("controllerManager", renew_deadline="4s"),
+    "a renewal later than the lease": lease("scheduler", lease_duration="3s"),
+    "a lone one's renewal later than the lease": lease("scheduler", BARE, lease_duration="10s"),
+    "asking too seldom to renew": lease("controllerManager", retry_period="2.5s"),
+    "no time to renew": lease("scheduler", renew_deadline="600ms"),
+    "a lease that is no time": lease("scheduler", lease_duration="4"),
+    "a lease of no time": lease("controllerManager", retry_period="0s"),
+    "half a second of a lease": lease("controllerManager", lease_duration="4.5s"),
     "members that nobody has signed": arguments("etcd", peer_auto_tls="true"),
     "writes that are lost": arguments("etcd", unsafe_no_fsync="true"),
     "pods for everybody to read": "kubelet: {readOnlyPort: 10255}\n",
@@ -92,6 +110,9 @@ FINE = {
     "right types": "kubelet: {maxPods: 50, syncFrequency: 1m30s, seccompDefault: true,"
     " featureGates: {A: true}, tlsCipherSuites: [x], cpuManagerPolicy: static}\n",
     "nothing": "kubelet: {maxPods: null}\n",
+    "leases": lease("controllerManager", lease_duration="15s", renew_deadline="10s"),
+    "a lone one's lease": lease("scheduler", BARE, retry_period="3s"),
+    "a lease in other words": lease("scheduler", lease_duration="0m5s", renew_deadline="4.9s"),
     "durations": "loadBalancer: {connectTimeout: 0.001s,"
     " check: {interval: 1ms, fastInterval: 0h0m0.5s}}\n",
     "addresses and names": "apiServer: {certSans: ['fe80::1', 10.0.0.9, '*.example.org']}\n",
