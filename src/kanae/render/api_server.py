@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kanae.render.documents import to_yaml
+from kanae.spec import patience
 from kanae.spec.models import Role, Spec
 
 
@@ -27,10 +28,10 @@ def certificate_sans(spec: Spec) -> tuple[str, ...]:
 def arguments(spec: Spec) -> dict[str, str]:
     """kanae's defaults with the spec's on top.
 
-    Only where other API servers take over: with one, a delayed stop is a longer outage, and
-    --goaway-chance is for clusters behind a balancer only, as its own help says.
+    Those of an orderly stop only where other API servers take over: with one, a delayed stop is a
+    longer outage, and --goaway-chance is for clusters behind a balancer only, as its own help says.
     """
-    defaults: dict[str, str] = {}
+    defaults = patience.tolerations(spec)
     if len(spec.having(Role.CONTROL_PLANE)) > 1:
         # /readyz fails at once and requests are served on: the balancer's checks (some 500 ms
         # apart) and kube-proxy take the server out before it refuses anybody.

@@ -66,6 +66,15 @@ REFUSED = {
     "a lease that is no time": lease("scheduler", lease_duration="4"),
     "a lease of no time": lease("controllerManager", retry_period="0s"),
     "half a second of a lease": lease("controllerManager", lease_duration="4.5s"),
+    "a grace of one renewal": arguments("controllerManager", node_monitor_grace_period="13s"),
+    "a grace that is no time": arguments("controllerManager", node_monitor_grace_period="20"),
+    "a lease for another grace": "kubelet: {nodeLeaseDurationSeconds: 64}\n",
+    "one host's lease for another grace": BARE.replace(
+        "worker]", "worker], kubelet: {nodeLeaseDurationSeconds: 64}"
+    ),
+    "pods that stay for a time in words": arguments(
+        "apiServer", default_not_ready_toleration_seconds="30s"
+    ),
     "members that nobody has signed": arguments("etcd", peer_auto_tls="true"),
     "writes that are lost": arguments("etcd", unsafe_no_fsync="true"),
     "pods for everybody to read": "kubelet: {readOnlyPort: 10255}\n",
@@ -113,6 +122,10 @@ FINE = {
     "leases": lease("controllerManager", lease_duration="15s", renew_deadline="10s"),
     "a lone one's lease": lease("scheduler", BARE, retry_period="3s"),
     "a lease in other words": lease("scheduler", lease_duration="0m5s", renew_deadline="4.9s"),
+    "kubelet's own lease": "kubelet: {nodeLeaseDurationSeconds: null}\n",
+    "a slow cluster": "kubelet: {nodeLeaseDurationSeconds: 64}\n"
+    + arguments("controllerManager", node_monitor_grace_period="1m"),
+    "pods that leave at once": arguments("apiServer", default_unreachable_toleration_seconds="0"),
     "durations": "loadBalancer: {connectTimeout: 0.001s,"
     " check: {interval: 1ms, fastInterval: 0h0m0.5s}}\n",
     "addresses and names": "apiServer: {certSans: ['fe80::1', 10.0.0.9, '*.example.org']}\n",
