@@ -22,6 +22,7 @@ from kanae.render import (
     nginx,
     shutdown,
     system,
+    watch,
     weave,
 )
 from kanae.render.documents import to_yaml
@@ -76,6 +77,9 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         else haproxy.balancer(spec, host, base),
         unit: nginx.unit(spec, base) if is_nginx else haproxy.balancer_unit(spec, base),
     }
+    if is_nginx:
+        files[paths.watch_script(spec.name)] = watch.script(spec, base)
+        files[f"{paths.UNITS}/{units.watch(spec.name)}"] = watch.unit(spec)
     if spec.load_balancer.virtual_address is not None:
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
         files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec, base)

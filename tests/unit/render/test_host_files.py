@@ -138,7 +138,7 @@ def test_packages_follow_roles_and_their_services_stay_quiet() -> None:
     assert {"haproxy", "keepalived"} <= set(balancer.names)
     assert balancer.must_not_start == ("haproxy.service", "keepalived.service")
     balancer = Packages(system.needs(example("reference"), "lb"), families.DEBIAN)
-    assert balancer.names == ("nginx", "libnginx-mod-stream")
+    assert balancer.names == ("curl", "nftables", "nginx", "libnginx-mod-stream")
     master = Packages(system.needs(example("reference"), "server1"), families.DEBIAN)
     assert {"haproxy", "curl", "nftables"} <= set(master.names)
     assert system.needs(example("reference"), "server5") == ()
