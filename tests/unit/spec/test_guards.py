@@ -65,10 +65,13 @@ REFUSED = {
     "no time to renew": lease("scheduler", renew_deadline="600ms"),
     "a lease that is no time": lease("scheduler", lease_duration="4"),
     "a lease of no time": lease("controllerManager", retry_period="0s"),
+    "a lease without end": lease("controllerManager", lease_duration="9" * 400 + "s"),
+    "a lease in other digits": lease("controllerManager", lease_duration="\u0665s"),
     "half a second of a lease": lease("controllerManager", lease_duration="4.5s"),
     "a grace of one renewal": arguments("controllerManager", node_monitor_grace_period="13s"),
     "a grace that is no time": arguments("controllerManager", node_monitor_grace_period="20"),
     "a lease for another grace": "kubelet: {nodeLeaseDurationSeconds: 64}\n",
+    "a lease of a node without end": f"kubelet: {{nodeLeaseDurationSeconds: {'9' * 400}}}\n",
     "one host's lease for another grace": BARE.replace(
         "worker]", "worker], kubelet: {nodeLeaseDurationSeconds: 64}"
     ),

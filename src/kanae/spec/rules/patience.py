@@ -50,20 +50,18 @@ def _grace(spec: Spec) -> Iterator[Violation]:
         lease = settings[NODE_LEASE] or _KUBELETS_OWN
         if not isinstance(lease, int):
             continue  # said by the rules of kubelet's values
-        silence = lease / 4 + patience.READ_IDLE + patience.PING
-        if grace > silence * 1000:
+        patient = patience.READ_IDLE + patience.PING
+        if grace > lease * 250 + patient * 1000:
             continue
-        why = (
-            f"a kubelet renews its lease of {lease} s each {lease / 4:g} s and takes"
-            f" {patience.READ_IDLE + patience.PING} s to leave a dead connection"
-        )
+        least = f"a quarter of kubelet's lease of {lease} s and {patient} s"
+        why = "a kubelet renews it that often, and takes so long to leave a dead connection"
         own = NODE_LEASE in spec.hosts[name].kubelet
         kubelet: Path = (*(("hosts", name) if own else ()), "kubelet", NODE_LEASE)
         if GRACE in spec.controller_manager.extra_args:
-            message = f"expected more than {silence:g} s, not {value}: {why}"
+            message = f"expected more than {least}, not {value}: {why}"
             yield Violation(place, message, about=(HOSTS, kubelet))
         else:
-            message = f"expected less, or more than {silence:g} s for {GRACE}, not {value}: {why}"
+            message = f"expected less, or {GRACE} above {least}, not {value}: {why}"
             yield Violation(kubelet, message)
         return
 
