@@ -95,7 +95,7 @@ def certificate(folder: Path) -> Path:
 
 
 class ApiServer:
-    """Answers /readyz with `readyz`, and everything else with its name.
+    """Answers /readyz with `readyz`, and everything else with its name and the status `others`.
 
     handshake, answer: seconds until it begins a TLS handshake, and until it answers a request. What
     waits goes on at once when the value is lowered.
@@ -103,7 +103,7 @@ class ApiServer:
 
     def __init__(self, name: str, address: str, pem: Path) -> None:
         self.name, self.address = name, address
-        self.readyz = 200
+        self.readyz = self.others = 200
         self._delays = {"handshake": 0.0, "answer": 0.0}
         self._changed = threading.Condition()
         self._open: set[socket.socket] = set()
@@ -165,7 +165,7 @@ class ApiServer:
         while request := connection.recv(4096):
             self._wait("answer")
             ready = request.split()[1] == b"/readyz"
-            status, body = (self.readyz, "[-]etcd failed") if ready else (200, self.name)
+            status, body = (self.readyz, "[-]etcd failed") if ready else (self.others, self.name)
             head = f"HTTP/1.1 {status} it\r\nContent-Length: {len(body)}\r\n\r\n{body}"
             connection.sendall(head.encode())
             if b"Connection: close" in request:

@@ -176,6 +176,10 @@ _NO_GATE = [
     f"delete unit {units.GATE}",
     f"delete file {at.GATE_SCRIPT}",
 ]
+_NO_WATCH = [
+    f"delete unit {units.watch('reference')}",
+    f"delete file {at.watch_script('reference')}",
+]
 
 
 def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy(
@@ -195,6 +199,7 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
             "update file /etc/kanae/balancer-reference.cfg",
             f"update file {at.UNITS}/{unit}",
             f"run unit {unit}",
+            *_NO_WATCH,
         ],
     } | {f"{host}/balancer/converge": _NO_GATE for host in MASTERS}
     steps = sim.plan().by_id()
@@ -209,7 +214,7 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
         assert not here.has(at.GATE_UNIT)
 
 
-def test_a_master_that_comes_restarts_the_gates_of_the_others_and_nothing_else(
+def test_a_master_that_comes_restarts_gates_and_watch_of_the_others_and_nothing_else(
     built: Callable[[str], Simulator],
 ) -> None:
     sim = built("reference")
@@ -227,16 +232,23 @@ def test_a_master_that_comes_restarts_the_gates_of_the_others_and_nothing_else(
             f"run unit {units.GATE}",
             f"update file {at.COREDNS_PATCH}",
         ]
+    assert found["lb/balancer/converge"] == [
+        f"update file {at.balancer_config('reference')}",
+        f"run unit {units.balancer('reference')}",
+        f"update file {at.watch_script('reference')}",
+        f"run unit {units.watch('reference')}",
+    ]
     sim.converge()
     assert sim.world.violations == []
 
 
-def test_a_lone_master_has_no_gate() -> None:
+def test_a_lone_master_has_no_gate_and_no_watch() -> None:
     def alone(document: dict[str, Any]) -> None:
         document["loadBalancer"] = {"kind": "nginx"}
 
     plan = Desk.of(edited("single", alone)).plan(bare(edited("single", alone)))
-    assert not [c for step in plan.steps for c in step.changes if c.subject == units.GATE]
+    judges = {units.GATE, units.watch("single")}
+    assert not [c for step in plan.steps for c in step.changes if c.subject in judges]
 
 
 def _gone(name: str) -> list[str]:

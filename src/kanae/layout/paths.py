@@ -113,6 +113,11 @@ def balancer_pid(cluster: str) -> str:
     return f"/run/kanae-balancer-{cluster}.pid"
 
 
+def watch_script(cluster: str) -> str:
+    """Asks the API servers behind nginx whether they still move."""
+    return f"{KANAE}/watch-{cluster}.sh"
+
+
 def haproxy_socket(cluster: str) -> str:
     """Where haproxy tells the state of its backends, to root only."""
     return f"/run/kanae-haproxy-{cluster}.sock"

@@ -23,6 +23,11 @@ def balancer(cluster: str) -> str:
     return f"kanae-balancer-{cluster}.service"
 
 
+def watch(cluster: str) -> str:
+    """Beside nginx: keeps it from API servers that stand still."""
+    return f"kanae-watch-{cluster}.service"
+
+
 def keepalived(cluster: str) -> str:
     return f"kanae-keepalived-{cluster}.service"
 

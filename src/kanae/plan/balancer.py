@@ -15,7 +15,7 @@ from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.rolling import in_turn
 from kanae.plan.view import View
-from kanae.render import haproxy, keepalived, nginx, tickle
+from kanae.render import haproxy, keepalived, nginx, tickle, watch
 from kanae.resources.file import Absent, File
 from kanae.resources.model import Resource
 from kanae.resources.unit import NoUnit, Unit
@@ -23,7 +23,7 @@ from kanae.spec.models import Balancer, Role, Spec
 
 
 def resources(view: View, host: str, servers: Sequence[str] = ()) -> tuple[Resource, ...]:
-    """The balancer, keepalived and the gate, each wanted or not.
+    """The balancer, keepalived, the gate and nginx's watch, each wanted or not.
 
     The virtual address leaves a host before its balancer does; a gate goes after the balancer that
     needed it. servers: the control-plane hosts that a balancer leads to, all by default.
@@ -32,13 +32,14 @@ def resources(view: View, host: str, servers: Sequence[str] = ()) -> tuple[Resou
     holds = Role.LOAD_BALANCER in spec.hosts[host].roles
     virtual = holds and bool(spec.virtual_addresses)
     planes = spec.having(Role.CONTROL_PLANE)
-    # A lone API server is used whether it is ready or not.
-    gated = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
+    # A lone API server is used whether it is ready, or answers, or not.
+    judged = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
     return (
         *(_balancer(spec, host, base, servers) if holds else ()),
         *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
         *(() if holds else _no_balancer(spec)),
-        *(_gate(spec, host, wanted=gated) if host in planes else ()),
+        *_watch(spec, base, wanted=holds and judged),
+        *(_gate(spec, host, wanted=judged) if host in planes else ()),
     )
 
 
@@ -216,6 +217,15 @@ def _gate(spec: Spec, host: str, *, wanted: bool) -> tuple[Resource, ...]:
     script = File(at.GATE_SCRIPT, nginx.gate_script(spec, host), 0o755)
     unit = File(at.GATE_UNIT, nginx.gate_unit())
     return (script, unit, Unit(units.GATE, restart_on=(script.key, unit.key)))
+
+
+def _watch(spec: Spec, base: HostBase, *, wanted: bool) -> tuple[Resource, ...]:
+    name, path = units.watch(spec.name), at.watch_script(spec.name)
+    if not wanted:
+        return _gone(name, path)
+    script = File(path, watch.script(spec, base), 0o755)
+    unit = File(f"{at.UNITS}/{name}", watch.unit(spec))
+    return (script, unit, Unit(name, restart_on=(script.key, unit.key)))
 
 
 def _gone(unit: str, reads: str) -> tuple[Resource, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kanae.render.documents import to_yaml
+from kanae.spec import patience
 from kanae.spec.models import InCluster, Role, Spec
 
 
@@ -27,10 +28,10 @@ def certificate_sans(spec: Spec) -> tuple[str, ...]:
 def arguments(spec: Spec) -> dict[str, str]:
     """kanae's defaults with the spec's on top.
 
-    Some only where other API servers take over: with one, a delayed stop is a longer outage, and
-    --goaway-chance is for clusters behind a balancer only, as its own help says.
+    Those of an orderly stop only where other API servers take over: with one, a delayed stop is a
+    longer outage, and --goaway-chance is for clusters behind a balancer only, as its own help says.
     """
-    defaults: dict[str, str] = {}
+    defaults = patience.tolerations(spec)
     if spec.in_cluster is InCluster.BALANCER:
         # Who is behind the Service kubernetes is kanae's to say: see render/in_cluster.py.
         defaults["endpoint-reconciler-type"] = "none"

@@ -15,7 +15,7 @@ from kanae.layout import paths, ports, proxies
 from kanae.layout.family import Need
 from kanae.render.banner import banner
 from kanae.render.documents import Document, to_yaml
-from kanae.render.duration import go_milliseconds
+from kanae.spec.duration import go_milliseconds
 from kanae.spec.models import Spec
 
 # etcd's default of 2 GiB is reached by clusters of some hundred nodes; 8 GiB is the most that its

@@ -15,7 +15,7 @@ from kanae.facts.model import HostBase
 from kanae.layout import paths, ports
 from kanae.layout.family import Need
 from kanae.render.banner import banner
-from kanae.render.duration import milliseconds
+from kanae.spec.duration import milliseconds
 from kanae.spec.models import Role, Spec
 
 # A connection that the kernel of a host in the same network does not accept in this time is tried

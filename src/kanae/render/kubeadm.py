@@ -19,6 +19,7 @@ from kanae.render.kubelet_config import (
     kubelet_configuration,
     tolerates_cgroup_v1,
 )
+from kanae.spec import patience
 from kanae.spec.models import EtcdTopology, Spec
 from kanae.spec.versions import KUBEADM_API
 
@@ -117,8 +118,8 @@ def cluster_configuration(spec: Spec) -> Document:
             "certSANs": list(api_server.certificate_sans(spec)),
             **_extra_args(api_server.arguments(spec)),
         },
-        "controllerManager": _extra_args(spec.controller_manager.extra_args),
-        "scheduler": _extra_args(spec.scheduler.extra_args),
+        "controllerManager": _extra_args(patience.controller_manager(spec)),
+        "scheduler": _extra_args(patience.scheduler(spec)),
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kanae.facts.model import HostBase
 from kanae.layout import paths, proxies, units
 from kanae.render.banner import banner
+from kanae.spec import patience
 
 
 def unit() -> str:
@@ -45,15 +46,15 @@ def dropin(name: str, node_ip: str, base: HostBase) -> str:
 
     The HTTP/2 health check of client connections is shortened from 30 s + 15 s to 5 s + 3 s: a
     kubelet whose connection went through a balancer or master that lost power would otherwise
-    take 45 s to notice, and its node is marked NotReady after 50 s.
+    take 45 s to notice, and its node would be taken for lost before (see spec/patience.py).
     """
     return f"""{banner()}[Service]
 Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig={paths.BOOTSTRAP_KUBELET_CONF} \\
   --kubeconfig={paths.KUBELET_CONF}"
 Environment="KUBELET_CONFIG_ARGS=--config={paths.KUBELET_CONFIG}"
 Environment="KUBELET_ADDRESS_ARGS=--node-ip={node_ip} --hostname-override={name}"
-Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS=5
-Environment=HTTP2_PING_TIMEOUT_SECONDS=3
+Environment=HTTP2_READ_IDLE_TIMEOUT_SECONDS={patience.READ_IDLE}
+Environment=HTTP2_PING_TIMEOUT_SECONDS={patience.PING}
 Environment=PATH={paths.BIN}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 {proxies.EMPTY}
 EnvironmentFile=-{paths.KUBELET_FLAGS}

@@ -11,6 +11,7 @@ from typing import Final
 from kanae.facts.model import HostBase
 from kanae.render.containerd import cgroup_driver
 from kanae.render.documents import Document, merged, to_yaml
+from kanae.spec import patience
 from kanae.spec.models import Role, Spec, SwapPolicy
 from kanae.spec.versions import KubernetesVersion
 
@@ -26,6 +27,7 @@ def kubelet_configuration(spec: Spec) -> Document:
         "kind": "KubeletConfiguration",
         "cgroupDriver": "systemd",
         "clusterDomain": spec.networks.dns_domain,
+        **patience.KUBELET,
     }
     if spec.policies.swap is SwapPolicy.TOLERATE:
         # Swap may stay on; pods get none of it. LimitedSwap would need cgroup v2 on every node.

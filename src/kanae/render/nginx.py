@@ -17,7 +17,7 @@ from kanae.facts.model import HostBase
 from kanae.layout import paths, ports, units
 from kanae.layout.family import Need
 from kanae.render.banner import banner
-from kanae.render.duration import milliseconds
+from kanae.spec.duration import milliseconds
 from kanae.spec.models import Role, Spec
 
 # Twice haproxy's: a connection lost here puts the server aside for _ASIDE, without a check that

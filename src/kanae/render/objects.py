@@ -10,7 +10,7 @@ from typing import Final, cast
 from kanae.facts.kinds import namespace_of
 from kanae.facts.model import Applied, ObjectKey
 from kanae.render.documents import Document
-from kanae.render.duration import go_milliseconds
+from kanae.spec.duration import go_milliseconds
 
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": "kanae"}
 # On pod templates: a changed ConfigMap then restarts the pods that read it only at start.

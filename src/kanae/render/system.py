@@ -91,10 +91,10 @@ def needs(spec: Spec, host: str) -> tuple[Need, ...]:
     balancer = Role.LOAD_BALANCER in roles
     is_nginx = spec.load_balancer.kind is Balancer.NGINX
     master = Role.CONTROL_PLANE in roles
-    if master and is_nginx and spec.having(Role.LOAD_BALANCER):
+    if (master or balancer) and is_nginx and spec.having(Role.LOAD_BALANCER):
         wanted.append(Need.CURL)
     external = spec.etcd_topology is EtcdTopology.EXTERNAL
-    if Role.ETCD in roles and Need.NFTABLES not in wanted:
+    if (Role.ETCD in roles or (balancer and is_nginx)) and Need.NFTABLES not in wanted:
         wanted.append(Need.NFTABLES)
     if (balancer and not is_nginx) or (master and external):
         wanted.append(Need.HAPROXY)

@@ -19,6 +19,8 @@ from kanae.drills.running.ejections import EJECTED
         ("Server answering/m1 is DOWN, reason: Layer7 timeout", False),
         ("Server api/m1 is UP, reason: Layer7 check passed", False),
         ("2026/11/26 [warn] upstream server temporarily disabled while connecting", True),
+        ("standing still: 10.0.0.12", True),
+        ("standing still:", False),
     ],
 )
 def test_a_server_that_gets_no_connections_counts_and_a_helpers_opinion_does_not(

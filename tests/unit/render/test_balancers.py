@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from kanae.render import api_server, haproxy, keepalived, nginx
+from kanae.layout import units
+from kanae.layout.family import Need
+from kanae.render import api_server, haproxy, keepalived, nginx, watch
 from kanae.spec.models import Role, Spec
 
 from ...model.fixtures import base_of, example
@@ -143,6 +145,30 @@ def test_gate_asks_all_other_api_servers_and_not_its_own() -> None:
 def test_gate_script_is_posix_sh(spec: Spec) -> None:
     script = nginx.gate_script(spec, next(iter(spec.having(Role.CONTROL_PLANE))))
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_watch_asks_all_api_servers_and_resets_nothing_but_what_nginx_sends_them() -> None:
+    spec = example("reference")
+    script = watch.script(spec, V2)
+    addresses = [str(spec.hosts[name].address) for name in spec.having(Role.CONTROL_PLANE)]
+    assert f"masters='{' '.join(addresses)}'\n" in script
+    user = V2.family.supplies[Need.NGINX].user
+    assert f"meta skuid {user} ip daddr @still tcp dport 6443 " in script
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_watches_of_two_clusters_on_one_balancer_share_nothing_but_the_host() -> None:
+    a, b = example("two-clusters-a"), example("two-clusters-b")
+    tables = [re.findall("table='(.*)'", watch.script(spec, V2)) for spec in (a, b)]
+    assert tables[0] != tables[1]
+    assert units.watch(a.name) != units.watch(b.name)
+
+
+def test_the_questions_end_before_an_element_that_is_to_be_renewed() -> None:
+    script = watch.script(example("reference"), V2)
+    [patience], [pause] = (re.findall(rf"{name} ([0-9.]+)", script) for name in ("time", "sleep"))
+    lasting = {int(seconds) for seconds in re.findall(r"timeout (\d+)s", script)}
+    assert 2 * (float(patience) + float(pause)) < min(lasting)
 
 
 def test_priorities_of_virtual_address_fall_in_the_specs_order_and_stay_high() -> None:

@@ -25,6 +25,7 @@ from kanae.render import (
     shutdown,
     system,
     tickle,
+    watch,
     weave,
 )
 from kanae.render.documents import to_yaml
@@ -80,6 +81,9 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         else haproxy.balancer(spec, host, base),
         unit: nginx.unit(spec, base) if is_nginx else haproxy.balancer_unit(spec, base),
     }
+    if is_nginx:
+        files[paths.watch_script(spec.name)] = watch.script(spec, base)
+        files[f"{paths.UNITS}/{units.watch(spec.name)}"] = watch.unit(spec)
     if spec.load_balancer.virtual_address is not None:
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
         files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec, base)

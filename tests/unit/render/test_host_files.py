@@ -11,8 +11,8 @@ import pytest
 from kanae.layout import families
 from kanae.render import containerd, etcd, etcd_failover, kubelet, shutdown, system
 from kanae.render.documents import from_yaml
-from kanae.render.duration import go_milliseconds, milliseconds
 from kanae.resources.system import Packages
+from kanae.spec.duration import go_milliseconds, milliseconds
 
 from ...model.fixtures import example
 from .cases import V1, V2, small
@@ -138,7 +138,7 @@ def test_packages_follow_roles_and_their_services_stay_quiet() -> None:
     assert {"haproxy", "keepalived"} <= set(balancer.names)
     assert balancer.must_not_start == ("haproxy.service", "keepalived.service")
     balancer = Packages(system.needs(example("reference"), "lb"), families.DEBIAN)
-    assert balancer.names == ("nginx", "libnginx-mod-stream")
+    assert balancer.names == ("curl", "nftables", "nginx", "libnginx-mod-stream")
     master = Packages(system.needs(example("reference"), "server1"), families.DEBIAN)
     assert {"haproxy", "curl", "nftables"} <= set(master.names)
     assert system.needs(example("reference"), "server5") == ()
@@ -168,6 +168,7 @@ def test_durations_are_read_as_go_does(text: str, value: int) -> None:
 
 
 def test_what_is_no_duration_is_refused() -> None:
-    assert go_milliseconds("fast") is None
+    for text in ("fast", "9" * 400 + "h", "\u0665s"):
+        assert go_milliseconds(text) is None
     with pytest.raises(ValueError, match="not a duration"):
         milliseconds("5")

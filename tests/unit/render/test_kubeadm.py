@@ -5,10 +5,13 @@ from typing import Any, cast
 
 import pytest
 
+from kanae.drills.running.proofs import TOLERATION_SECONDS
 from kanae.render import api_server, coredns, kubeadm
 from kanae.render.documents import Document, from_yaml, merged, to_yaml
 from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
 from kanae.render.objects import covers
+from kanae.spec import patience
+from kanae.spec.duration import milliseconds
 from kanae.spec.models import Spec
 
 from ...model.fixtures import EXAMPLES, example
@@ -76,7 +79,7 @@ def test_certificates_name_the_endpoint_and_the_host_itself_and_no_other_host(na
 
 
 def test_a_lone_api_server_stops_without_delay_and_sends_nobody_away() -> None:
-    assert api_server.arguments(example("single")) == {}
+    assert api_server.arguments(example("single")).keys() == set(patience.TOLERATIONS)
     assert api_server.patch(example("single")) is None
 
 
@@ -86,6 +89,65 @@ def test_the_spec_has_the_last_word_on_api_server_arguments() -> None:
     assert arguments["goaway-chance"] == "0"
     assert arguments["profiling"] == "false"
     assert arguments["shutdown-delay-duration"] == "5s"
+
+
+@pytest.mark.parametrize("name", ["single", "three-machines", "vip"])
+def test_pods_leave_a_lost_node_soon_where_the_endpoint_outlives_any_other_host(name: str) -> None:
+    arguments = api_server.arguments(example(name))
+    assert [arguments.get(each) for each in patience.TOLERATIONS] == ["12", "12"]
+
+
+@pytest.mark.parametrize("spec", [small(), small(endpoint={"address": "10.0.0.99"}, hosts={
+    f"m{n}": {"address": f"10.0.0.{n}", "roles": ["control-plane"]} for n in (1, 2, 3)
+})], ids=["a lone balancer", "somebody else's"])  # fmt: skip
+def test_pods_stay_where_a_balancers_loss_may_silence_all_kubelets(spec: Spec) -> None:
+    assert not api_server.arguments(spec).keys() & set(patience.TOLERATIONS)
+
+
+def test_a_node_is_lost_after_more_than_one_missed_renewal_and_its_pods_run_in_45_s() -> None:
+    """The grace outlasts a renewal, the 10 s that kubelet waits for its answer, and a dead
+    connection; with the check's period, the pods' patience and 3 s to start it is 45 s."""
+    for spec in (small(), example("single")):
+        manager = arguments_of(spec, "controllerManager")
+        grace = milliseconds(manager["node-monitor-grace-period"]) / 1000
+        period = milliseconds(manager["node-monitor-period"]) / 1000
+        renewal = cast("int", kubelet_configuration(spec)["nodeLeaseDurationSeconds"]) / 4
+        assert grace > renewal + 10 + patience.READ_IDLE + patience.PING
+        assert grace + 2 * period + TOLERATION_SECONDS + 3 <= 45
+
+
+def test_the_spec_has_the_last_word_on_lost_nodes() -> None:
+    spec = small(
+        kubelet={"nodeLeaseDurationSeconds": 40},
+        controllerManager={"extraArgs": {"node-monitor-grace-period": "50s"}},
+        apiServer={"extraArgs": {"default-unreachable-toleration-seconds": "60"}},
+    )
+    assert kubelet_configuration(spec)["nodeLeaseDurationSeconds"] == 40
+    assert arguments_of(spec, "controllerManager")["node-monitor-grace-period"] == "50s"
+    assert api_server.arguments(spec)["default-unreachable-toleration-seconds"] == "60"
+
+
+def arguments_of(spec: Spec, component: str) -> dict[str, str]:
+    said = kubeadm.cluster_configuration(spec)[component]
+    listed = cast("Any", said).get("extraArgs", [])
+    return {argument["name"]: argument["value"] for argument in listed}
+
+
+@pytest.mark.parametrize("component", ["controllerManager", "scheduler"])
+def test_leases_are_short_where_somebody_can_take_over(component: str) -> None:
+    several = arguments_of(small(), component)
+    assert several["leader-elect-lease-duration"] == "4s"
+    assert several["leader-elect-renew-deadline"] == "3s"
+    assert several["leader-elect-retry-period"] == "500ms"
+    alone = arguments_of(example("single"), component)
+    assert not [name for name in alone if name.startswith("leader-elect")]
+
+
+def test_the_spec_has_the_last_word_on_leases() -> None:
+    said = {"leader-elect-lease-duration": "15s"}
+    spec = small(controllerManager={"extraArgs": said})
+    assert arguments_of(spec, "controllerManager")["leader-elect-lease-duration"] == "15s"
+    assert arguments_of(spec, "scheduler")["leader-elect-lease-duration"] == "4s"
 
 
 def test_the_grace_of_the_pod_holds_the_delay_and_a_whole_request() -> None:

@@ -12,6 +12,12 @@ from kanae.spec.load import loads
 from kanae.spec.rules.nodes import _KUBELET_OWNED  # pyright: ignore[reportPrivateUsage]
 
 FULL = Path(__file__).with_name("full.yaml").read_text()
+MASTERS = """endpoint: {address: 10.0.0.9}
+hosts:
+  m1: {address: 10.0.0.1, roles: [control-plane]}
+  m2: {address: 10.0.0.2, roles: [control-plane]}
+  m3: {address: 10.0.0.3, roles: [control-plane]}
+"""
 BARE = "hosts: {m1: {address: 10.0.0.1, roles: [control-plane, worker]}}\n"
 HEAD = "name: s\nkubernetes: v1.37.2\n"
 
@@ -27,6 +33,10 @@ def problems(text: str) -> list[str]:
 def arguments(component: str, **said: str) -> str:
     named = {name.replace("_", "-"): value for name, value in said.items()}
     return f"{component}: {{extraArgs: {json.dumps(named)}}}\n"
+
+
+def lease(component: str, hosts: str = MASTERS, **said: str) -> str:
+    return arguments(component, **{f"leader_elect_{name}": said[name] for name in said}) + hosts
 
 
 def mode(value: str) -> str:
@@ -48,6 +58,26 @@ REFUSED = {
     "other digits in ports": arguments("apiServer", service_node_port_range="\u0663-\u0664"),
     "a probe that fails": arguments("scheduler", secure_port="0"),
     "another probe that fails": arguments("controllerManager", secure_port="1"),
+    "a lease that ends before its renewal": lease("controllerManager", renew_deadline="4s"),
+    "a renewal later than the lease": lease("scheduler", lease_duration="3s"),
+    "a lone one's renewal later than the lease": lease("scheduler", BARE, lease_duration="10s"),
+    "asking too seldom to renew": lease("controllerManager", retry_period="2.5s"),
+    "no time to renew": lease("scheduler", renew_deadline="600ms"),
+    "a lease that is no time": lease("scheduler", lease_duration="4"),
+    "a lease of no time": lease("controllerManager", retry_period="0s"),
+    "a lease without end": lease("controllerManager", lease_duration="9" * 400 + "s"),
+    "a lease in other digits": lease("controllerManager", lease_duration="\u0665s"),
+    "half a second of a lease": lease("controllerManager", lease_duration="4.5s"),
+    "a grace of one renewal": arguments("controllerManager", node_monitor_grace_period="13s"),
+    "a grace that is no time": arguments("controllerManager", node_monitor_grace_period="20"),
+    "a lease for another grace": "kubelet: {nodeLeaseDurationSeconds: 64}\n",
+    "a lease of a node without end": f"kubelet: {{nodeLeaseDurationSeconds: {'9' * 400}}}\n",
+    "one host's lease for another grace": BARE.replace(
+        "worker]", "worker], kubelet: {nodeLeaseDurationSeconds: 64}"
+    ),
+    "pods that stay for a time in words": arguments(
+        "apiServer", default_not_ready_toleration_seconds="30s"
+    ),
     "members that nobody has signed": arguments("etcd", peer_auto_tls="true"),
     "writes that are lost": arguments("etcd", unsafe_no_fsync="true"),
     "more of CoreDNS than nodes": "dns: {replicas: 3}\n"
@@ -95,6 +125,13 @@ FINE = {
     "right types": "kubelet: {maxPods: 50, syncFrequency: 1m30s, seccompDefault: true,"
     " featureGates: {A: true}, tlsCipherSuites: [x], cpuManagerPolicy: static}\n",
     "nothing": "kubelet: {maxPods: null}\n",
+    "leases": lease("controllerManager", lease_duration="15s", renew_deadline="10s"),
+    "a lone one's lease": lease("scheduler", BARE, retry_period="3s"),
+    "a lease in other words": lease("scheduler", lease_duration="0m5s", renew_deadline="4.9s"),
+    "kubelet's own lease": "kubelet: {nodeLeaseDurationSeconds: null}\n",
+    "a slow cluster": "kubelet: {nodeLeaseDurationSeconds: 64}\n"
+    + arguments("controllerManager", node_monitor_grace_period="1m"),
+    "pods that leave at once": arguments("apiServer", default_unreachable_toleration_seconds="0"),
     "durations": "loadBalancer: {connectTimeout: 0.001s,"
     " check: {interval: 1ms, fastInterval: 0h0m0.5s}}\n",
     "addresses and names": "apiServer: {certSans: ['fe80::1', 10.0.0.9, '*.example.org']}\n",

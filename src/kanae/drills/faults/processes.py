@@ -39,6 +39,7 @@ def serving(spec: Spec) -> tuple[str, ...]:
         units.ETCD,
         units.ETCD_BALANCER,
         units.balancer(spec.name),
+        units.watch(spec.name),
         units.keepalived(spec.name),
         units.tickle(spec.name),
     )

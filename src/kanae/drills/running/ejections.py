@@ -10,9 +10,13 @@ from kanae.layout import units
 from kanae.spec.models import EtcdTopology, Role, Spec
 from kanae.transport.protocol import must
 
-# haproxy 2.x (src/server.c) and nginx (ngx_stream_upstream_round_robin.c), in their words; of
-# haproxy's backends those that carry connections, as render/haproxy.py names them. For grep -E.
-EJECTED = "Server (api|etcd)/[^ ]+ is (DOWN|stopping)|upstream server temporarily disabled"
+# haproxy 2.x (src/server.c), nginx (ngx_stream_upstream_round_robin.c) and its watch
+# (render/watch.py), in their words; of haproxy's backends those that carry connections, as
+# render/haproxy.py names them. For grep -E.
+EJECTED = (
+    "Server (api|etcd)/[^ ]+ is (DOWN|stopping)|upstream server temporarily disabled"
+    "|standing still: [0-9]"
+)
 
 
 async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
@@ -26,7 +30,8 @@ async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
 
 
 def _units(spec: Spec) -> list[tuple[str, str]]:
-    found = [(host, units.balancer(spec.name)) for host in spec.having(Role.LOAD_BALANCER)]
+    names = (units.balancer(spec.name), units.watch(spec.name))
+    found = [(host, unit) for host in spec.having(Role.LOAD_BALANCER) for unit in names]
     if spec.etcd_topology is EtcdTopology.EXTERNAL:
         found += [(host, units.ETCD_BALANCER) for host in spec.having(Role.CONTROL_PLANE)]
     return found

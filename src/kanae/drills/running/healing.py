@@ -46,8 +46,8 @@ class Healing:
         return found
 
     async def nodes_missing(self) -> list[str]:
-        """A Node may still be called ready for 50 s after its host died: its kubelet must have
-        renewed its Lease since.
+        """A Node may still be called ready for half a minute after its host died: its kubelet must
+        have renewed its Lease since.
         """
         nodes, beats = await self._kube.nodes(), await self._kube.heartbeats()
         wanted = [host for host in self._hosts if host in self._tools.spec.nodes]

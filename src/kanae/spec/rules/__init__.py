@@ -13,6 +13,7 @@ from kanae.spec.rules.former import former_rules
 from kanae.spec.rules.hosts import host_rules, role_rules
 from kanae.spec.rules.networks import network_rules, pod_network_rules
 from kanae.spec.rules.nodes import node_rules
+from kanae.spec.rules.patience import patience_rules
 from kanae.spec.rules.violation import Rule, Violation
 
 __all__ = ["Violation", "violations"]
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     former_rules,
     node_rules,
     argument_rules,
+    patience_rules,
     artifact_rules,
     file_rules,
 )

@@ -6,14 +6,17 @@ import re
 from typing import Final
 
 _MILLISECONDS: Final = {"ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
-_PART: Final = r"(\d+(?:\.\d+)?)(ms|s|m|h)"
+_PART: Final = r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)"
+# Go counts nanoseconds in 64 bits.
+_MOST: Final = 2**63 / 1e6
 
 
 def go_milliseconds(text: str) -> int | None:
     """1500 for `1.5s` or `1s500ms`, rounded; None for what is no such duration."""
     if not re.fullmatch(f"({_PART})+", text):
         return None
-    return round(sum(float(n) * _MILLISECONDS[unit] for n, unit in re.findall(_PART, text)))
+    total = sum(float(n) * _MILLISECONDS[unit] for n, unit in re.findall(_PART, text))
+    return round(total) if total < _MOST else None
 
 
 def milliseconds(text: str) -> int:
