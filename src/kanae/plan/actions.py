@@ -300,13 +300,13 @@ class AwaitGuard(Action):
 
 @dataclass(frozen=True, slots=True)
 class AwaitProxies(Action):
-    """Until kube-proxy has made its rules of what is behind a Service: it gathers changes for
-    `minSyncPeriod`, 1 s where nobody said otherwise, and nothing of it tells when it is done.
+    """Until the host's kube-proxy leads nobody by the Service `kubernetes` to one of these any more.
 
-    seconds: to wait.
+    mode: kube-proxy's. gone: `address:port`.
     """
 
-    seconds: float = 3.0
+    mode: str
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

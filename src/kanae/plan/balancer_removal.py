@@ -9,4 +9,4 @@ from kanae.plan.draft import Draft
 
 def plan(draft: Draft) -> None:
     if not draft.first:
-        lose(draft, [*draft.reached, draft.at.in_cluster])
+        lose(draft, [*draft.reached, *draft.at.let_go])

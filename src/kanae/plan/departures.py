@@ -130,7 +130,7 @@ def plan(draft: Draft) -> None:
         *draft.reached,
         draft.at.quorum,
         draft.at.registration,
-        draft.at.in_cluster,
+        *draft.at.let_go,
     ]
     at_once = view.spec.policies.workers_at_once(len(view.former.spec.having(Role.WORKER)))
     ends = in_turn(others, leave, after=after)

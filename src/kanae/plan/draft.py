@@ -15,7 +15,8 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 @dataclass(slots=True)
 class Milestones:
     """Steps that other parts wait for. By host where every host has its own. patched: kubeadm's
-    patches are there, and all that comes before them."""
+    patches are there, and all that comes before them. let_go: no node leads pods to a balancer that
+    goes."""
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
@@ -24,6 +25,7 @@ class Milestones:
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
     in_cluster: StepId = None
+    let_go: list[StepId] = field(default_factory=list[StepId])
     reconfigured: list[str] = field(default_factory=list[str])
     led: dict[str, str] = field(default_factory=dict[str, str])
     registration: StepId = None

@@ -22,16 +22,22 @@ def plan(draft: Draft) -> None:
     view = draft.view
     going = {host.address for host in view.leaving}
     going |= {str(view.spec.hosts[host].address) for host in draft.hosts if only_loses(view, host)}
-    named = {address for address, _ in behind(view)}
-    if draft.at.in_cluster is not None and named & going:
-        draft.at.in_cluster = draft.builder.add(
-            draft.via,
-            STAGE,
-            "let-go",
-            "wait until nodes lead pods to the others",
-            AwaitProxies(),
-            needs=[draft.at.in_cluster],
-        )
+    gone = tuple(f"{address}:{port}" for address, port in behind(view) if address in going)
+    draft.at.let_go = [draft.at.in_cluster]
+    if draft.at.in_cluster is not None and gone:
+        mode = view.spec.kube_proxy.mode.value
+        draft.at.let_go += [
+            draft.builder.add(
+                host,
+                STAGE,
+                "let-go",
+                "wait until pods are led to the others",
+                AwaitProxies(mode, gone),
+                needs=[draft.at.in_cluster],
+            )
+            for host in view.spec.nodes
+            if host in draft.hosts and view.joined(host)
+        ]
 
 
 def _to_masters(draft: Draft) -> None:

@@ -15,6 +15,7 @@ from kanae.render import in_cluster
 from kanae.render.kubeadm import held
 from kanae.render.objects import key_of
 
+from ..in_cluster import behind
 from ..world import SERVING, Object, World
 from .base import Effects, failed, require_api, wait
 
@@ -122,7 +123,11 @@ def await_guard(world: World, step: Step, action: actions.AwaitGuard) -> Effects
 
 
 def await_proxies(world: World, step: Step, action: actions.AwaitProxies) -> Effects:
-    yield
+    def still() -> str:
+        pairs = [f"{address}:{port}" for address, port in behind(world)]
+        return ", ".join(pair for pair in pairs if pair in action.gone)
+
+    yield from wait(step, still)
     return Outcome.OK
 
 

@@ -31,6 +31,7 @@ from kanae.plan.actions import (
     AwaitKubelet,
     AwaitNodes,
     AwaitProxies,
+    AwaitProxies,
     DeleteObjects,
     KubeadmInit,
     KubeadmJoin,
@@ -118,6 +119,11 @@ async def failure(transport: Transport, action: Action, limit: float) -> KanaeEr
         (
             AwaitGuard(("https://192.168.1.10:6443",)),
             "the admission policy kanae-kubernetes-service on every API server",
+            "crictl logs",
+        ),
+        (
+            AwaitProxies("nftables", ("192.168.1.5:6443",)),
+            "kube-proxy to lead pods to the others",
             "crictl logs",
         ),
         (AwaitKubelet(10248), "kubelet to be healthy", "journalctl -u kubelet"),

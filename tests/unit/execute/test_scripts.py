@@ -24,6 +24,7 @@ from kanae.execute.scripts import (
     kubectl,
     lease,
     nodes,
+    proxies,
     reset,
     resources,
 )
@@ -36,6 +37,7 @@ from kanae.plan.actions import (
     AwaitEtcd,
     AwaitGuard,
     AwaitKubelet,
+    AwaitProxies,
     ClearNode,
     Converge,
     DeleteObjects,
@@ -125,6 +127,12 @@ SCRIPTS: Final[Mapping[str, str]] = {
     ),
     "kubectl-guarded": kubectl.guarded(
         AwaitGuard(("https://192.168.1.10:6443", "https://192.168.1.11:6443"))
+    ),
+    "proxies-led-elsewhere-nftables": proxies.led_elsewhere(
+        AwaitProxies("nftables", ("192.168.1.5:6443", "192.168.1.6:6443"))
+    ),
+    "proxies-led-elsewhere-iptables": proxies.led_elsewhere(
+        AwaitProxies("iptables", ("192.168.1.5:6443",))
     ),
     "kubectl-kubelet-healthy": kubectl.kubelet_healthy(AwaitKubelet(10248)),
     "kubectl-kubelet-healthy-without-port": kubectl.kubelet_healthy(AwaitKubelet(0)),

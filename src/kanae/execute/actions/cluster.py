@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import cast
 
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
-from kanae.execute.scripts import etcd, kubectl
+from kanae.execute.scripts import etcd, kubectl, proxies
 from kanae.facts.nodes import readiness
 from kanae.plan.actions import (
     ApplyObjects,
@@ -62,8 +61,12 @@ async def await_guard(ctx: StepContext) -> Outcome:
 
 
 async def await_proxies(ctx: StepContext) -> Outcome:
-    await asyncio.sleep(ctx.action(AwaitProxies).seconds)
-    return Outcome.OK
+    return await _until_succeeds(
+        ctx,
+        proxies.led_elsewhere(ctx.action(AwaitProxies)),
+        "kube-proxy to lead pods to the others",
+        "`crictl logs` of kube-proxy on the host says why it does not change its rules",
+    )
 
 
 async def set_node(ctx: StepContext) -> Outcome:
