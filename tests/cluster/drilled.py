@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from made import MASTERS, Cluster
+from made import APPLY_TIMEOUT, MASTERS, Cluster
 
 from kanae.drills.scenarios.catalogue import find
 
@@ -51,12 +51,19 @@ SHORT = ("--steady", "4", "--hold", "12", "--after", "4", "--period", "0.2")
 
 
 def drill(
-    cluster: Cluster, name: str, target: str, thresholds: Path, status: int, *words: str
+    cluster: Cluster,
+    name: str,
+    target: str,
+    thresholds: Path,
+    status: int,
+    *words: str,
+    timeout: float = APPLY_TIMEOUT,
 ) -> Any:
-    """The run's verdict as JSON; kanae has to end with a status."""
+    """The run's verdict as JSON; kanae has to end with a status within a time."""
     done = cluster.kanae(
         "drill", "run", name, str(cluster.spec), "--yes", "--target", target, *SHORT,
         "--thresholds", str(thresholds), "-o", "json", *words, status=None,
+        timeout=timeout,
     )  # fmt: skip
     if done.returncode != status:
         pods = cluster.on("server5", "kubectl get pods -A -o wide", status=None)

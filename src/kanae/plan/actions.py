@@ -300,7 +300,7 @@ class AwaitGuard(Action):
 
 @dataclass(frozen=True, slots=True)
 class AwaitProxies(Action):
-    """Until the host's kube-proxy leads nobody by the Service `kubernetes` to one of these any more.
+    """Until the host's kube-proxy leads nobody to one of these by the Service `kubernetes`.
 
     mode: kube-proxy's. gone: `address:port`.
     """

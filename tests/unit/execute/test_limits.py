@@ -31,7 +31,6 @@ from kanae.plan.actions import (
     AwaitKubelet,
     AwaitNodes,
     AwaitProxies,
-    AwaitProxies,
     DeleteObjects,
     KubeadmInit,
     KubeadmJoin,

@@ -57,9 +57,7 @@ def test_a_node_without_kube_proxy_is_not_waited_for(tmp_path: Path) -> None:
     assert _sh(AwaitProxies("nftables", ("192.168.1.5:6443",)), tmp_path).returncode == 0
 
 
-def _run(
-    action: AwaitProxies, folder: Path, rules: str | None
-) -> subprocess.CompletedProcess[str]:
+def _run(action: AwaitProxies, folder: Path, rules: str | None) -> subprocess.CompletedProcess[str]:
     if rules is None:
         told = "echo cannot exec >&2; exit 1"
     else:

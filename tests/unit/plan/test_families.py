@@ -59,7 +59,7 @@ def one_host(base: HostBase, **facts: object) -> tuple[Desk, Facts]:
 def test_a_host_of_the_rhel_family_gets_packages_by_their_names_there() -> None:
     spec = example("reference")
     shown = packages(Desk.of(spec).plan(bare(spec, ROCKY)))
-    assert shown["lb"] == "install nginx, nginx-mod-stream"
+    assert shown["lb"] == "install nftables, nginx, nginx-mod-stream"
     assert shown["server1"] == (
         "install conntrack-tools, ethtool, iptables-nft, nftables, socat, haproxy"
     )

@@ -16,6 +16,8 @@ from kanae.transport.protocol import must
 _OFF_SECONDS = 120.0
 SILENT_SECONDS = 15.0
 _BACK_SECONDS = 600.0
+# A host that has just come up still starts its services, and one that is emulated answers late.
+_READ_SECONDS = 60.0
 # A kernel that refuses is alive.
 SILENT = frozenset({Answer.SILENT})
 
@@ -38,7 +40,9 @@ async def boot_id(tools: Tools, host: str) -> str:
     script = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d' ' -f20\n"
 
     async def read() -> bytes:
-        return await must(tools.transport(host), script, command="read boot id", timeout=10)
+        return await must(
+            tools.transport(host), script, command="read boot id", timeout=_READ_SECONDS
+        )
 
     try:
         text = await read()

@@ -13,9 +13,10 @@ from kanae.render import in_cluster
 from kanae.resources.model import quote
 from kanae.spec.models import ProxyMode
 
-# What lists the rules, in kube-proxy's image since it runs it, and how a rule that leads to a server
-# of the Service's only port is written: pkg/proxy/nftables/proxier.go (endpointChainName; a chain
-# outlives its last use by a second) and pkg/proxy/iptables/proxier.go (writeServiceToEndpointRules).
+# What lists the rules, in kube-proxy's image since it runs it, and how a rule that leads to a
+# server of the Service's only port is written: pkg/proxy/nftables/proxier.go (endpointChainName; a
+# chain outlives its last use by a second), pkg/proxy/iptables/proxier.go (its
+# writeServiceToEndpointRules).
 _SERVICE: Final = f"{in_cluster.NAMESPACE}/{in_cluster.SERVICE}"
 _RULES: Final = {
     ProxyMode.NFTABLES: (
@@ -30,8 +31,8 @@ _RULES: Final = {
 
 
 def led_elsewhere(action: AwaitProxies) -> str:
-    """Whether no rule leads to one of these; a node without a kube-proxy that runs leads nowhere new
-    and is not waited for. Prints a rule that does."""
+    """Whether no rule leads to one of these; prints one that does. A node where kube-proxy does not
+    run is not waited for: its rules will stay as they are."""
     command, rule = _RULES[ProxyMode(action.mode)]
     patterns = [
         rule.format(address=address.replace(".", r"\."), port=port)
