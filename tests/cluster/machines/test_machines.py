@@ -28,7 +28,7 @@ pytestmark = pytest.mark.lab
 LAB = "t-metal"
 NAME = "t-real"
 WORKER = "server4"
-# A host whose kernel is emulated does everything slowly: it takes seven minutes to be back and whole.
+# A host whose kernel is emulated is slow: after a power cut it takes seven minutes to be whole.
 APPLY_TIMEOUT = 2400.0
 
 
