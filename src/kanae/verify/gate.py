@@ -10,11 +10,12 @@ from kanae.facts.gather import gather
 from kanae.facts.model import Facts
 from kanae.facts.probe import ProbeFacts, ProbeQuery, parse_probe, probe_script
 from kanae.layout import marks
+from kanae.plan.membership import named_after
 from kanae.spec.models import Spec
 from kanae.transport.fleet import Fleet
 from kanae.transport.gather import gather as each
 from kanae.transport.protocol import Transport
-from kanae.verify.model import Finding, Subject, touched
+from kanae.verify.model import Finding, Subject
 from kanae.verify.query import check_query, probe_query, taking, vacant
 from kanae.verify.run import alike, as_line, errors, judge
 from kanae.verify.trying import tried
@@ -37,7 +38,7 @@ async def inspect(spec: Spec, fleet: Fleet) -> Subject:
     probing = dict.fromkeys(taking(spec, facts), only)
     probing |= {host: probe_query(spec, host, facts) for host in coming}
     probes = await probe(spec, fleet, probing)
-    bare = [host for host, each in facts.hosts.items() if not touched(spec, each)]
+    bare = [host for host, each in facts.hosts.items() if not named_after(spec, each)]
     return Subject(spec, facts, probes, tried=await tried(spec, fleet, facts, bare))
 
 

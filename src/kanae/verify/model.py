@@ -9,6 +9,7 @@ from enum import StrEnum
 from kanae.facts.model import Facts, HostFacts
 from kanae.facts.probe import ProbeFacts
 from kanae.layout import marks
+from kanae.plan.membership import named_after
 from kanae.spec.models import Role, Spec
 from kanae.verify.traffic import Tried
 
@@ -60,21 +61,11 @@ class Subject:
         return self.hosts(self.spec.etcd_role)
 
     def ours(self, host: str) -> bool:
-        """Whether the host carries this cluster's mark."""
-        return self.facts.hosts[host].marks.get(marks.CLUSTER, "").strip() == self.spec.name
-
-    def touched(self, host: str) -> bool:
-        """Whether an apply of this cluster has changed the host."""
-        return touched(self.spec, self.facts.hosts[host])
+        """Whether the host carries this cluster's mark: an apply of it has changed the host."""
+        return named_after(self.spec, self.facts.hosts[host])
 
     def joined(self, host: str) -> bool:
         return self.ours(host) and marks.JOINED in self.facts.hosts[host].marks
-
-
-def touched(spec: Spec, facts: HostFacts) -> bool:
-    """Whether the host carries this cluster's mark, also where it may carry others'."""
-    own = facts.marks.get(marks.CLUSTER, "").strip() == spec.name
-    return own or marks.MEMBER + spec.name in facts.marks
 
 
 @dataclass(frozen=True, slots=True)

@@ -539,6 +539,14 @@ def test_a_host_of_another_cluster_of_the_same_name_is_told_by_its_identity() ->
     assert "another cluster called 'demo' (abab" in finding.evidence
 
 
+def test_a_balancer_of_this_cluster_holds_nothing_that_kanae_did_not_make() -> None:
+    balancer, path = "lb", "/etc/kanae/balancer-demo.cfg"
+    stranger = change(make_subject(), balancer, files={path: file()})
+    assert [finding.host for finding in findings(stranger, "leftovers")] == [balancer]
+    own = change(stranger, balancer, marks={"cluster-demo": "demo"})
+    assert not findings(own, "leftovers")
+
+
 def test_what_is_found_on_several_hosts_is_told_once() -> None:
     same = [Finding("swap", Severity.ERROR, host, "swap is on", "swapoff -a") for host in "abc"]
     other = Finding("swap", Severity.WARNING, "d", "swap is on", "swapoff -a")

@@ -29,7 +29,7 @@ def traffic(subject: Subject) -> Iterator[Finding]:
         alike.setdefault((target, outcome, tuple(sources)), []).append(port)
     for (target, outcome, sources), ports in alike.items():
         said, why = _SAID[outcome]
-        make = warning if subject.touched(target) else error
+        make = warning if subject.ours(target) else error
         yield make(
             "traffic",
             target,
