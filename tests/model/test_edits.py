@@ -233,10 +233,12 @@ def test_a_master_that_comes_restarts_gates_and_watch_of_the_others_and_nothing_
             f"update file {at.COREDNS_PATCH}",
         ]
     assert found["lb/balancer/converge"] == [
-        f"update file {at.balancer_config('reference')}",
-        f"run unit {units.balancer('reference')}",
         f"update file {at.watch_script('reference')}",
         f"run unit {units.watch('reference')}",
+    ]
+    assert found["lb/backends/converge"] == [
+        f"update file {at.balancer_config('reference')}",
+        f"run unit {units.balancer('reference')}",
     ]
     sim.converge()
     assert sim.world.violations == []

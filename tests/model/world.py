@@ -299,8 +299,8 @@ class World:
         return port in _bound(here.text(config))
 
     def led(self, server: str) -> None:
-        """Somebody is led there."""
-        if not self.reached(server):
+        """Somebody is led there. What has lost its power this very moment was there before."""
+        if all(host.powered for host in self.hosts.values()) and not self.reached(server):
             self.violations.append(f"somebody is led to {server}, where nobody answers")
 
     def may_register(self, host: str) -> bool:

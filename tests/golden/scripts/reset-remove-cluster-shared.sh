@@ -56,7 +56,7 @@ away() {
 
 for path in /etc/systemd/system/kubelet.service /etc/sysctl.d/90-kanae.conf; do rm -f -- "$path" || tell "$path stays"; done
 systemctl daemon-reload; systemctl reset-failed 2>/dev/null
-if [ -f /var/lib/kanae/masked ] && ! ls /var/lib/kanae/marks/cluster-* >/dev/null 2>&1; then
+if [ -f /var/lib/kanae/masked ] && [ -z "$(ls -d /var/lib/kanae/marks/cluster-* 2>/dev/null)" ]; then
   while read -r unit; do
     systemctl unmask -q "$unit"; systemctl disable -q "$unit" 2>/dev/null
   done </var/lib/kanae/masked

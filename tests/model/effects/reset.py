@@ -72,14 +72,21 @@ def remove_cluster(world: World, step: Step, action: actions.RemoveCluster) -> E
         if not action.keep_images:
             host.images = {}
         yield
+    own = [path for path in action.files if path.startswith(f"{marks.FOLDER}/")]
     for path in action.files:
-        host.remove(path)
-        yield
-    others = any(path.startswith(marks.path(marks.MEMBER)) for path in host.files)
+        if path not in own:
+            host.remove(path)
+            yield
+    others = any(
+        path.startswith(marks.path(marks.MEMBER)) and path not in own for path in host.files
+    )
     if host.has(at.MASKED) and not others:
         for unit in host.text(at.MASKED).split():
             host.remove(f"{at.UNITS}/{unit}")
         host.remove(at.MASKED)
+        yield
+    for path in own:
+        host.remove(path)
         yield
     *trees, last = action.trees or ("",)
     for tree in trees:

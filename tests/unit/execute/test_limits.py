@@ -159,19 +159,6 @@ async def test_a_command_that_does_not_end_is_named_with_what_to_do(
     assert error.remedy
 
 
-async def test_nodes_are_given_time_to_lead_pods_elsewhere() -> None:
-    values, step = Values(), Step("m1/s/it", "m1", "s", "wait", AwaitProxies(0.2))
-    began = asyncio.get_running_loop().time()
-    result = await run_plan(
-        Plan("demo", (step,)),
-        handlers({}, Archives()),
-        RunContext(OneHost(Answering()), values),
-        journal=Recording(),
-    )
-    assert result.ok
-    assert asyncio.get_running_loop().time() - began >= 0.2
-
-
 @pytest.fixture
 def host(tmp_path: Path) -> ShellHost:
     host = ShellHost("m1", tmp_path)

@@ -7,7 +7,7 @@ import math
 
 from kanae.drills.faults.protocol import Tools
 from kanae.layout import units
-from kanae.spec.models import EtcdTopology, Role, Spec
+from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
 from kanae.transport.protocol import must
 
 # haproxy 2.x (src/server.c), nginx (ngx_stream_upstream_round_robin.c) and its watch
@@ -30,7 +30,9 @@ async def ejections(tools: Tools, seconds: float) -> tuple[str, ...]:
 
 
 def _units(spec: Spec) -> list[tuple[str, str]]:
-    names = (units.balancer(spec.name), units.watch(spec.name))
+    names = [units.balancer(spec.name)]
+    if spec.load_balancer.kind is Balancer.NGINX:
+        names.append(units.watch(spec.name))
     found = [(host, unit) for host in spec.having(Role.LOAD_BALANCER) for unit in names]
     if spec.etcd_topology is EtcdTopology.EXTERNAL:
         found += [(host, units.ETCD_BALANCER) for host in spec.having(Role.CONTROL_PLANE)]

@@ -4,6 +4,8 @@ with what is, not with what was tried: whatever of the cluster is left is said, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kanae.execute.scripts.belongings import (
     ADOPTED,
     FOREIGN,
@@ -95,8 +97,11 @@ def remove_cluster(action: RemoveCluster) -> str:
         parts.append(_node())
         if not action.keep_images:
             parts.append(_containerd())
-    parts += _files(action)
-    parts.append(_unmask())
+    own = [path for path in action.files if path.startswith(f"{marks.FOLDER}/")]
+    parts += _files(action, own)
+    parts.append(_unmask(own))
+    if own:
+        parts.append(f'[ -n "$left" ] || rm -f {quote(*own)}')
     *trees, last = action.trees or ("",)
     parts += [f"away {quote(tree)}" for tree in trees]
     if action.node:
@@ -114,10 +119,9 @@ def remove_cluster(action: RemoveCluster) -> str:
     return "\n".join(parts)
 
 
-def _files(action: RemoveCluster) -> list[str]:
-    """patterns are constants of ours, which the shell shall expand."""
-    marked = [path for path in action.files if path.startswith(f"{marks.FOLDER}/")]
-    files = [path for path in action.files if path not in marked]
+def _files(action: RemoveCluster, own: Sequence[str]) -> list[str]:
+    """All but the host's own marks. patterns: constants of ours, which the shell shall expand."""
+    files = [path for path in action.files if path not in own]
     lines = [f'for path in {quote(*files)}; do rm -f -- "$path" || tell "$path stays"; done']
     if action.patterns:
         lines.append(
@@ -126,8 +130,6 @@ def _files(action: RemoveCluster) -> list[str]:
             f"rmdir -p --ignore-fail-on-non-empty {at.CNI_STATE}/networks {at.CNI_STATE}/results "
             f"{at.CNI_CONF} {at.CNI_BIN} 2>/dev/null"
         )
-    if marked:
-        lines.append(f'[ -n "$left" ] || rm -f {quote(*marked)}')
     lines.append("systemctl daemon-reload; systemctl reset-failed 2>/dev/null")
     return lines
 
@@ -165,10 +167,14 @@ def _containerd() -> str:
 fi"""
 
 
-def _unmask() -> str:
-    """Units that kanae masked, when no cluster needs it any more. They stay off, as its help
-    says."""
-    return f"""if [ -f {at.MASKED} ] && ! ls {marks.path(marks.MEMBER)}* >/dev/null 2>&1; then
+def _unmask(own: Sequence[str]) -> str:
+    """Units that kanae masked, when no other cluster needs it. They stay off, as its help says. Now,
+    while
+    the host still carries this cluster's marks: without them no reset would look again."""
+    others = f"ls -d {marks.path(marks.MEMBER)}* 2>/dev/null"
+    if members := [path for path in own if path.startswith(marks.path(marks.MEMBER))]:
+        others += f" | grep -vxF {' '.join(f'-e {quote(path)}' for path in members)}"
+    return f"""if [ -f {at.MASKED} ] && [ -z "$({others})" ]; then
   while read -r unit; do
     systemctl unmask -q "$unit"; systemctl disable -q "$unit" 2>/dev/null
   done <{at.MASKED}
