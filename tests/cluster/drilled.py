@@ -15,9 +15,10 @@ from kanae.drills.scenarios.catalogue import find
 # Here others may keep both cores busy, which makes the prober late and every answer slow (at a load
 # average of 20 an API server took 10 s for what it was asked over kept connections), so the limits
 # of the drills that pass are wide and nothing of what others do makes them void. What must hold on
-# any machine is asserted below, one by one. The drill that has to fail does so on any machine:
-# kept connections that nobody cuts hang for the prober's whole deadline of 10 s, and what was due
-# in the first 2 of the 12 s has no answer within it.
+# any machine is asserted below, one by one. The drill that has to fail does so on any machine: what
+# waits for a host that is silent on its own link waits until the link's neighbour is given up, 3 s
+# from the first question at the soonest (mcast_solicit and ucast_solicit, 3 of a second each; seen:
+# 3.04 s), else for the prober's whole deadline of 10 s.
 THRESHOLDS = """
 [validity]
 min-requests = 4
@@ -42,9 +43,9 @@ max-wait-before = 30
 "inside.new.any.longest-wait" = 9
 
 [drill.partition]
-"kept.any.gap" = 9
+"kept.any.gap" = 2.5
 "any.any.failed-seconds" = 1.5
-"inside.new.any.longest-wait" = 9
+"inside.new.any.longest-wait" = 2.5
 """
 # Half of the usual requests.
 SHORT = ("--steady", "4", "--hold", "12", "--after", "4", "--period", "0.2")

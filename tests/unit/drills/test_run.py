@@ -70,7 +70,7 @@ async def test_a_power_cut_behind_a_living_endpoint_passes(cluster: Cluster, fol
     }
     assert set(verdict.heals) == {"host", "node", "redundancy"}
     direct = next(s for s in verdict.streams if s.stream.name == "m3 new read")
-    assert direct.failed > 1
+    assert direct.failed >= 1
     assert not (folder / recovery_record.RECORD).exists()
     assert (folder / "history.jsonl.gz").exists()
     assert json.loads((folder / run_folder.VERDICT).read_text())["result"] == "passed"

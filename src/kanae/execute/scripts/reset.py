@@ -168,9 +168,9 @@ fi"""
 
 
 def _unmask(own: Sequence[str]) -> str:
-    """Units that kanae masked, when no other cluster needs it. They stay off, as its help says. Now,
-    while
-    the host still carries this cluster's marks: without them no reset would look again."""
+    """Units that kanae masked, when no other cluster needs it. They stay off, as its help says.
+    Now, while the host still carries this cluster's marks: without them no reset would look again.
+    """
     others = f"ls -d {marks.path(marks.MEMBER)}* 2>/dev/null"
     if members := [path for path in own if path.startswith(marks.path(marks.MEMBER))]:
         others += f" | grep -vxF {' '.join(f'-e {quote(path)}' for path in members)}"
