@@ -188,10 +188,7 @@ async def cluster(
     folder.mkdir()
     made = Cluster(tmp_path, authority, context, FilePower(folder))
     await made.start()
-    following = asyncio.create_task(made.follow_power())
     yield made
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
     await made.stop()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -53,9 +51,5 @@ async def cluster(
     folder.mkdir()
     made = Cluster(tmp_path, authority, server_context, FilePower(folder))
     await made.start()
-    following = asyncio.create_task(made.follow_power())
     yield made
-    following.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await following
     await made.stop()

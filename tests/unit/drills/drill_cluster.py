@@ -105,6 +105,8 @@ class Cluster:
     api_port: int = 0
     ssh_port: int = 0
     _greeters: dict[str, asyncio.Server] = field(default_factory=dict[str, asyncio.Server])
+    _following: asyncio.Task[None] | None = None
+    _ended: bool = False
 
     async def start(self) -> None:
         for i, name in enumerate(MEMBERS):
@@ -115,6 +117,7 @@ class Cluster:
             self.api_port = server.port
             self.servers[name] = server
             await self._greet(name)
+        self._following = asyncio.create_task(self._follow_power())
 
     async def _greet(self, name: str) -> None:
         async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,10 +130,11 @@ class Cluster:
         self.ssh_port = greeter.sockets[0].getsockname()[1]
         self._greeters[name] = greeter
 
-    async def follow_power(self) -> None:
-        """Until cancelled: servers of hosts that are off die, those of hosts that are on return."""
+    async def _follow_power(self) -> None:
+        """Servers of hosts that are off die, those of hosts that are on return. It is asked to end,
+        and not cancelled: a server that is just being started would be nobody's."""
         running = set(MEMBERS)
-        while True:
+        while not self._ended:
             for name in MEMBERS:
                 if self.power.is_off(name) and name in running:
                     running.discard(name)
@@ -144,6 +148,9 @@ class Cluster:
             await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
+        self._ended = True
+        if self._following is not None:
+            await self._following
         for greeter in self._greeters.values():
             greeter.close()
         for server in self.servers.values():
