@@ -52,8 +52,8 @@ def refuse(view: View) -> None:
     names = ", ".join(sorted(running))
     raise Refused(
         f"without {names} no balancer would be left that runs and could take the virtual address",
-        remedy=f"let others join first: put {names} back into the spec as it was, add the new "
-        "balancers and apply; then take it out",
+        remedy=f"put {names} back into the spec as it was; bring the other balancers up (kanae "
+        "status tells what is down), or add new ones and apply; then take it out",
     )
 
 
