@@ -24,6 +24,7 @@ from kanae.errors import Refused
 from kanae.facts.model import Facts, HostFacts
 from kanae.layout import marks
 from kanae.layout import paths as at
+from kanae.spec import patience
 from kanae.spec.host import Host, Ssh
 from kanae.spec.models import Role, Spec
 from kanae.spec.text import HostName
@@ -199,10 +200,14 @@ def as_known(spec: Spec, host: str) -> KnownHost:
 
 def without(spec: Spec, *gone: str) -> Spec:
     """The spec of the cluster while hosts of it are away to be replaced. See `former`. Whom pods
-    reach is not to change with the number of balancers meanwhile."""
+    reach and how long they stay on a node that is lost are not to change with the number of
+    balancers meanwhile, there and back."""
     hosts = {name: each for name, each in spec.hosts.items() if name not in gone}
     endpoint = spec.endpoint.model_copy(update={"in_cluster": spec.in_cluster})
-    return spec.model_copy(update={"hosts": hosts, "endpoint": endpoint})
+    arguments = patience.tolerations(spec) | spec.api_server.extra_args
+    api_server = spec.api_server.model_copy(update={"extra_args": arguments})
+    update = {"hosts": hosts, "endpoint": endpoint, "api_server": api_server}
+    return spec.model_copy(update=update)
 
 
 def roster(spec: Spec, leaving: Iterable[KnownHost] = ()) -> str:

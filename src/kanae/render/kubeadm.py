@@ -222,8 +222,9 @@ def _local_endpoint(spec: Spec, host: str) -> Document:
 
 
 def _extra_args(arguments: Mapping[str, str]) -> Document:
-    """Nothing when there are none: kubeadm drops empty lists when it writes its ConfigMap."""
-    listed = [{"name": name, "value": value} for name, value in arguments.items()]
+    """Nothing when there are none: kubeadm drops empty lists when it writes its ConfigMap. By name,
+    so that the order in which a spec says them restarts nothing."""
+    listed = [{"name": name, "value": value} for name, value in sorted(arguments.items())]
     return {"extraArgs": listed} if listed else {}
 
 

@@ -48,13 +48,10 @@ def tolerations(spec: Spec) -> dict[str, str]:
     """Arguments of the API server: how long pods stay on a node that is not heard of.
 
     Kubernetes' own, 300 s, where the loss of one host can silence kubelets while a controller
-    manager goes on: all pods of healthy workers would be taken for lost with a lone balancer. One
-    behind a virtual address or a name is alone for a time: another is being replaced, and API
-    servers need not change there and back.
+    manager goes on: all pods of healthy workers would be taken for lost with a lone balancer.
     """
-    balancers, planes = len(spec.having(Role.LOAD_BALANCER)), spec.having(Role.CONTROL_PLANE)
-    several = balancers > 1 or spec.virtual_addresses or spec.endpoint.name
-    if several if balancers else len(planes) == 1:
+    balancers, planes = len(spec.having(Role.LOAD_BALANCER)), len(spec.having(Role.CONTROL_PLANE))
+    if balancers > 1 or not balancers and planes == 1:
         return dict.fromkeys(TOLERATIONS, _TOLERATION)
     return {}
 

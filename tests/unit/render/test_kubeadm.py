@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from kanae.drills.running.proofs import TOLERATION_SECONDS
+from kanae.plan.membership import without
 from kanae.render import api_server, coredns, kubeadm
 from kanae.render.documents import Document, from_yaml, merged, to_yaml
 from kanae.render.kubelet_config import kubelet_configuration, kubelet_patch
@@ -99,9 +100,24 @@ def test_pods_leave_a_lost_node_soon_where_the_endpoint_outlives_any_other_host(
 
 @pytest.mark.parametrize("spec", [small(), small(endpoint={"address": "10.0.0.99"}, hosts={
     f"m{n}": {"address": f"10.0.0.{n}", "roles": ["control-plane"]} for n in (1, 2, 3)
-})], ids=["a lone balancer", "somebody else's"])  # fmt: skip
+}), small(endpoint={"name": "api.example.org", "address": "10.0.0.9"})],
+    ids=["a lone balancer", "somebody else's", "one behind a name"])  # fmt: skip
 def test_pods_stay_where_a_balancers_loss_may_silence_all_kubelets(spec: Spec) -> None:
     assert not api_server.arguments(spec).keys() & set(patience.TOLERATIONS)
+
+
+def test_the_order_of_arguments_in_a_spec_changes_nothing() -> None:
+    said = {"profiling": "false", "audit-log-maxage": "3"}
+    there, back = (
+        kubeadm.cluster_configuration(small(apiServer={"extraArgs": dict(each)}))
+        for each in (said.items(), reversed(said.items()))
+    )
+    assert there == back
+
+
+def test_api_servers_do_not_change_while_one_of_two_balancers_is_replaced() -> None:
+    spec = example("vip")
+    assert api_server.arguments(without(spec, "lb2")) == api_server.arguments(spec)
 
 
 def test_a_node_is_lost_after_more_than_one_missed_renewal_and_its_pods_run_in_45_s() -> None:
