@@ -29,9 +29,10 @@ lint: setup
 types: setup
 	.venv/bin/pyright
 
+# A test that hangs is named, with where it stands, and fails alone: seconds.
 unit: setup
-	.venv/bin/python -m pytest -q -n $(WORKERS) --dist worksteal tests/unit tests/golden \
-		tests/model tests/contract tests/mutations
+	.venv/bin/python -m pytest -q -n $(WORKERS) --dist worksteal --timeout 300 tests/unit \
+		tests/golden tests/model tests/contract tests/mutations
 
 # Twenty thousand broken specs, bundles, answers of hosts and records; about ten minutes of one core.
 # `make unit` tries the first 1,500 of them.
@@ -46,7 +47,8 @@ lives: setup
 
 # On real hosts: needs root. Builds what it needs from source when the cache is empty (15 minutes).
 e2e: setup
-	.venv/bin/python -m pytest -v tests/e2e tests/cluster --ignore=tests/cluster/topologies \
+	.venv/bin/python -m pytest -v --timeout 2400 tests/e2e tests/cluster \
+		--ignore=tests/cluster/topologies \
 		--ignore=tests/cluster/soak --ignore=tests/cluster/machines
 
 # All topologies of examples/, one after the other, and their whole lives: hosts of every kind are

@@ -51,7 +51,7 @@ def tolerations(spec: Spec) -> dict[str, str]:
     manager goes on: all pods of healthy workers would be taken for lost with a lone balancer.
     """
     balancers, planes = len(spec.having(Role.LOAD_BALANCER)), len(spec.having(Role.CONTROL_PLANE))
-    if balancers > 1 or not balancers and planes == 1:
+    if balancers > 1 or (not balancers and planes == 1):
         return dict.fromkeys(TOLERATIONS, _TOLERATION)
     return {}
 
