@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -123,11 +123,17 @@ class ApiServer:
         self.slow()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        while waiting := [thread for thread in self._threads if thread.is_alive()]:
+
+        def ended() -> bool:
+            waiting = [thread for thread in self._threads if thread.is_alive()]
             for connection in list(self._open):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-            waiting[0].join(0.1)
+            if waiting:
+                waiting[0].join(0.1)
+            return not waiting
+
+        took(ended, 30)
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
         self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
@@ -264,6 +270,25 @@ def statistics(path: Path) -> dict[str, str]:
         answer = b"".join(iter(lambda: asked.recv(65536), b"")).decode()
     rows = csv.DictReader(answer.removeprefix("# ").splitlines())
     return {f"{row['pxname']}/{row['svname']}": row["status"] for row in rows}
+
+
+@contextlib.contextmanager
+def heard(
+    argv: Sequence[str | Path],
+    listen: Callable[[Iterable[str]], None],
+    environment: Mapping[str, str] | None = None,
+) -> Generator[None]:
+    """A program runs, and somebody listens to its lines."""
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        listener = threading.Thread(target=listen, args=(process.stdout,), daemon=True)
+        listener.start()
+        try:
+            yield
+        finally:
+            process.terminate()
+            # A question that is still being asked holds the pipe for a second or two.
+            listener.join(30)
+            assert not listener.is_alive()
 
 
 @contextlib.contextmanager

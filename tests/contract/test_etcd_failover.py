@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from contract_balancer import own_network, took
+from contract_balancer import heard, own_network, took
 
 from kanae.artifacts.store import Store
 from kanae.layout import ports
@@ -70,15 +70,8 @@ class Watcher:
 def watching(folder: Path) -> Generator[Watcher]:
     script, watcher = folder / "etcd-failover.sh", Watcher()
     script.write_text(etcd_failover.script(spec()))
-    with subprocess.Popen(["bash", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        listener = threading.Thread(target=watcher.listen, args=(process.stdout,))
-        listener.start()
-        try:
-            yield watcher
-        finally:
-            process.terminate()
-            listener.join()
+    with heard(["bash", script], watcher.listen):
+        yield watcher
 
 
 class Member:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from contract_balancer import ApiServer, certificate, command, own_network, took, unplug
+from contract_balancer import ApiServer, certificate, command, heard, own_network, took, unplug
 
 from kanae.render import nginx
 from kanae.spec.models import Spec
@@ -71,21 +71,8 @@ class Gate:
     @contextmanager
     def watching(self) -> Generator[Gate]:
         self._run("prepare")
-        with subprocess.Popen(
-            [SHELL, self._script, "watch"],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            listener = threading.Thread(target=self._listen, args=(process.stdout,))
-            listener.start()
-            try:
-                yield self
-            finally:
-                process.terminate()
-                # A question that is still being asked holds the pipe for a second.
-                listener.join()
+        with heard([SHELL, self._script, "watch"], self._listen, self._environment):
+            yield self
         self._run("open")
 
     def comes_to_be(self, state: str) -> None:

@@ -23,6 +23,7 @@ from contract_balancer import (
     Session,
     certificate,
     command,
+    heard,
     own_network,
     took,
     unplug,
@@ -73,12 +74,19 @@ class Bench:
     opened: list[Session] = field(default_factory=list[Session])
 
     def sessions(self) -> dict[str, list[Session]]:
-        """Two to each server."""
+        """Two to each server. Raises TimeoutError, as when one is left all the time."""
         found: dict[str, list[Session]] = {name: [] for name in self.servers}
-        while any(len(sessions) < 2 for sessions in found.values()):
+
+        def whole() -> bool:
             session = Session(PORT)
-            self.opened.append(session)
-            found[session.server].append(session)
+            if len(found[session.server]) < 2:
+                self.opened.append(session)
+                found[session.server].append(session)
+            else:
+                session.close()
+            return all(len(sessions) == 2 for sessions in found.values())
+
+        took(whole, 15)
         return found
 
     def stands_still(self, *names: str) -> None:
@@ -132,16 +140,8 @@ def watching(folder: Path, bench: Bench) -> Generator[None]:
     script = folder / "watch.sh"
     script.write_text(watch.script(SPEC, TYPICAL))
     argv = [shutil.which("dash") or "/bin/sh", str(script)]
-    with subprocess.Popen([*argv, "watch"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        listener = threading.Thread(target=bench.listen, args=(process.stdout,))
-        listener.start()
-        try:
-            yield
-        finally:
-            process.terminate()
-            # A question that is still being asked holds the pipe.
-            listener.join()
+    with heard([*argv, "watch"], bench.listen):
+        yield
     subprocess.run([*argv, "open"], check=True)
 
 
