@@ -51,8 +51,8 @@ def _encrypt(file: Path, plain: _Chunks, out: _Hashing, recipients: Sequence[str
         pyrage.encrypt_io(plain, out, keys.recipients(recipients))
     except (pyrage.EncryptError, OSError) as error:
         # The library has words of its own for whatever went wrong on either side of it.
-        raise plain.failure or out.failure or BackupError(
-            f"{file} cannot be encrypted: {error}"
+        raise (
+            plain.failure or out.failure or BackupError(f"{file} cannot be encrypted: {error}")
         ) from error
 
 

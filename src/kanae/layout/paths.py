@@ -17,6 +17,8 @@ STATE: Final = "/var/lib/kanae"
 HASHES: Final = f"{STATE}/hashes"
 IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
+# Snapshots of etcd, while a restore is under way and of what was there before it.
+SNAPSHOTS: Final = f"{STATE}/snapshots"
 # Names of units that kanae masked while it installed a package that would start them.
 MASKED: Final = f"{STATE}/masked"
 # What was on a host before kanae: a list of paths and units, copies of files that kanae replaces.
@@ -45,6 +47,8 @@ KUBERNETES: Final = "/etc/kubernetes"
 PKI: Final = f"{KUBERNETES}/pki"
 ETCD_PKI: Final = f"{PKI}/etcd"
 MANIFESTS: Final = f"{KUBERNETES}/manifests"
+# Static pods' manifests while a restore keeps them from running; of one file system with the above.
+FENCED: Final = f"{KUBERNETES}/fenced"
 ETCD_MANIFEST: Final = f"{MANIFESTS}/etcd.yaml"
 SERVICE_ACCOUNT_PUBLIC: Final = f"{PKI}/sa.pub"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"
