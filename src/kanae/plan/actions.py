@@ -44,12 +44,13 @@ class LoadImages(Action):
 class GatherAuthorities(Action):
     """Have the cluster's certificate authorities and service-account key in the run's memory.
 
-    source: the host to read them from, or "" to make new ones for a new cluster.
-    names: of `kanae.plan.pki.AUTHORITIES`.
+    source: the host to read them from, or "" to make new ones for a new cluster; backup: or to take
+    them from this folder on the operator's machine. names: of `kanae.plan.pki.AUTHORITIES`.
     """
 
     names: tuple[str, ...]
     source: str = ""
+    backup: str = ""
 
 
 @dataclass(frozen=True, slots=True)

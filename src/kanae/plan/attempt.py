@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, cast
 
 from kanae.layout import marks
+from kanae.plan.saved import Saved
 from kanae.plan.view import View
 
 # What clients remember of the lost revisions must not come again: every revision is raised by whole
@@ -20,28 +21,6 @@ from kanae.plan.view import View
 # bits, which 9,000 million such steps would use up.
 STEP: Final = 1_000_000_000
 _DIGEST: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A backup, as far as plans go by it.
-
-    cluster, identity: whose it is. taken: when, as text. kubernetes, etcd: versions. topology: of
-    etcd, as specs spell it. revision: of etcd. hosts: that the cluster had. snapshot: the file on
-    the operator's machine, of `size` bytes; sha256: of it, hex.
-    """
-
-    cluster: str
-    identity: str
-    taken: str
-    kubernetes: str
-    etcd: str
-    topology: str
-    revision: int
-    hosts: tuple[str, ...]
-    snapshot: str
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)

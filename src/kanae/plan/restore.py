@@ -27,16 +27,17 @@ from kanae.plan.actions import (
     Fence,
     ReplaceData,
     RestartAgents,
-    RestoreSnapshot,
     SaveSnapshot,
     Unfence,
 )
-from kanae.plan.attempt import Attempt, Saved, aside, chosen, undecided
+from kanae.plan.attempt import Attempt, aside, chosen, undecided
 from kanae.plan.builder import Builder
 from kanae.plan.control_plane import STATIC_PODS
-from kanae.plan.etcd import answers, data_folder, peer_url
+from kanae.plan.etcd import answers, data_folder
 from kanae.plan.membership import named_after
 from kanae.plan.model import Change, Plan, Verb
+from kanae.plan.rebuilt import restoring, snapshot_path
+from kanae.plan.saved import Saved
 from kanae.plan.view import View
 from kanae.plan.waits import kubelet_port
 from kanae.spec.models import EtcdTopology, PodNetworkProvider, Role
@@ -105,7 +106,9 @@ def restore(view: View, saved: Saved) -> Plan:
         "restore",
         "ready",
         "wait for nodes and cluster DNS",
-        AwaitNodes(who.nodes, spec.networks.pod_network.provider is not PodNetworkProvider.NONE),
+        AwaitNodes(
+            _awaited(who, saved), spec.networks.pod_network.provider is not PodNetworkProvider.NONE
+        ),
         needs=[*believed, *ghosts],
         timeout=600.0,
     )
@@ -115,10 +118,15 @@ def restore(view: View, saved: Saved) -> Plan:
             "restore",
             "end",
             "record that the cluster is restored",
-            EndRestore(_snapshot(attempt) if host in who.members else ""),
+            EndRestore(snapshot_path(attempt) if host in who.members else ""),
             needs=[whole],
         )
     return builder.plan()
+
+
+def _awaited(who: Stand, saved: Saved) -> tuple[str, ...]:
+    """Nodes that the backup knows: which others may register says the next apply."""
+    return tuple(host for host in who.nodes if host in saved.hosts)
 
 
 def _prepare(view: View, builder: Builder, who: Stand, saved: Saved, attempt: Attempt) -> list[str]:
@@ -138,26 +146,13 @@ def _prepare(view: View, builder: Builder, who: Stand, saved: Saved, attempt: At
                 timeout=_LONG,
             )
         )
-    peers = {host: peer_url(view.spec, host) for host in who.members}
-    members = ",".join(f"{host}={url}" for host, url in peers.items())
     steps += [
         builder.add(
             host,
             "prepare",
             "snapshot",
             "restore the snapshot beside etcd's data",
-            RestoreSnapshot(
-                saved.snapshot,
-                saved.sha256,
-                saved.size,
-                _snapshot(attempt),
-                data_folder(view, host),
-                attempt.id,
-                host,
-                peers[host],
-                members,
-                attempt.bump,
-            ),
+            restoring(view, saved, attempt, host, who.members),
             changes=[
                 Change(
                     Verb.CREATE,
@@ -172,10 +167,6 @@ def _prepare(view: View, builder: Builder, who: Stand, saved: Saved, attempt: At
         for host in who.members
     ]
     return steps
-
-
-def _snapshot(attempt: Attempt) -> str:
-    return f"{at.SNAPSHOTS}/{attempt.id}.db"
 
 
 def _fence(view: View, builder: Builder, host: str, ready: Sequence[str], attempt: Attempt) -> str:
@@ -348,6 +339,11 @@ def _notes(view: View, who: Stand, saved: Saved, attempt: Attempt) -> list[str]:
     if seen and not undecided(view):
         notes.insert(1, f"{max(0, max(seen) - saved.revision)} changes were made since, by etcd's "
                      "revision")  # fmt: skip
+    if since := [host for host in who.nodes if host not in _awaited(who, saved)]:
+        notes.append(
+            f"{', '.join(since)} has joined since and is no node any more: kanae apply afterwards "
+            "lets it in again"
+        )
     later = [host for host in view.spec.etcd_hosts if host not in who.members]
     if later := [*later, *(h for h in view.control_planes if h not in (*who.masters, *later))]:
         notes.append(
