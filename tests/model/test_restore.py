@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from kanae.plan import actions
 from kanae.plan.attempt import STEP, Attempt, aside, chosen
 from kanae.plan.etcd import member_folder
 from kanae.plan.model import Plan
+from kanae.plan.pki import AUTHORITIES
 from kanae.plan.saved import Saved
 from kanae.spec.models import EtcdTopology, Role, Spec
 
@@ -32,8 +34,9 @@ def saved(world: World, **changed: object) -> Saved:
     """A backup of this cluster as it is now."""
     world.save()
     spec = world.spec
-    [identity] = {host.text(marks.path(marks.IDENTITY)) for name, host in world.hosts.items()
+    identities = {host.text(marks.path(marks.IDENTITY)) for host in world.hosts.values()
                   if host.marked(marks.IDENTITY)}  # fmt: skip
+    [identity] = identities
     whole = Saved(
         spec.name,
         identity,
@@ -380,3 +383,86 @@ def test_stacked_and_external_etcd_stop_by_what_runs_them() -> None:
                     not stacked and (step.host or "") in sim.world.spec.etcd_hosts
                 )
     assert at.FENCED.startswith(at.KUBERNETES)
+
+
+@pytest.fixture
+def backup_folder(tmp_path: Path) -> Path:
+    """The small files of a backup, as they lie while it is restored."""
+    return tmp_path
+
+
+def in_folder(world: World, folder: Path) -> None:
+    for public, private in AUTHORITIES.values():
+        for path in (public, private):
+            holder = next(host for host in world.hosts.values() if host.has(path))
+            there = folder / path.removeprefix(f"{at.KUBERNETES}/")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.write_text(holder.text(path))
+
+
+def blank(world: World, hosts: Iterable[str]) -> None:
+    """The same machines, installed anew."""
+    for host in hosts:
+        world.add_host(host)
+        world.members.pop(host, None)
+        world.started.discard(host)
+
+
+def gone_with_its_masters(name: str, folder: Path) -> tuple[Simulator, Saved]:
+    sim, backup = lived(name)
+    in_folder(sim.world, folder)
+    blank(sim.world, sim.world.spec.having(Role.CONTROL_PLANE))
+    return sim, replace(backup, folder=str(folder))
+
+
+def rebuilt(sim: Simulator, backup: Saved) -> None:
+    """As `kanae restore` does it."""
+    if not any(sim.world.hosts[host].marked(marks.JOINED)
+               for host in sim.world.spec.having(Role.CONTROL_PLANE)):  # fmt: skip
+        result = sim.carry_out(sim.rebuild_plan(backup))
+        assert result is not None
+        assert result.ok, result.failure(sim.values.redactor)
+    result = sim.carry_out(sim.restore_plan(backup))
+    assert result is not None
+    assert result.ok, result.failure(sim.values.redactor)
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_all_masters_are_lost_and_come_back_blank(name: str, backup_folder: Path) -> None:
+    sim, backup = gone_with_its_masters(name, backup_folder)
+    before = dict(sim.world.authorities)
+    sim.world.forget()
+    rebuilt(sim, backup)
+    assert sim.world.authorities == before
+    sim.converge()
+    world = sim.world
+    assert BEFORE in world.objects
+    assert SINCE not in world.objects
+    assert set(world.members) == set(world.spec.etcd_hosts)
+    assert world.violations == []
+    assert len(world.restored) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "every"), [("single", 9), ("reference", 90), ("dedicated-etcd", 120)]
+)
+def test_killed_anywhere_while_it_is_built_again_the_same_command_ends_it(
+    name: str, every: int, backup_folder: Path
+) -> None:
+    sim, backup = gone_with_its_masters(name, backup_folder)
+    taken: list[World] = []
+
+    def seen(what: str) -> None:
+        if what == "effect":
+            taken.append(sim.world.copy())
+
+    result = sim.carry_out(sim.rebuild_plan(backup), Moments(seen=seen))
+    assert result is not None
+    assert result.ok
+    for number, world in enumerate(taken[::every]):
+        half = Simulator(world)
+        rebuilt(half, backup)
+        half.converge()
+        assert BEFORE in world.objects, number
+        assert SINCE not in world.objects, number
+        assert world.violations == [], number

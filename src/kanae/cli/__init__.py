@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Show what apply would change."),
     "apply": ("apply", "Build the cluster of a spec, or put right what differs."),
     "replace": ("replace", "Replace a host that is lost by another of the same name."),
+    "restore": ("restore", "Take the cluster back to a backup, whatever has been lost."),
     "status": ("status", "Show how the cluster is, also when its API is down."),
     "reset": ("reset", "Take the cluster off its hosts."),
     "logs": ("logs", "List the runs of a cluster, or show what one did."),

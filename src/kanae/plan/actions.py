@@ -516,6 +516,6 @@ class EndRestore(Action):
 @dataclass(frozen=True, slots=True)
 class DiscardReplaced(Action):
     """What restores have put aside, or left when they were not gone on with, goes for good. data:
-    etcd's folder, "" where there is none."""
+    etcd's folder."""
 
     data: str

@@ -23,6 +23,7 @@ from kanae.plan.actions import (
     AwaitNodes,
     AwaitSameData,
     DeleteNode,
+    DiscardReplaced,
     EndRestore,
     Fence,
     ReplaceData,
@@ -33,7 +34,7 @@ from kanae.plan.actions import (
 from kanae.plan.attempt import Attempt, aside, chosen, undecided
 from kanae.plan.builder import Builder
 from kanae.plan.control_plane import STATIC_PODS
-from kanae.plan.etcd import answers, data_folder
+from kanae.plan.etcd import OF_RESTORES, answers, data_folder
 from kanae.plan.membership import named_after
 from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.rebuilt import restoring, snapshot_path
@@ -121,6 +122,25 @@ def restore(view: View, saved: Saved) -> Plan:
             EndRestore(snapshot_path(attempt) if host in who.members else ""),
             needs=[whole],
         )
+    return builder.plan()
+
+
+def discard(view: View) -> Plan:
+    """What restores have put aside, on every host that has it."""
+    builder = Builder(view.spec.name)
+    for host in view.spec.etcd_hosts:
+        folder = data_folder(view, host) if host in view.reachable else ""
+        names = view.host(host).folders.get(folder, ()) if folder else ()
+        kept = [name for name in names if name.startswith(OF_RESTORES)]
+        if kept and _ours(view, host):
+            builder.add(
+                host,
+                "discard",
+                "data",
+                "remove what restores have put aside",
+                DiscardReplaced(folder),
+                changes=[Change(Verb.DELETE, "etcd data", f"{folder}/{name}") for name in kept],
+            )
     return builder.plan()
 
 
@@ -301,7 +321,7 @@ def _agents(view: View) -> tuple[str, ...]:
                 "kind": "DaemonSet",
                 "spec": {"template": {"spec": {"containers": [*containers]}}},
             }:
-                each = cast("list[dict[str, object]]", containers)
+                each = cast("list[dict[str, object]]", containers)  # pyright: ignore[reportUnknownArgumentType]  # JSON
                 found += [str(container["name"]) for container in each]
             case _:
                 continue

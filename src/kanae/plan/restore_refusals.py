@@ -28,6 +28,16 @@ def refuse(view: View, saved: Saved, off: Collection[str] = ()) -> None:
     _space(view, saved)
 
 
+def refuse_discarding(view: View) -> None:
+    """Raises Refused while it may still be needed."""
+    require_ours(view.spec, view.facts, view.known.identity)
+    if hosts := undecided(view):
+        raise Refused(
+            f"a restore of {view.spec.name} was begun and has not ended ({', '.join(hosts)})",
+            remedy="go on with it first: kanae restore SPEC --from FILE, with the same file",
+        )
+
+
 def _another(view: View, saved: Saved) -> None:
     spec = view.spec
     if saved.cluster != spec.name:

@@ -168,7 +168,7 @@ def discard(world: World, step: Step, action: actions.DiscardReplaced) -> Effect
     host = world.hosts[step.host or ""]
     host.remove(at.SNAPSHOTS)
     yield
-    for path in [path for path in host.files if action.data and path.startswith(f"{action.data}/")]:
+    for path in [path for path in host.files if path.startswith(f"{action.data}/")]:
         name = path[len(action.data) + 1 :]
         if name.startswith(("kanae-before-", "kanae-restored-")):
             host.remove(path)

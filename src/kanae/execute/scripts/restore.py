@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from kanae.execute.scripts import guarded
-from kanae.execute.scripts.programs import ETCDCTL
+from kanae.execute.scripts.programs import ETCDCTL, KUBECTL
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.actions import (
@@ -45,6 +45,22 @@ rm -f {part}
 snapshot save {part} >/dev/null
 sync -- {part}
 mv -fT -- {part} {path}"""
+
+
+# Kinds whose objects people make. Of others, controllers make them anew.
+_KINDS: Final = (
+    "namespaces,nodes,customresourcedefinitions,persistentvolumes,persistentvolumeclaims,"
+    "deployments,statefulsets,daemonsets,jobs,cronjobs,services,ingresses,configmaps,secrets"
+)
+
+
+def objects() -> str:
+    """A line for each object of the usual kinds: when it was made, and which it is."""
+    each = (
+        "{range .items[*]}{.metadata.creationTimestamp} {.kind} {.metadata.namespace}/"
+        '{.metadata.name}{"\\n"}{end}'
+    )
+    return f"{KUBECTL} --request-timeout=15s get {_KINDS} -A -o jsonpath={quote(each)}"
 
 
 def looked(action: RestoreSnapshot) -> str:
@@ -189,10 +205,7 @@ def end(action: EndRestore) -> str:
 
 def discard(action: DiscardReplaced) -> str:
     """Folders have the names that `kanae.plan.attempt` gives them."""
-    lines = ["set -eu", f"rm -rf --one-file-system -- {at.SNAPSHOTS}"]
-    if action.data:
-        patterns = " ".join(
-            f"{quote(action.data)}/kanae-{kind}-*" for kind in ("before", "restored")
-        )
-        lines.append(f"rm -rf --one-file-system -- {patterns}")
-    return "\n".join(lines)
+    data = quote(action.data)
+    return (
+        f"rm -rf --one-file-system -- {at.SNAPSHOTS} {data}/kanae-before-* {data}/kanae-restored-*"
+    )
