@@ -55,9 +55,7 @@ def name_of(
     cluster: str, taken: datetime, identity: str, sha256: str, *, encrypted: bool
 ) -> BackupName:
     """sha256: of the whole file, in hex."""
-    return BackupName(
-        cluster, taken, identity[:IDENTITY_DIGITS], sha256[:DIGEST_DIGITS], encrypted
-    )
+    return BackupName(cluster, taken, identity[:IDENTITY_DIGITS], sha256[:DIGEST_DIGITS], encrypted)
 
 
 def parse(text: str) -> BackupName | None:
