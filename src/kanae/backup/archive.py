@@ -11,6 +11,7 @@ finds any byte that is not as it was, those of the manifest name the file that i
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tarfile
 import threading
@@ -57,7 +58,7 @@ class Archive:
 def sha256(file: Path) -> str:
     """Of a file as it lies there, in hex. BackupBroken when it cannot be read."""
     with _reading(file) as stream:
-        return hashlib.file_digest(stream, hashlib.sha256).hexdigest()
+        return _Hashed(stream).rest()
 
 
 def is_encrypted(file: Path) -> bool:
@@ -68,7 +69,7 @@ def is_encrypted(file: Path) -> bool:
 
 def peek(file: Path, identities: Sequence[Identity] = ()) -> Manifest:
     """Only what a backup says of itself; the rest is not read. Errors as of `open_archive`."""
-    with _reading(file) as stream, _plain(file, stream, identities) as source:
+    with _reading(file) as stream, _plain(file, _Hashed(stream), identities) as source:
         return _manifest(file, _Members(file, source))
 
 
@@ -123,7 +124,7 @@ def _manifest(file: Path, members: _Members) -> Manifest:
 
 
 @contextmanager
-def _reading(file: Path) -> Generator[IO[bytes], None, None]:
+def _reading(file: Path) -> Generator[io.BufferedReader, None, None]:
     try:
         with file.open("rb") as stream:
             yield stream
@@ -133,7 +134,7 @@ def _reading(file: Path) -> Generator[IO[bytes], None, None]:
         raise BackupBroken(f"{file} cannot be read: {error.strerror}", remedy=GET_ANOTHER) from None
 
 
-def _encrypted(file: Path, stream: IO[bytes]) -> bool:
+def _encrypted(file: Path, stream: io.BufferedReader) -> bool:
     begin = stream.read(len(_AGE))
     stream.seek(0)
     if begin == _AGE:
@@ -148,11 +149,10 @@ def _encrypted(file: Path, stream: IO[bytes]) -> bool:
 
 @contextmanager
 def _plain(
-    file: Path, stream: IO[bytes] | _Hashed, identities: Sequence[Identity]
+    file: Path, stream: _Hashed, identities: Sequence[Identity]
 ) -> Generator[_Source, None, None]:
     """What is in the file, decrypted where it is encrypted."""
-    raw = stream.stream if isinstance(stream, _Hashed) else stream
-    if not _encrypted(file, raw):
+    if not _encrypted(file, stream.raw):
         yield stream
         return
     if not identities:
@@ -164,15 +164,16 @@ def _plain(
         decrypting.close()
 
 
-class _Hashed:
+class _Hashed(io.BufferedIOBase):
     """What is read from a file, hashed on the way."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
+    def __init__(self, stream: io.BufferedReader) -> None:
+        super().__init__()
+        self.raw = stream
         self._digest = hashlib.sha256()
 
-    def read(self, size: int = -1, /) -> bytes:
-        chunk = self.stream.read(size)
+    def read(self, size: int | None = -1, /) -> bytes:
+        chunk = self.raw.read(size)
         self._digest.update(chunk)
         return chunk
 
@@ -186,9 +187,7 @@ class _Hashed:
 class _Decrypting:
     """The library pushes what it decrypts, and archives are pulled: a pipe lies between them."""
 
-    def __init__(
-        self, file: Path, stream: IO[bytes] | _Hashed, identities: Sequence[Identity]
-    ) -> None:
+    def __init__(self, file: Path, stream: _Hashed, identities: Sequence[Identity]) -> None:
         self._file = file
         self._failure: BackupError | None = None
         out, into = os.pipe()
@@ -196,9 +195,7 @@ class _Decrypting:
         self._thread = threading.Thread(target=self._decrypt, args=(stream, into, identities))
         self._thread.start()
 
-    def _decrypt(
-        self, stream: IO[bytes] | _Hashed, into: int, identities: Sequence[Identity]
-    ) -> None:
+    def _decrypt(self, stream: _Hashed, into: int, identities: Sequence[Identity]) -> None:
         import pyrage
 
         try:

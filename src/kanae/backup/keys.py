@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from kanae.errors import BackupLocked, UsageError
 
 if TYPE_CHECKING:
-    from pyrage import ssh, x25519
+    import pyrage
 
-    Recipient = x25519.Recipient | ssh.Recipient
-    Identity = x25519.Identity | ssh.Identity
+    Recipient = pyrage.x25519.Recipient | pyrage.ssh.Recipient
+    Identity = pyrage.x25519.Identity | pyrage.ssh.Identity
 
 VARIABLE: Final = "KANAE_AGE_IDENTITY_FILE"
 _NATIVE: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
@@ -45,13 +45,13 @@ def recipients(texts: Sequence[str]) -> list[Recipient]:
 
 
 def _recipient(text: str) -> Recipient:
-    from pyrage import RecipientError, ssh, x25519
+    import pyrage
 
     try:
         if text.startswith("age1"):
-            return x25519.Recipient.from_str(text)
-        return ssh.Recipient.from_str(text)
-    except RecipientError as error:
+            return pyrage.x25519.Recipient.from_str(text)
+        return pyrage.ssh.Recipient.from_str(text)
+    except pyrage.RecipientError as error:
         raise ValueError(str(error)) from None
 
 
@@ -68,7 +68,7 @@ def identities(file: Path) -> list[Identity]:
 
     UsageError when there is none, or when others than its owner may read it.
     """
-    from pyrage import IdentityError, ssh, x25519
+    import pyrage
 
     try:
         with file.open("rb") as stream:
@@ -82,10 +82,10 @@ def identities(file: Path) -> list[Identity]:
     natives = [line for line in lines if line and not line.startswith("#")]
     try:
         if text.lstrip().startswith(b"-----BEGIN"):
-            return [ssh.Identity.from_buffer(text)]
+            return [pyrage.ssh.Identity.from_buffer(text)]
         if natives and all(_SECRET.fullmatch(line) for line in natives):
-            return [x25519.Identity.from_str(line) for line in natives]
-    except IdentityError as error:
+            return [pyrage.x25519.Identity.from_str(line) for line in natives]
+    except pyrage.IdentityError as error:
         raise UsageError(
             f"{file} cannot be used as a private key: {error}",
             remedy="an SSH key must be without a passphrase (ssh-keygen -p on a copy of it)",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from kanae.artifacts import atomic
 from kanae.backup import keys
 from kanae.backup.archive import BLOCK, CHUNK
 from kanae.backup.model import MANIFEST, SNAPSHOT, Manifest, Stored, to_json
 from kanae.errors import BackupBroken, BackupError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def stored(content: bytes, mode: int = 0o600) -> Stored:
@@ -99,15 +103,16 @@ def _header(manifest: Manifest, name: str, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
 
 
-class _Chunks:
+class _Chunks(io.BufferedIOBase):
     """Chunks of any size, read as a file. failure: what making them raised."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
         self._chunks = chunks
         self._rest = b""
         self.failure: BaseException | None = None
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         try:
             while not self._rest:
                 self._rest = next(self._chunks)
@@ -116,27 +121,25 @@ class _Chunks:
         except BaseException as error:
             self.failure = error
             raise
-        end = len(self._rest) if size < 0 else size
+        end = len(self._rest) if size is None or size < 0 else size
         chunk, self._rest = self._rest[:end], self._rest[end:]
         return chunk
 
 
-class _Hashing:
+class _Hashing(io.BufferedIOBase):
     """A file that is hashed while it is written. failure: what writing it raised."""
 
     def __init__(self, out: IO[bytes]) -> None:
+        super().__init__()
         self._out = out
         self.digest = hashlib.sha256()
         self.failure: BaseException | None = None
 
-    def write(self, chunk: bytes, /) -> int:
+    def write(self, chunk: ReadableBuffer, /) -> int:
         try:
-            self._out.write(chunk)
+            size = self._out.write(chunk)
         except BaseException as error:
             self.failure = error
             raise
         self.digest.update(chunk)
-        return len(chunk)
-
-    def flush(self) -> None:
-        pass
+        return size
