@@ -20,7 +20,7 @@ from kanae.plan.pki import AUTHORITIES
 from kanae.plan.saved import Saved
 from kanae.spec.models import EtcdTopology, Role, Spec
 
-from .fixtures import RELEASE, ancestors, document_of
+from .fixtures import ancestors, document_of
 from .settled import unsettled
 from .simulator import Moments, Simulator, whole_world
 from .world import World
@@ -30,35 +30,11 @@ BEFORE = ObjectKey("configmaps", "default", "before")
 SINCE = ObjectKey("configmaps", "default", "since")
 
 
-def saved(world: World, **changed: object) -> Saved:
-    """A backup of this cluster as it is now."""
-    world.save()
-    spec = world.spec
-    identities = {host.text(marks.path(marks.IDENTITY)) for host in world.hosts.values()
-                  if host.marked(marks.IDENTITY)}  # fmt: skip
-    [identity] = identities
-    whole = Saved(
-        spec.name,
-        identity,
-        "2026-07-01T12:00:00Z",
-        spec.version,
-        RELEASE.components["etcd"].removeprefix("v"),
-        spec.etcd_topology.value,
-        1,
-        tuple(spec.hosts),
-        "/tmp/snapshot.db",  # nobody reads it
-        "ab" * 32,
-        1000,
-        "/tmp/backup",  # nobody reads it
-    )
-    return replace(whole, **changed)  # pyright: ignore[reportArgumentType]
-
-
 def lived(name: str) -> tuple[Simulator, Saved]:
     """A cluster with something written before its backup and something since."""
     sim = Simulator(whole_world(name).copy())
     sim.world.objects[BEFORE] = {"metadata": {"name": "before"}}
-    backup = saved(sim.world)
+    backup = sim.world.save("/none/snapshot.db")
     sim.world.objects[SINCE] = {"metadata": {"name": "since"}}
     # What is watched in a living cluster does not hold in one that stops on purpose.
     sim.world.resetting = True
@@ -209,7 +185,7 @@ def test_processes_of_pods_on_workers_are_left_alone() -> None:
 def test_a_second_restore_of_the_same_file_raises_the_revision_further() -> None:
     sim, backup = lived("reference")
     restored(sim, backup)
-    sim.world.save()
+    sim.world.save("/none/snapshot.db")
     sim.world.objects[SINCE] = {}
     first = set(sim.world.restored)
     result = sim.carry_out(sim.restore_plan(backup))
@@ -269,7 +245,7 @@ def test_a_host_that_joined_since_is_let_in_again_by_an_apply() -> None:
     document = document_of("vip")
     sim = Simulator(whole_world("vip").copy())
     sim.world.objects[BEFORE] = {}
-    backup = saved(sim.world)
+    backup = sim.world.save("/none/snapshot.db")
     network = document["hosts"]["worker1"]["address"].rpartition(".")[0]
     document["hosts"]["worker9"] = {"address": f"{network}.99", "roles": ["worker"]}
     sim.world.edit(Spec.model_validate(document))

@@ -19,6 +19,7 @@ from kanae.plan.etcd import member_folder
 from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
+from kanae.plan.saved import Saved
 from kanae.plan.view import Site
 from kanae.render import haproxy, keepalived, nginx, registration
 from kanae.render.kubeadm import taints
@@ -27,7 +28,7 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .certificate import certificate
 from .dns import Pods, place, settled
-from .fixtures import READ_AT, V2, Desk, base_of
+from .fixtures import READ_AT, V2, Desk, backup_of, base_of
 from .in_cluster import Reconcilers
 from .machine import SimHost
 
@@ -256,10 +257,12 @@ class World:
         if self.hosts[host].has(member_folder(self.spec)):
             self.removed.add(host)
 
-    def save(self) -> None:
-        """Keep what is in the cluster now, as a backup does."""
+    def save(self, snapshot: str) -> Saved:
+        """Keep what is in the cluster now, as a backup does. snapshot: as of `backup_of`."""
         objects = [[astuple(key), each] for key, each in self.objects.items()]
         self.backup = json.dumps([self.nodes, objects])
+        identity = known(self.spec, self.facts()).identity
+        return backup_of(self.spec, identity, snapshot)
 
     def held(self, host: str) -> str:
         """The attempt by which the data of a member was restored."""

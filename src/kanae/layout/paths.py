@@ -17,8 +17,8 @@ STATE: Final = "/var/lib/kanae"
 HASHES: Final = f"{STATE}/hashes"
 IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
-# Snapshots of etcd, while a restore is under way and of what was there before it.
-SNAPSHOTS: Final = f"{STATE}/snapshots"
+# Snapshots of etcd: those that are being restored, and of what was there before.
+RESTORES: Final = f"{STATE}/restores"
 # Names of units that kanae masked while it installed a package that would start them.
 MASKED: Final = f"{STATE}/masked"
 # What was on a host before kanae: a list of paths and units, copies of files that kanae replaces.

@@ -24,7 +24,7 @@ _LONG: Final = 3600.0
 
 def snapshot_path(attempt: Attempt) -> str:
     """Where the snapshot of an attempt lies on a host."""
-    return f"{at.SNAPSHOTS}/{attempt.id}.db"
+    return f"{at.RESTORES}/{attempt.id}.db"
 
 
 def restoring(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from kanae.layout import paths as at
 from kanae.layout import ports, units
@@ -154,7 +154,7 @@ def _prepare(view: View, builder: Builder, who: Stand, saved: Saved, attempt: At
     steps: list[str] = []
     alive = [host for host in who.members if answers(view, host)]
     if alive and not undecided(view):
-        path = f"{at.SNAPSHOTS}/before-{attempt.id}.db"
+        path = f"{at.RESTORES}/before-{attempt.id}.db"
         steps.append(
             builder.add(
                 alive[0],
@@ -316,15 +316,9 @@ def _agents(view: View) -> tuple[str, ...]:
     those of DaemonSets."""
     found = ["kube-proxy"]
     for document in view.site.manifests:
-        match cast("dict[str, object]", document):
-            case {
-                "kind": "DaemonSet",
-                "spec": {"template": {"spec": {"containers": [*containers]}}},
-            }:
-                each = cast("list[dict[str, object]]", containers)  # pyright: ignore[reportUnknownArgumentType]  # JSON
-                found += [str(container["name"]) for container in each]
-            case _:
-                continue
+        if document.get("kind") == "DaemonSet":
+            spec = cast("dict[str, Any]", document)["spec"]["template"]["spec"]
+            found += [str(container["name"]) for container in spec["containers"]]
     return tuple(dict.fromkeys(found))
 
 

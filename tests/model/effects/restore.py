@@ -11,8 +11,10 @@ from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.attempt import aside, beside, seal
+from kanae.plan.etcd import OF_RESTORES
 from kanae.plan.model import Step
 
+from ..fixtures import SNAPSHOT
 from ..machine import SimHost
 from ..world import API_SERVER, World
 from .base import Effects, failed, wait
@@ -25,7 +27,7 @@ def save_snapshot(world: World, step: Step, action: actions.SaveSnapshot) -> Eff
     if not world.etcd_runs(host.name):
         raise failed(step, "no member answers")
     yield
-    host.folder(at.SNAPSHOTS)
+    host.folder(at.RESTORES)
     host.write(action.path, "saved\n", 0o600)
     yield
     return Outcome.CHANGED
@@ -40,7 +42,7 @@ def restore_snapshot(world: World, step: Step, action: actions.RestoreSnapshot) 
     new = beside(action.data, action.attempt)
     if _sealed(host, action.data, action.attempt) or _sealed(host, new, action.attempt):
         return Outcome.OK
-    host.write(action.path, action.sha256, 0o600)
+    host.write(action.path, SNAPSHOT, 0o600)
     yield
     host.folder(action.data, 0o700)
     host.remove(new)
@@ -166,11 +168,15 @@ def end(world: World, step: Step, action: actions.EndRestore) -> Effects:
 
 def discard(world: World, step: Step, action: actions.DiscardReplaced) -> Effects:
     host = world.hosts[step.host or ""]
-    host.remove(at.SNAPSHOTS)
+    host.remove(at.RESTORES)
     yield
-    for path in [path for path in host.files if path.startswith(f"{action.data}/")]:
-        name = path[len(action.data) + 1 :]
-        if name.startswith(("kanae-before-", "kanae-restored-")):
-            host.remove(path)
+    remove_kept(host, action.data)
     yield
     return Outcome.CHANGED
+
+
+def remove_kept(host: SimHost, data: str) -> None:
+    """What restores have put aside in etcd's folder."""
+    for path in list(host.files):
+        if path.startswith(tuple(f"{data}/{begin}" for begin in OF_RESTORES)):
+            host.remove(path)

@@ -24,6 +24,7 @@ from kanae.plan.actions import (
     Unfence,
 )
 from kanae.plan.attempt import aside, beside, seal
+from kanae.plan.etcd import OF_RESTORES
 from kanae.resources.model import quote
 
 # Exit statuses of `looked` beside 0, which says that nothing is left to do.
@@ -39,7 +40,7 @@ def save(action: SaveSnapshot) -> str:
     path, part = quote(action.path), quote(f"{action.path}.part")
     return f"""set -eu; umask 077
 [ ! -e {path} ] || exit 0
-mkdir -p {at.SNAPSHOTS}
+mkdir -p {at.RESTORES}
 rm -f {part}
 {ETCDCTL} --command-timeout=1h --endpoints https://127.0.0.1:{ports.ETCD_CLIENT} \
 snapshot save {part} >/dev/null
@@ -103,7 +104,9 @@ def fence(action: Fence, limit: float) -> str:
     which it would start again. limit: seconds for its turn."""
     mark = marks.path(marks.RESTORING)
     lines = [
-        f"set -eu; umask 077; {guarded.locked(limit)}",
+        "set -eu; umask 077",
+        guarded.deadline(limit),
+        guarded.locked(limit),
         f"mkdir -p {marks.FOLDER}",
         f"printf '%s\\n' {quote(action.record)} >{mark}.new",
         f"sync -- {mark}.new; mv -fT {mark}.new {mark}",
@@ -120,10 +123,14 @@ def fence(action: Fence, limit: float) -> str:
             f"sync {at.FENCED} {at.MANIFESTS}",
             f"systemctl start {units.CONTAINERD}",
             f"for pod in {pods}; do",
-            '  while ids=$(crictl ps -q --state running --name "^$pod$") && [ -n "$ids" ]; do',
-            f"    crictl stop --timeout {_GRACE} $ids >/dev/null 2>&1 || sleep 0.3",
+            '  until ids=$(crictl ps -q --state running --name "^$pod$" 2>/dev/null) && '
+            '[ -z "$ids" ]; do',
+            f'    [ "$({guarded.LEFT})" -gt 0 ] || {{',
+            '      echo "$pod does not end, or crictl does not tell:" >&2',
+            "      crictl ps >&2; exit 1; }",
+            f'    {{ [ -n "$ids" ] && crictl stop --timeout {_GRACE} $ids >/dev/null 2>&1; }} || '
+            "sleep 0.3",
             "  done",
-            '  [ -z "$ids" ] || exit 1',
             "done",
         ]
     if action.etcd:
@@ -205,7 +212,5 @@ def end(action: EndRestore) -> str:
 
 def discard(action: DiscardReplaced) -> str:
     """Folders have the names that `kanae.plan.attempt` gives them."""
-    data = quote(action.data)
-    return (
-        f"rm -rf --one-file-system -- {at.SNAPSHOTS} {data}/kanae-before-* {data}/kanae-restored-*"
-    )
+    kept = " ".join(f"{quote(action.data)}/{begin}*" for begin in OF_RESTORES)
+    return f"rm -rf --one-file-system -- {at.RESTORES} {kept}"
