@@ -19,40 +19,21 @@ if TYPE_CHECKING:
     Identity = pyrage.x25519.Identity | pyrage.ssh.Identity
 
 VARIABLE: Final = "KANAE_AGE_IDENTITY_FILE"
-_NATIVE: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
-_SSH: Final = re.compile(r"ssh-(ed25519|rsa) [A-Za-z0-9+/]+={0,2}( [^\x00-\x1f\x7f]*)?")
 _SECRET: Final = re.compile(r"AGE-SECRET-KEY-1[02-9AC-HJ-NP-Z]{58}")
 # Nobody's key is as large; a whole disk given by mistake is not read into memory.
 _MOST: Final = 1 << 20
 
 
-def wrong_recipient(text: str) -> str:
-    """Why nothing can be encrypted for this public key, "" when it can."""
-    if _SECRET.search(text):
-        return "is a private key; name the public one, age1..."
-    if not (_NATIVE.fullmatch(text) or _SSH.fullmatch(text)):
-        return "is no public key of age (age1...) or of SSH (ssh-ed25519 ..., ssh-rsa ...)"
-    try:
-        _recipient(text)
-    except ValueError as error:
-        return f"cannot be used: {error}"
-    return ""
-
-
 def recipients(texts: Sequence[str]) -> list[Recipient]:
-    """Of public keys that `wrong_recipient` finds nothing wrong with."""
-    return [_recipient(text) for text in texts]
-
-
-def _recipient(text: str) -> Recipient:
+    """Of public keys in which `kanae.spec.backup.wrong_recipient` finds nothing wrong."""
     import pyrage
 
-    try:
-        if text.startswith("age1"):
-            return pyrage.x25519.Recipient.from_str(text)
-        return pyrage.ssh.Recipient.from_str(text)
-    except pyrage.RecipientError as error:
-        raise ValueError(str(error)) from None
+    return [
+        pyrage.x25519.Recipient.from_str(text)
+        if text.startswith("age1")
+        else pyrage.ssh.Recipient.from_str(text)
+        for text in texts
+    ]
 
 
 def identity_file(given: Path | None, environment: Mapping[str, str]) -> Path | None:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 from kanae.artifacts import atomic
 from kanae.backup import keys
 from kanae.backup.archive import BLOCK, CHUNK
-from kanae.backup.model import MANIFEST, SNAPSHOT, Manifest, Stored, to_json
+from kanae.backup.model import MANIFEST, SNAPSHOT, Manifest, Stored, from_json, to_json
 from kanae.errors import BackupBroken, BackupError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def write(
     for a file in the clear. Returns the file's sha256 in hex. BackupBroken when the snapshot is not
     what the manifest says; what reading it raises.
     """
+    # What could not be read again must not be written.
+    from_json(to_json(manifest), f"what {manifest.snapshot.member} says of its snapshot")
     with atomic.written(file, 0o600) as out:
         hashed = _Hashing(out)
         plain = _Chunks(_sealed(_tar(manifest, files, snapshot)))
@@ -75,9 +77,10 @@ def _tar(
     for name in manifest.files:
         yield from _member(manifest, name, files[name])
     yield _header(manifest, SNAPSHOT, manifest.snapshot.size)
-    digest, size = hashlib.sha256(), 0
+    digest, size, own = hashlib.sha256(), 0, _OwnDigest()
     for chunk in snapshot:
         digest.update(chunk)
+        own.update(chunk)
         size += len(chunk)
         yield chunk
     if (digest.hexdigest(), size) != (manifest.snapshot.sha256, manifest.snapshot.size):
@@ -87,7 +90,32 @@ def _tar(
             f"{manifest.snapshot.sha256}",
             remedy="run it again; if it stays so, see that host's memory and disk",
         )
+    if not own.agrees:
+        raise BackupBroken(
+            f"etcd's snapshot from {manifest.snapshot.member} does not have the sha256 that etcd "
+            "has put at its end",
+            remedy="run it again; if it stays so, see that host's memory and disk",
+        )
     yield bytes(-size % BLOCK + 2 * BLOCK)
+
+
+class _OwnDigest:
+    """Of the snapshot, as etcd appends it: the sha256 of all before it, in 32 bytes
+    (Snapshot of server/etcdserver/api/v3rpc/maintenance.go)."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._last = b""
+
+    def update(self, chunk: bytes) -> None:
+        both = self._last + chunk
+        end = max(len(both) - self._digest.digest_size, 0)
+        self._digest.update(memoryview(both)[:end])
+        self._last = both[end:]
+
+    @property
+    def agrees(self) -> bool:
+        return self._digest.digest() == self._last
 
 
 def _member(manifest: Manifest, name: str, content: bytes) -> Iterator[bytes]:

@@ -19,6 +19,8 @@ IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
 # Snapshots of etcd: those that are being restored, and of what was there before.
 RESTORES: Final = f"{STATE}/restores"
+# etcd's snapshots while they are on their way into a backup.
+SNAPSHOTS: Final = f"{STATE}/snapshots"
 # Names of units that kanae masked while it installed a package that would start them.
 MASKED: Final = f"{STATE}/masked"
 # What was on a host before kanae: a list of paths and units, copies of files that kanae replaces.
@@ -34,6 +36,7 @@ KUBEADM_LOCK: Final = f"{RUN}/kubeadm.lock"
 # etcd.yaml, with what a first start needs; put together when etcd starts.
 ETCD_RUNNING: Final = f"{RUN}/etcd.yaml"
 LEASE: Final = f"{RUN}/lease"
+BACKUP_LOCK: Final = f"{RUN}/backup.lock"
 UNITS: Final = "/etc/systemd/system"
 SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
 MODULES: Final = "/etc/modules-load.d/kanae.conf"
