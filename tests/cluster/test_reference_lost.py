@@ -104,9 +104,7 @@ def test_a_good_file_passes_the_drill_and_says_how_long_it_takes(
     cluster: Cluster, backup: Path
 ) -> None:
     before = voters(cluster, "server2")
-    done = cluster.kanae(
-        "backup", "test", str(cluster.spec), "--file", str(backup), "-o", "json"
-    )
+    done = cluster.kanae("backup", "test", str(cluster.spec), "--file", str(backup), "-o", "json")
     told: dict[str, Any] = json.loads(done.stdout)
     assert told["passed"], told
     assert 0 < told["rto_seconds"] < 120
@@ -165,9 +163,7 @@ def test_every_member_is_lost_and_the_cluster_comes_back(cluster: Cluster, backu
     assert running
     for host in MASTERS:
         cluster.on(host, "systemctl kill -s KILL etcd; systemctl stop etcd; rm -rf /var/lib/etcd/*")
-    unconfirmed = cluster.kanae(
-        "restore", str(cluster.spec), "--from", str(backup), status=2
-    )
+    unconfirmed = cluster.kanae("restore", str(cluster.spec), "--from", str(backup), status=2)
     assert f"--confirm {cluster.name}" in unconfirmed.stderr
     done = cluster.kanae(
         "restore", str(cluster.spec), "--from", str(backup), "--confirm", cluster.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from kanae.cli.arguments import (
     ignore_option,
     spec_argument,
 )
-from kanae.cli.confirm import typed
+from kanae.cli.confirm import ask_password, typed
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
@@ -20,6 +22,7 @@ from kanae.errors import UsageError
 from kanae.operations import restore as restoring
 from kanae.operations.change import Ending, change
 from kanae.operations.project import Project
+from kanae.operations.survivor import survivor
 from kanae.transport.acceptance import HostKeys
 
 
@@ -31,6 +34,14 @@ from kanae.transport.acceptance import HostKeys
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="The backup, as kanae backup create has made it.",
+)
+@click.option(
+    "--from-member",
+    "member",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="Instead of a backup: what this host's member of etcd still has, when there is no quorum "
+    "any more.",
 )
 @click.option(
     "--identity-file",
@@ -64,6 +75,7 @@ from kanae.transport.acceptance import HostKeys
 def command(
     spec: Path,
     file: Path | None,
+    member: str | None,
     identity_file: Path | None,
     confirm: str | None,
     off: tuple[str, ...],
@@ -86,14 +98,13 @@ def command(
       kanae restore cluster.yaml --from prod-20260701T120000Z.tar
       kanae restore cluster.yaml --from prod.tar.age --identity-file key.txt --confirm prod
       kanae restore cluster.yaml --from prod.tar --off server3
+      kanae restore cluster.yaml --from-member server1
       kanae restore cluster.yaml --discard
     """
-    if (file is None) == (not discard):
+    if sum((file is not None, member is not None, discard)) != 1:
         raise UsageError(
-            "a restore needs a backup"
-            if not discard
-            else "--from and --discard exclude each other",
-            remedy="kanae restore SPEC --from FILE, or kanae restore SPEC --discard",
+            "say one of --from FILE, --from-member HOST and --discard",
+            remedy="kanae restore SPEC --from FILE; kanae backup list tells which there are",
         )
     project = Project.open(spec)
     name = project.spec.name
@@ -102,14 +113,20 @@ def command(
             f"--confirm says {confirm!r}, and the cluster of {project.text.name} is {name!r}",
             remedy="say the name of the cluster that is meant",
         )
-    if file is None:
+    if discard:
         _discard(project, confirm, verbose, break_lease, host_keys, output)
         return
 
     def console() -> Terminal:
         return Terminal("", True, verbose, ask=None if confirm else lambda: typed(name, _WORDS))
 
-    with restoring.opened(file, identity_file) as saved:
+    with ExitStack() as stack:
+        if file is not None:
+            saved = stack.enter_context(restoring.opened(file, identity_file))
+        else:
+            folder = stack.enter_context(restoring.private_folder())
+            taking = survivor(project, member or "", folder, ask_password, host_keys)
+            saved = asyncio.run(taking)
         changing = restoring.restored(
             project,
             saved,

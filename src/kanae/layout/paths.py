@@ -19,6 +19,8 @@ IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
 # Snapshots of etcd: those that are being restored, and of what was there before.
 RESTORES: Final = f"{STATE}/restores"
+# Of a member of etcd that is tried out beside the living one.
+SCRATCH: Final = f"{STATE}/scratch"
 # etcd's snapshots while they are on their way into a backup.
 SNAPSHOTS: Final = f"{STATE}/snapshots"
 # Names of units that kanae masked while it installed a package that would start them.

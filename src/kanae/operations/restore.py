@@ -105,6 +105,15 @@ class Discard:
 
 
 @contextmanager
+def private_folder() -> Generator[Path, None, None]:
+    """A folder that only this user can read, on the disk of the cache, gone at the end."""
+    cache = paths.cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="restore-", dir=cache) as name:
+        yield Path(name)
+
+
+@contextmanager
 def opened(file: Path, identity_file: Path | None) -> Generator[Saved, None, None]:
     """A backup, read in full and compared with what it says of itself, with its files in a folder
     that only this user can read and that is gone at the end.
@@ -114,10 +123,7 @@ def opened(file: Path, identity_file: Path | None) -> Generator[Saved, None, Non
     """
     found = keys.identity_file(identity_file, os.environ)
     identities = keys.identities(found) if found is not None else []
-    cache = paths.cache_dir()
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="restore-", dir=cache) as name:
-        folder = Path(name)
+    with private_folder() as folder:
         archive = open_archive(file, identities, snapshot=folder / Path(SNAPSHOT).name)
         for each, content in archive.files.items():
             there = folder / each

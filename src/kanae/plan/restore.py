@@ -34,7 +34,7 @@ from kanae.plan.actions import (
 from kanae.plan.attempt import Attempt, aside, chosen, undecided
 from kanae.plan.builder import Builder
 from kanae.plan.control_plane import STATIC_PODS
-from kanae.plan.etcd import OF_RESTORES, answers, data_folder
+from kanae.plan.etcd import OF_RESTORES, answers, data_folder, member_folder
 from kanae.plan.membership import named_after
 from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.rebuilt import restoring, snapshot_path
@@ -353,6 +353,12 @@ def _notes(view: View, who: Stand, saved: Saved, attempt: Attempt) -> list[str]:
     if seen and not undecided(view):
         notes.insert(1, f"{max(0, max(seen) - saved.revision)} changes were made since, by etcd's "
                      "revision")  # fmt: skip
+    held = [host for host in who.members if view.host(host).files.get(member_folder(view.spec))]
+    if held and not seen and not undecided(view):
+        notes.append(
+            f"{', '.join(held)} still has data of etcd's, which may be newer: kanae restore "
+            f"--from-member {held[0]} keeps what it has"
+        )
     if since := [host for host in who.nodes if host not in _awaited(who, saved)]:
         notes.append(
             f"{', '.join(since)} has joined since and is no node any more: kanae apply afterwards "

@@ -28,6 +28,7 @@ from kanae.execute.scripts import (
     reset,
     resources,
     restore,
+    scratch,
 )
 from kanae.facts.model import ObjectKey
 from kanae.layout import marks, units
@@ -219,6 +220,20 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "restore-end": restore.end(EndRestore(f"{at.RESTORES}/{ATTEMPT}.db")),
     "restore-end-without-snapshot": restore.end(EndRestore("")),
     "restore-discard": restore.discard(DiscardReplaced("/var/lib/etcd")),
+    "scratch-prepare": scratch.prepare(),
+    "scratch-stop": scratch.stop(),
+    "scratch-copy": scratch.copy("/var/lib/etcd"),
+    "scratch-restore": scratch.restore("m1"),
+    "scratch-start": scratch.start("m1", own=True, alone=True),
+    "scratch-start-sent": scratch.start("m1", own=False, alone=False),
+    "scratch-healthy": scratch.healthy(),
+    "scratch-take": scratch.take(),
+    "scratch-hash-of-file": scratch.hash_of_file(7),
+    "scratch-hash-of-living": scratch.hash_of_living(7),
+    "scratch-keys": scratch.keys(),
+    "scratch-value": scratch.value("/registry/namespaces/default"),
+    "scratch-first-secret": scratch.first_secret(),
+    "scratch-old-watch": scratch.old_watch(),
     "resources-units": resources.apply(
         Converge(
             (
@@ -289,6 +304,7 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         reset,
         resources,
         restore,
+        scratch,
     )
     for module in modules:
         for name, _ in inspect.getmembers(module, inspect.isfunction):
