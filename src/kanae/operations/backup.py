@@ -21,7 +21,7 @@ from kanae.backup.name import IDENTITY_DIGITS, BackupName, name_of
 from kanae.backup.target import Target
 from kanae.errors import CheckFailed, FactsError, KanaeError, Refused, UsageError
 from kanae.execute.scripts import backup as scripts
-from kanae.facts.model import EtcdFact, Facts, ObjectKey
+from kanae.facts.model import EtcdFact, Facts, ObjectKey, Query
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.operations.backup_targets import cut_short
@@ -95,6 +95,24 @@ async def create(
     seconds = time.monotonic() - began
     name, manifest, size, sha256 = made
     return Made(name, target.where, manifest, size, sha256, seconds)
+
+
+async def identity(
+    project: Project, password: Callable[[], str | None], host_keys: HostKeys | None = None
+) -> str:
+    """Which cluster of its name a living one is, from its control-plane hosts. Raises Refused."""
+    masters = project.spec.having(Role.CONTROL_PLANE)
+    async with Fleet(
+        project.spec, masters, password=password, tolerant=True, host_keys=host_keys
+    ) as fleet:
+        facts = await ask(fleet, dict.fromkeys(fleet, Query(files=(at.SERVICE_ACCOUNT_PUBLIC,))))
+    found = project.known(facts).identity
+    if not found:
+        raise Refused(
+            "no control-plane host answers that knows which cluster it is",
+            remedy="--identity ID; kanae backup list -o yaml tells how those of backups begin",
+        )
+    return found
 
 
 def chosen(spec: Spec, facts: Facts) -> str:

@@ -19,7 +19,7 @@ from kanae.errors import BackupBroken, StepFailed, UsageError, step_failed
 from kanae.execute.scripts import backup as scripts
 from kanae.operations.project import Project
 from kanae.spec.backup import Bucket, Folder, OverSsh, place_of
-from kanae.spec.models import Sudo
+from kanae.spec.models import Spec, Sudo
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.connect import Jumps
 from kanae.transport.conversation import Conversation
@@ -54,7 +54,8 @@ async def opened(
     match place:
         case Folder(path):
             # What is typed is meant from where it is typed; what the spec says, from there.
-            base = Path.cwd() if text is not None else project.folder
+            own = wanted == project.spec.backup.target
+            base = project.folder if own else Path.cwd()
             yield FolderTarget(base / paths.expanded(path), wanted)
         case Bucket():
             from kanae.backup.s3 import BucketTarget, credentials
@@ -72,6 +73,14 @@ async def opened(
                 yield HostTarget(transport, place.path, wanted, staging(project), "")
             finally:
                 await transport.close()
+
+
+def schedule_places(spec: Spec) -> list[str]:
+    """The folders on hosts into which the schedule's backups go, as targets."""
+    schedule = spec.backup.schedule
+    if schedule is None:
+        return []
+    return [f"ssh://{host}{schedule.folder}" for host in spec.etcd_hosts]
 
 
 def staging(project: Project) -> Path:

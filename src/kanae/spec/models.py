@@ -35,8 +35,8 @@ __all__ = [
     "ApiServer", "ArtifactSource", "Artifacts", "Backup", "Balancer", "ComponentArgs", "Dns",
     "Endpoint", "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive",
     "InCluster", "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model", "Networks",
-    "PodNetwork", "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo",
-    "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
+    "PodNetwork", "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh",
+    "Sudo", "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
