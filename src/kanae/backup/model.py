@@ -32,6 +32,8 @@ AUTHORITIES: Final = (
     "pki/etcd/ca.crt",
     "pki/etcd/ca.key",
 )
+# The word in the object that was written just before the snapshot, see kanae.render.backup.
+CANARY: Final = "marks/canary"
 # What every backup holds beside the snapshot.
 REQUIRED: Final = (SPEC, *AUTHORITIES)
 # Of the rest, whatever there is: none of these names leads out of a folder.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
@@ -20,7 +19,8 @@ from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
 from kanae.errors import UsageError
 from kanae.operations import restore as restoring
-from kanae.operations.change import Ending, change
+from kanae.operations.backups import found
+from kanae.operations.change import Changed, Ending, change
 from kanae.operations.project import Project
 from kanae.operations.survivor import survivor
 from kanae.transport.acceptance import HostKeys
@@ -30,10 +30,9 @@ from kanae.transport.acceptance import HostKeys
 @spec_argument
 @click.option(
     "--from",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The backup, as kanae backup create has made it.",
+    "backup",
+    metavar="BACKUP",
+    help="A file, a name that kanae backup list tells, or `newest`.",
 )
 @click.option(
     "--from-member",
@@ -74,7 +73,7 @@ from kanae.transport.acceptance import HostKeys
 @output_option
 def command(
     spec: Path,
-    file: Path | None,
+    backup: str | None,
     member: str | None,
     identity_file: Path | None,
     confirm: str | None,
@@ -101,10 +100,10 @@ def command(
       kanae restore cluster.yaml --from-member server1
       kanae restore cluster.yaml --discard
     """
-    if sum((file is not None, member is not None, discard)) != 1:
+    if sum((backup is not None, member is not None, discard)) != 1:
         raise UsageError(
-            "say one of --from FILE, --from-member HOST and --discard",
-            remedy="kanae restore SPEC --from FILE; kanae backup list tells which there are",
+            "say one of --from BACKUP, --from-member HOST and --discard",
+            remedy="kanae restore SPEC --from BACKUP; kanae backup list tells which there are",
         )
     project = Project.open(spec)
     name = project.spec.name
@@ -120,28 +119,35 @@ def command(
     def console() -> Terminal:
         return Terminal("", True, verbose, ask=None if confirm else lambda: typed(name, _WORDS))
 
-    with ExitStack() as stack:
-        if file is not None:
-            saved = stack.enter_context(restoring.opened(file, identity_file))
-        else:
-            folder = stack.enter_context(restoring.private_folder())
-            taking = survivor(project, member or "", folder, ask_password, host_keys)
-            saved = asyncio.run(taking)
-        changing = restoring.restored(
-            project,
-            saved,
-            console(),
-            console,
-            off=off,
-            ignored=ignored,
-            break_lease=break_lease,
-            host_keys=host_keys,
-        )
-        done = carried_out(changing, output)
+    taken: list[str] = []
+
+    async def restore() -> Changed:
+        async with AsyncExitStack() as stack:
+            if backup is not None:
+                file = await stack.enter_async_context(
+                    found(lambda: project, backup, None, ask_password, host_keys)
+                )
+                saved = stack.enter_context(restoring.opened(file, identity_file))
+            else:
+                folder = stack.enter_context(restoring.private_folder())
+                saved = await survivor(project, member or "", folder, ask_password, host_keys)
+            taken.append(saved.taken)
+            return await restoring.restored(
+                project,
+                saved,
+                console(),
+                console,
+                off=off,
+                ignored=ignored,
+                break_lease=break_lease,
+                host_keys=host_keys,
+            )
+
+    done = carried_out(restore(), output)
     if done.ending is Ending.DECLINED:
         raise click.Abort
     click.echo(
-        f"{name} is as it was at {saved.taken}; kanae plan {project.file} tells what its spec "
+        f"{name} is as it was at {taken[0]}; kanae plan {project.file} tells what its spec "
         "wants that it had not then",
         err=True,
     )

@@ -19,8 +19,17 @@ from kanae.backup import model, writer
 from kanae.backup.model import Manifest, Snapshot, Stored
 from kanae.backup.name import IDENTITY_DIGITS, BackupName, name_of
 from kanae.backup.target import Target
-from kanae.errors import CheckFailed, FactsError, KanaeError, Refused, UsageError
+from kanae.errors import (
+    CheckFailed,
+    FactsError,
+    KanaeError,
+    Refused,
+    StepFailed,
+    StepTimedOut,
+    UsageError,
+)
 from kanae.execute.scripts import backup as scripts
+from kanae.execute.scripts import kubectl
 from kanae.facts.model import EtcdFact, Facts, ObjectKey, Query
 from kanae.layout import marks
 from kanae.layout import paths as at
@@ -29,6 +38,7 @@ from kanae.operations.project import Project
 from kanae.operations.survey import ask
 from kanae.plan.membership import require_ours
 from kanae.plan.pki import AUTHORITIES, wanted
+from kanae.render.backup import canary
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS
 from kanae.spec.models import Role, Spec
@@ -91,6 +101,7 @@ async def create(
         member = chosen(spec, facts)
         say(f"snapshot of etcd on {member}")
         content = await contents(project, facts, fleet)
+        content |= await _canary(project, facts, fleet)
         made = await _written(project, facts, identity, member, content, fleet[member], target)
     seconds = time.monotonic() - began
     name, manifest, size, sha256 = made
@@ -234,6 +245,23 @@ def parse_read(host: str, output: bytes) -> Iterator[tuple[str, bytes, int]]:
             raise FactsError(host, f"{words[2]} is cut short")
         yield words[2], rest[:size], int(words[0], 8) & 0o777
         output = rest[size:]
+
+
+async def _canary(project: Project, facts: Facts, fleet: Fleet) -> dict[str, tuple[bytes, int]]:
+    """Written now, so that whoever tries the backup can tell that it holds what came last. Nothing
+    where no API server answers: etcd's data is wanted all the same."""
+    view = project.view(facts, {})
+    via = next((host for host in view.joined_control_planes if view.api_ready(host)), None)
+    if via is None:
+        return {}
+    word = secrets.token_hex(16)
+    document = json.dumps(canary(word)).encode()
+    with suppress(StepFailed, StepTimedOut):
+        await must(
+            fleet[via], kubectl.apply(), command="kubectl apply (the canary)", stdin=document
+        )
+        return {model.CANARY: (word.encode(), 0o600)}
+    return {}
 
 
 async def _written(
