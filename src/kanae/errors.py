@@ -9,6 +9,10 @@
     ├── ArtifactError               7   a binary or image cannot be had or does not verify
     │   └── ArtifactMismatch        7   ... its digest is not the promised one
     ├── MachineUnfit                8   this machine lacks a program, a right or a kernel feature
+    ├── BackupError                 9   a backup cannot be made or used
+    │   ├── NoBackup                9   ... the file is not there, or is no backup of kanae
+    │   ├── BackupBroken            9   ... it is damaged, cut short or cannot be read
+    │   └── BackupLocked            9   ... it is encrypted and no key given opens it
     ├── ConnectError               10   a host cannot be reached at all
     │   ├── AuthenticationFailed   11   ... it refuses the key or user
     │   ├── HostKeyRefused              ... its host key is not trusted; never raised itself
@@ -109,6 +113,22 @@ class ArtifactMismatch(ArtifactError):
 
 class MachineUnfit(KanaeError):
     exit_code = 8
+
+
+class BackupError(KanaeError):
+    exit_code = 9
+
+
+class NoBackup(BackupError):
+    pass
+
+
+class BackupBroken(BackupError):
+    pass
+
+
+class BackupLocked(BackupError):
+    pass
 
 
 class HostError(KanaeError):

@@ -18,6 +18,7 @@ from kanae.plan.hosts import TYPICAL
 from kanae.plan.membership import KnownHost
 from kanae.plan.model import Plan, Step
 from kanae.plan.planner import plan
+from kanae.plan.saved import Saved
 from kanae.plan.view import Site, View
 from kanae.render import flannel, weave
 from kanae.spec.models import PodNetworkProvider, Spec
@@ -43,6 +44,9 @@ V2: Final = replace(
 # A host within a host on a machine of yesterday: hybrid cgroups, few rights.
 V1: Final = replace(V2, cgroup=1, hard_nofile=20000, can_lower_oom=False)
 BASES: Final = {"v1": V1, "v2": V2}
+
+# What is in the file of every snapshot.
+SNAPSHOT: Final = "snapshot\n"
 
 RELEASE: Final = catalogue.load().release("v1.37.2")
 
@@ -102,6 +106,24 @@ def base_of(spec: Spec, host: str, kind: HostBase) -> HostBase:
     """The machine with its address on an interface."""
     address = f"{spec.hosts[host].address}/24"
     return replace(kind, interfaces=(Interface("eth1", "", (address,)),))
+
+
+def backup_of(spec: Spec, identity: str, snapshot: str, folder: str = "") -> Saved:
+    """A backup of a cluster. snapshot: a file of `SNAPSHOT`, where it is read."""
+    return Saved(
+        spec.name,
+        identity,
+        "2026-07-01T12:00:00Z",
+        spec.version,
+        RELEASE.components["etcd"].removeprefix("v"),
+        spec.etcd_topology.value,
+        1,
+        tuple(spec.hosts),
+        snapshot,
+        hashlib.sha256(SNAPSHOT.encode()).hexdigest(),
+        len(SNAPSHOT),
+        folder,
+    )
 
 
 @dataclass(frozen=True, slots=True)

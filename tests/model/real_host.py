@@ -7,6 +7,7 @@ Scripts' absolute paths are replaced by ones below the folder. The programs they
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from kanae.layout import paths as at
-from kanae.layout import ports
+from kanae.layout import ports, units
 from kanae.transport.protocol import Completed, Transport, Upload
 
 from .machine import SimHost
@@ -268,8 +269,8 @@ class RealHost:
 
     async def upload(self, uploads: Sequence[Upload], *, timeout: float = 600.0) -> None:
         for each in uploads:
-            assert isinstance(each.source, bytes)
-            self._write(self.path(each.path), each.source.decode())
+            source = each.source if isinstance(each.source, bytes) else each.source.read_bytes()
+            self._write(self.path(each.path), source.decode())
 
     async def close(self) -> None: ...
 
@@ -304,6 +305,18 @@ class RealHost:
             {each.name: each.read_text().rstrip("\n") for each in self._listed("sysctls")},
             tuple(self._log()),
         )
+
+    def look(self) -> None:
+        """A kubelet that runs sees manifests that have come or gone."""
+        if (self._state / "units" / units.KUBELET / "active").exists():
+            manifests = {path.stem: path for path in self.path(at.MANIFESTS).glob("*.yaml")}
+            for pod in self._listed("pods"):
+                pod.unlink()
+            for pod, path in manifests.items():
+                self._write(
+                    self._state / "pods" / pod,
+                    hashlib.sha256(path.read_bytes()).hexdigest() + "\n",
+                )
 
     def _listed(self, what: str) -> list[Path]:
         return sorted((self._state / what).glob("*"))

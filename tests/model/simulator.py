@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from typing import Any, Final
@@ -23,7 +23,11 @@ from kanae.execute.scripts import files as file_scripts
 from kanae.execute.values import Values
 from kanae.plan import actions
 from kanae.plan.model import Action, Plan
+from kanae.plan.planner import plan as planner_plan
 from kanae.plan.reset import reset as plan_reset
+from kanae.plan.restore import restore as plan_restore
+from kanae.plan.restore_refusals import refuse as refuse_restore
+from kanae.plan.saved import Saved
 from kanae.transport.protocol import Completed, Transport, Upload
 
 from .effects import EFFECTS
@@ -149,6 +153,15 @@ class Simulator:
     def reset_plan(self, *, keep_artifacts: bool = False, identity: str = "") -> Plan:
         view = self.world.desk.view(self.world.facts())
         return plan_reset(view, keep_artifacts=keep_artifacts, identity=identity)
+
+    def restore_plan(self, saved: Saved, *off: str) -> Plan:
+        view = self.world.desk.view(self.world.facts())
+        refuse_restore(view, saved, off)
+        return plan_restore(view, saved)
+
+    def rebuild_plan(self, saved: Saved) -> Plan:
+        view = self.world.desk.view(self.world.facts())
+        return planner_plan(replace(view, site=replace(view.site, backup=saved)))
 
     def carry_out(self, plan: Plan, moments: Moments | None = None) -> RunResult | None:
         """None when the operator was killed."""

@@ -33,6 +33,8 @@ from kanae.plan.actions import (
     Converge,
     DeleteNode,
     DrainNode,
+    EndRestore,
+    Fence,
     KubeadmInit,
     KubeadmJoin,
     MoveLeader,
@@ -43,8 +45,12 @@ from kanae.plan.actions import (
     RemoveCluster,
     RemoveEtcd,
     RemoveMember,
+    ReplaceData,
+    RestoreSnapshot,
+    SaveSnapshot,
     StopApiServer,
     StopNode,
+    Unfence,
 )
 from kanae.plan.model import Action, Step
 from kanae.spec.models import Balancer, Role, Spec
@@ -53,7 +59,7 @@ from .effects import EFFECTS
 from .effects.base import STATIC_PODS, documents
 from .effects.kubeadm import CA, etcd_manifest, local_server, server_of, stored
 from .effects.node import admin_conf, kubelet_conf, kubelet_config, manifest, member, serving
-from .fixtures import BASES, Desk, document_of
+from .fixtures import BASES, SNAPSHOT, Desk, document_of
 from .real_host import RealHost, RealHosts, State, membership, programs, words
 from .simulator import Moments, Simulator
 from .world import Object, World
@@ -83,6 +89,12 @@ DECIDE: Final = MEMBERSHIP | frozenset(
         StopNode,
         RemoveEtcd,
         RemoveCluster,
+        SaveSnapshot,
+        RestoreSnapshot,
+        Fence,
+        ReplaceData,
+        Unfence,
+        EndRestore,
     }
 )
 GUARDED: Final = (KubeadmInit, KubeadmJoin, ClearNode)
@@ -196,7 +208,7 @@ def disturbed(world: World) -> Iterator[World]:
         yield from (stopped, disabled, marked)
 
 
-def cases(name: str, every: int) -> list[Case]:
+def cases(name: str, every: int, snapshot: Path) -> list[Case]:
     """Every one that is not like another, of whole runs, of runs that go on where another was
     killed after every so manieth effect, and of those after an edit."""
     bare = World.bare(Desk.of(Spec.model_validate(document_of(name))), BASES["v1"])
@@ -220,9 +232,30 @@ def cases(name: str, every: int) -> list[Case]:
         found += steps(world)
     # What an earlier run left running on a host has joined it after this one was planned.
     once = {type(case.step.action): case.step for case in found}
-    found += [*of_members(whole), *of_nodes(whole)]
+    found += [*of_members(whole), *of_nodes(whole), *of_restores(whole, snapshot)]
     found += [Case(once[kind], whole) for kind in GUARDED if kind in once]
     return list({case.key: case for case in found}.values())
+
+
+def of_restores(whole: World, snapshot: Path) -> Iterator[Case]:
+    """A whole one, and those that go on where one was killed."""
+    snapshot.write_text(SNAPSHOT)
+    world = whole.copy()
+    backup = world.save(str(snapshot))
+    world.resetting = True
+    taken: list[World] = []
+    sim = Recording(world)
+
+    def seen(what: str) -> None:
+        if what == "effect":
+            taken.append(sim.world.copy())
+
+    sim.carry_out(sim.restore_plan(backup), Moments(seen=seen))
+    yield from sim.cases
+    for half in taken[::5]:
+        again = Recording(half)
+        again.carry_out(again.restore_plan(backup))
+        yield from again.cases
 
 
 def _case(world: World, host: str, action: Action) -> Case:
@@ -356,6 +389,7 @@ async def compare(case: Case, folder: Path, path: Path) -> str:
     # What only waits for others waits in vain here, so not for long.
     vain = why and type(case.step.action) in {*MEMBERSHIP, ClearNode}
     failed = await carry_out(case, hosts, 3.0 if vain else 60.0)
+    real.look()
     state = real.state()
     differences = [
         f"{name}: simulated {getattr(simulated, name)}, really {getattr(state, name)}"
@@ -398,7 +432,7 @@ async def compared(cases: list[Case], folder: Path) -> list[str]:
 def test_what_a_simulated_action_does_is_what_the_real_script_does(
     name: str, every: int, tmp_path: Path
 ) -> None:
-    found = cases(name, every)
+    found = cases(name, every, tmp_path / "snapshot.db")
     wrong = list(filter(None, asyncio.run(compared(found, tmp_path))))
     assert not wrong, f"{len(wrong)} of {len(found)}\n\n" + "\n\n".join(wrong[:10])
     assert {type(case.step.action) for case in found} >= DECIDE - (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cache
 from itertools import permutations
 from typing import Any, Final
@@ -14,10 +14,12 @@ from kanae.facts.model import ApiFact, EtcdFact, EtcdMember, Facts, HostBase, Ho
 from kanae.facts.workloads import DNS
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
+from kanae.plan.attempt import seal
 from kanae.plan.etcd import member_folder
 from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
 from kanae.plan.pki import AUTHORITIES
+from kanae.plan.saved import Saved
 from kanae.plan.view import Site
 from kanae.render import haproxy, keepalived, nginx, registration
 from kanae.render.kubeadm import taints
@@ -26,7 +28,7 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 
 from .certificate import certificate
 from .dns import Pods, place, settled
-from .fixtures import READ_AT, V2, Desk, base_of
+from .fixtures import READ_AT, V2, Desk, backup_of, base_of
 from .in_cluster import Reconcilers
 from .machine import SimHost
 
@@ -58,7 +60,8 @@ class World:
     success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
     foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
-    dns: CoreDNS's pods, see `schedule`.
+    dns: CoreDNS's pods, see `schedule`. backup: nodes and objects of a time that is past. holding:
+    the attempt to restore that etcd's data is of, "" for none. restored: attempt -> its members.
     reconcilers: see there.
     """
 
@@ -88,6 +91,9 @@ class World:
     been_lost: set[str] = field(default_factory=set[str])
     dns: Pods = field(default_factory=Pods)
     reconcilers: Reconcilers = field(default_factory=Reconcilers)
+    backup: str = "[{}, []]"
+    holding: str = ""
+    restored: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -155,6 +161,9 @@ class World:
             set(self.been_lost),
             self.dns.copy(),
             self.reconcilers.copy(),
+            self.backup,
+            self.holding,
+            dict(self.restored),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -247,6 +256,35 @@ class World:
         self.started.discard(host)
         if self.hosts[host].has(member_folder(self.spec)):
             self.removed.add(host)
+
+    def save(self, snapshot: str) -> Saved:
+        """Keep what is in the cluster now, as a backup does. snapshot: as of `backup_of`."""
+        objects = [[astuple(key), each] for key, each in self.objects.items()]
+        self.backup = json.dumps([self.nodes, objects])
+        identity = known(self.spec, self.facts()).identity
+        return backup_of(self.spec, identity, snapshot)
+
+    def held(self, host: str) -> str:
+        """The attempt by which the data of a member was restored."""
+        path = seal(str(self.spec.etcd.data_dir))
+        return self.hosts[host].text(path).strip() if self.hosts[host].has(path) else ""
+
+    def _take_up(self) -> None:
+        """The first member that starts with what was restored begins a new cluster of the members
+        that were said then, with what was in it."""
+        running = {host: self.held(host) for host in self.hosts
+                   if self.hosts[host].powered and self.etcd_runs(host)}  # fmt: skip
+        held = next((held for held in running.values() if held), "")
+        if not held or held == self.holding:
+            return
+        if others := [host for host, each in running.items() if each != held]:
+            self.violations.append(f"{others} run with other data than {held}")
+        self.holding = held
+        self.members = dict.fromkeys(self.restored[held], True)
+        self.started = set(self.members)
+        nodes, objects = json.loads(self.backup)
+        self.nodes = nodes
+        self.objects = {ObjectKey(*key): each for key, each in objects}
 
     # The API
 
@@ -405,6 +443,7 @@ class World:
 
     def watch(self) -> None:
         """Called after every effect."""
+        self._take_up()
         self.schedule()
         self._register()
         self.reconcilers.look(self)

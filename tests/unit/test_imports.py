@@ -19,6 +19,7 @@ ORDER = (
     "layout",
     "spec",
     "artifacts",
+    "backup",
     "lab",
     "transport",
     "facts",

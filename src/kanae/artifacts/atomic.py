@@ -14,14 +14,16 @@ PART = ".part"
 
 
 @contextlib.contextmanager
-def written(file: Path) -> Generator[IO[bytes], None, None]:
+def written(file: Path, mode: int = 0o666) -> Generator[IO[bytes], None, None]:
     """A stream whose bytes replace `file` at the end of the block; nothing does after an error.
+
+    mode: of the file, less what the umask takes from it.
 
     Readers see the old or the new bytes, never a part of them: also when the process is killed,
     and, since the bytes are on the disk before the name is, when the machine loses its power.
     """
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}{PART}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream

@@ -19,8 +19,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def _default(ctx: click.Context) -> Path:
-    if not DEFAULT_SPEC.exists() and not ctx.resilient_parsing:
+def given_spec(given: Path | None) -> Path:
+    """The spec that is meant, for verbs that need one only for some of what they are given."""
+    if given is not None:
+        return given
+    if not DEFAULT_SPEC.exists():
         raise UsageError(
             f"no SPEC is given, and there is no {DEFAULT_SPEC} in this folder",
             remedy="name a file, or make one: kanae init",
@@ -29,13 +32,13 @@ def _default(ctx: click.Context) -> Path:
 
 
 def _spec(ctx: click.Context, _parameter: click.Parameter, given: Path | None) -> Path:
-    return given or _default(ctx)
+    return given or (DEFAULT_SPEC if ctx.resilient_parsing else given_spec(None))
 
 
 def _specs(
     ctx: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]
 ) -> tuple[Path, ...]:
-    return given or (_default(ctx),)
+    return given or (DEFAULT_SPEC if ctx.resilient_parsing else given_spec(None),)
 
 
 # A file; `-` is standard input, and without any the one of this folder.

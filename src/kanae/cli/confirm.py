@@ -32,6 +32,19 @@ def named(hosts: Sequence[str]) -> bool:
     return True
 
 
+def typed(cluster: str, what: str) -> bool:
+    """Have a cluster's name typed before harm to all of it; whether it was. what: completes "to go
+    on". Raises UsageError where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"there is no terminal to ask for the name of the cluster on, to go on {what}",
+            remedy=f"say --confirm {cluster}",
+        )
+    question = f"type {cluster} to go on {what}"
+    answer: str = click.prompt(question, default="", show_default=False, err=True)
+    return answer == cluster
+
+
 def host_key_accepted(offered: OfferedKey) -> bool:
     """Ask for the word `yes`; nothing else will do. False where nobody can answer."""
     if not sys.stdin.isatty():

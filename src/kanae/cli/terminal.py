@@ -22,13 +22,15 @@ from kanae.report.plan_text import plan_text
 class Terminal:
     """A `kanae.operations.console.Console`. question: asked below the plan, unless `yes`.
 
-    removes: hosts whose removal has been said in words; for others the name is asked for.
+    removes: hosts whose removal has been said in words; for others the name is asked for. ask: asks
+    something else than the question, instead of it.
     """
 
     question: str
     yes: bool
     verbose: bool
     removes: tuple[str, ...] = ()
+    ask: Callable[[], bool] | None = None
 
     def password(self) -> str | None:
         return ask_password()
@@ -37,6 +39,8 @@ class Terminal:
         if again:
             click.echo("an earlier run went on until now; what is left:", err=True)
         click.echo(plan_text(plan, verbose=self.verbose), err=True)
+        if self.ask is not None:
+            return (again and plan.empty) or self.ask()
         removed = [host for host in plan.removes if host not in self.removes]
         if removed and not named(removed):
             return False

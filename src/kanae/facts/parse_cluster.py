@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from kanae.facts.frame import Answer
@@ -81,6 +82,32 @@ def parse_health(text: bytes) -> dict[str, str]:
         )
         for entry in _maps(_loads(text))
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """hash: of all keys with their history since `compacted`. revision: up to which."""
+
+    hash: int
+    revision: int
+    compacted: int
+
+    def __str__(self) -> str:
+        return f"hash {self.hash} at revision {self.revision}, compacted to {self.compacted}"
+
+
+def parse_hashes(text: bytes) -> dict[str, Hash]:
+    """`etcdctl endpoint hashkv -w json`: by client URL, of those that answered."""
+    found: dict[str, Hash] = {}
+    for entry in _maps(_loads(text)):
+        told = _map(entry.get("HashKV"))
+        revision = _number(told.get("hash_revision") or _map(told.get("header")).get("revision"))
+        if told and revision:
+            # protobuf leaves zeros out.
+            found[_text(entry.get("Endpoint"))] = Hash(
+                _number(told.get("hash")), revision, _number(told.get("compact_revision"))
+            )
+    return found
 
 
 def _members(listing: object) -> tuple[EtcdMember, ...]:

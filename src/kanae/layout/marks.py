@@ -28,6 +28,10 @@ POD_NETWORK: Final = "pod-network"  # on control-plane hosts: its provider
 INIT_STARTED: Final = "init-started"  # kubeadm init was begun; whether it succeeded, JOINED tells
 CLEARING: Final = "clearing"  # what an interrupted join left is being taken away
 RESETTING: Final = "resetting"  # a reset was begun here and has not ended
+RESTORING: Final = (
+    "restoring"  # a restore was begun and has not ended: which, see kanae.plan.attempt
+)
+RESTORED: Final = "restored"  # the same of the last one that has ended
 KUBECONFIG: Final = "kubeconfig-"  # followed by the cluster's name: what a kubeconfig was made for
 RESTART: Final = "restart-"  # followed by a unit's or add-on's name: its restart is due
 RELOAD: Final = "reload-"  # followed by a unit's name: its reload is due

@@ -17,6 +17,12 @@ STATE: Final = "/var/lib/kanae"
 HASHES: Final = f"{STATE}/hashes"
 IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
+# Snapshots of etcd: those that are being restored, and of what was there before.
+RESTORES: Final = f"{STATE}/restores"
+# Of a member of etcd that is tried out beside the living one.
+SCRATCH: Final = f"{STATE}/scratch"
+# etcd's snapshots while they are on their way into a backup.
+SNAPSHOTS: Final = f"{STATE}/snapshots"
 # Names of units that kanae masked while it installed a package that would start them.
 MASKED: Final = f"{STATE}/masked"
 # What was on a host before kanae: a list of paths and units, copies of files that kanae replaces.
@@ -32,6 +38,7 @@ KUBEADM_LOCK: Final = f"{RUN}/kubeadm.lock"
 # etcd.yaml, with what a first start needs; put together when etcd starts.
 ETCD_RUNNING: Final = f"{RUN}/etcd.yaml"
 LEASE: Final = f"{RUN}/lease"
+BACKUP_LOCK: Final = f"{RUN}/backup.lock"
 UNITS: Final = "/etc/systemd/system"
 SYSCTLS: Final = "/etc/sysctl.d/90-kanae.conf"
 MODULES: Final = "/etc/modules-load.d/kanae.conf"
@@ -45,6 +52,8 @@ KUBERNETES: Final = "/etc/kubernetes"
 PKI: Final = f"{KUBERNETES}/pki"
 ETCD_PKI: Final = f"{PKI}/etcd"
 MANIFESTS: Final = f"{KUBERNETES}/manifests"
+# Static pods' manifests while a restore keeps them from running; of one file system with the above.
+FENCED: Final = f"{KUBERNETES}/fenced"
 ETCD_MANIFEST: Final = f"{MANIFESTS}/etcd.yaml"
 SERVICE_ACCOUNT_PUBLIC: Final = f"{PKI}/sa.pub"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"

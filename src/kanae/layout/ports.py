@@ -15,6 +15,9 @@ ETCD_PEER: Final = 2380
 ETCD_METRICS: Final = 2381
 # kanae's own, on 127.0.0.1 of control-plane hosts in front of external etcd.
 ETCD_BALANCER: Final = 2378
+# On 127.0.0.1 for minutes: of a member that is tried out beside the living one.
+ETCD_SCRATCH: Final = 2376
+ETCD_SCRATCH_PEER: Final = 2377
 KUBELET: Final = 10250
 KUBELET_HEALTHZ: Final = 10248
 PROXY_METRICS: Final = 10249

@@ -12,6 +12,8 @@ ETCD: Final = "etcd.service"
 ETCD_BALANCER: Final = "kanae-etcd-balancer.service"
 # On hosts with a member of etcd: ends what waits for a leader that is dead.
 ETCD_FAILOVER: Final = "kanae-etcd-failover.service"
+# For minutes: a member that is tried out beside the living one.
+ETCD_SCRATCH: Final = "kanae-etcd-scratch.service"
 # Opens an API server's port to nginx only while it is ready.
 GATE: Final = "kanae-apiserver-gate.service"
 # On control-plane hosts: an orderly end of the API server when the host is shut down.

@@ -44,12 +44,13 @@ class LoadImages(Action):
 class GatherAuthorities(Action):
     """Have the cluster's certificate authorities and service-account key in the run's memory.
 
-    source: the host to read them from, or "" to make new ones for a new cluster.
-    names: of `kanae.plan.pki.AUTHORITIES`.
+    source: the host to read them from, or "" to make new ones for a new cluster; backup: or to take
+    them from this folder on the operator's machine. names: of `kanae.plan.pki.AUTHORITIES`.
     """
 
     names: tuple[str, ...]
     source: str = ""
+    backup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,3 +422,100 @@ class RemoveCluster(Action):
     node: bool
     keep_images: bool
     patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSnapshot(Action):
+    """What etcd holds now, saved into a file on the step's host, where a member answers; nothing
+    where the file is there already."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSnapshot(Action):
+    """etcd's data, made from a snapshot beside what the member has. What serves goes on.
+
+    source: the snapshot on the operator's machine; sha256: hex, of its `size` bytes; path: where it
+    lies on the host meanwhile. data: etcd's folder. attempt: see `kanae.plan.attempt`. name, peer:
+    of the member. members: of the new cluster, as --initial-cluster wants them. bump: by how much
+    the revision grows.
+
+    Nothing where the data of this attempt is there, or has been put in its place.
+    """
+
+    source: str
+    sha256: str
+    size: int
+    path: str
+    data: str
+    attempt: str
+    name: str
+    peer: str
+    members: str
+    bump: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence(Action):
+    """Nothing on the host serves or changes the cluster any more, not after a boot either, until it
+    is unfenced: static pods are ended and their manifests put aside, etcd's unit is stopped and
+    disabled. kubelet stays stopped where there are static pods; other pods run on.
+
+    pods: names of static pods. etcd: whether etcd is a unit there. record: what the mark says.
+    """
+
+    pods: tuple[str, ...]
+    etcd: bool
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceData(Action):
+    """The data that `RestoreSnapshot` made comes into its place; what was there is put aside.
+    Nothing where it is in its place."""
+
+    data: str
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfence(Action):
+    """Manifests of these static pods come back and kubelet runs; etcd: its unit is enabled and
+    started, without waiting for a quorum."""
+
+    pods: tuple[str, ...]
+    etcd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSameData(Action):
+    """Until all members hold the same at one revision, which is at least this one. endpoints:
+    client URLs."""
+
+    endpoints: tuple[str, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestartAgents(Action):
+    """kubelet and these containers of DaemonSets begin anew on the step's host, and ask the API
+    servers for everything; all other containers run on. containers: their names."""
+
+    containers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndRestore(Action):
+    """The mark says that the restore has ended, and what it sent to the host goes. snapshot: its
+    path there, "" where there is none."""
+
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardReplaced(Action):
+    """What restores have put aside, or left when they were not gone on with, goes for good. data:
+    etcd's folder."""
+
+    data: str

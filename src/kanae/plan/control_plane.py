@@ -11,7 +11,7 @@ from kanae.layout import paths as at
 from kanae.plan.actions import KubeadmInit
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
-from kanae.plan.preflight import left_by_init, on_own_disk
+from kanae.plan.preflight import left_by_init, on_own_disk, restored
 from kanae.plan.view import View
 from kanae.render import api_server, kubeadm
 from kanae.render.documents import to_yaml
@@ -106,6 +106,8 @@ def plan(draft: Draft) -> None:
             view.spec.name,
             left_by_init(view.spec)
             if resume
+            else restored(view.spec, host)
+            if view.site.backup is not None
             else on_own_disk(view.spec, view.host(host), cleared=False),
         ),
         needs=draft.prepared(host),

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from kanae.errors import Refused
 from kanae.layout import marks, units
 from kanae.layout import paths as at
+from kanae.plan import rebuilt
 from kanae.plan.actions import (
     Converge,
     DeleteNode,
@@ -114,6 +115,7 @@ def plan(draft: Draft) -> None:
     """Those that are gone leave first: etcd takes no new member while a member is dead. One after
     another where they serve for each other; workers as many at once as the spec lets be away."""
     view = draft.view
+    draft.at.left = rebuilt.forget(draft)
     if not view.leaving:
         return
     named = {host.name: host for host in in_order(view)}
@@ -135,7 +137,7 @@ def plan(draft: Draft) -> None:
     at_once = view.spec.policies.workers_at_once(len(view.former.spec.having(Role.WORKER)))
     ends = in_turn(others, leave, after=after)
     ends += in_turn(workers, leave, at_once=at_once, after=ends[-1:] or after)
-    draft.at.left = ends
+    draft.at.left += ends
     for host in view.joined_control_planes:
         if host in draft.hosts:
             listed = File(marks.path(marks.HOSTS), roster(view.spec), 0o600)

@@ -21,6 +21,8 @@ from kanae.spec.models import EtcdTopology, Role, Spec
 
 # The folder that ext2 to ext4 have at their root.
 LOST_FOUND: Final = "lost+found"
+# How folders begin that a restore makes beside a member's, see kanae.plan.attempt.
+OF_RESTORES: Final = ("kanae-before-", "kanae-restored-")
 # As kubeadm writes a container's command, and as render/etcd.py writes etcd's file.
 _ARGUMENT = re.compile(r"^ *- --([a-z0-9-]+)=(.*)$", re.MULTILINE)
 _DATA_DIR = re.compile(r"^data-dir: [\"']?(/[^\"'\n]+)", re.MULTILINE)
@@ -55,7 +57,9 @@ def others_in(spec: Spec, facts: HostFacts) -> tuple[str, ...]:
         return ()
     passed = {LOST_FOUND, *(("member",) if ours else ())}
     return tuple(
-        name for name in facts.folders.get(str(spec.etcd.data_dir), ()) if name not in passed
+        name
+        for name in facts.folders.get(str(spec.etcd.data_dir), ())
+        if name not in passed and not (ours and name.startswith(OF_RESTORES))
     )
 
 

@@ -172,7 +172,7 @@ def leaving(spec: Spec, known: Known) -> tuple[KnownHost, ...]:
 
 def listed(facts: HostFacts) -> dict[str, KnownHost]:
     """The hosts on the list that this one keeps."""
-    return {host.name: host for host in _listed(facts.marks.get(marks.HOSTS, ""))}
+    return {host.name: host for host in in_roster(facts.marks.get(marks.HOSTS, ""))}
 
 
 def former(spec: Spec, known: Known) -> Spec:
@@ -217,7 +217,7 @@ def roster(spec: Spec, leaving: Iterable[KnownHost] = ()) -> str:
     return json.dumps([asdict(hosts[name]) for name in sorted(hosts)], indent=1) + "\n"
 
 
-def _listed(text: str) -> Iterator[KnownHost]:
+def in_roster(text: str) -> Iterator[KnownHost]:
     """Entries that make sense: the file is ours, but a disk may have lost a part of it."""
     try:
         entries: object = json.loads(text or "[]")

@@ -23,6 +23,7 @@ from kanae.plan.actions import (
 from kanae.plan.builder import Builder
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
+from kanae.plan.saved import Saved
 from kanae.plan.view import View
 from kanae.render import etcd
 from kanae.spec.models import EtcdTopology, Role, Spec
@@ -149,7 +150,9 @@ def plan(draft: Draft) -> None:
     leaves = {host: _leaves(view, host, want[host], sources) for host in hosts}
     needed = {name for names, public in lacking.values() for name in (*names, *public)}
     needed |= {leaf.authority for found in leaves.values() for leaf, _ in found}
-    gathered = _gather(builder, {name: sources[name] for name in AUTHORITIES if name in needed})
+    gathered = _gather(
+        builder, {name: sources[name] for name in AUTHORITIES if name in needed}, view.site.backup
+    )
     for host in hosts:
         names, public = lacking[host]
         step = None
@@ -235,8 +238,9 @@ def _leaves(
     return found
 
 
-def _gather(builder: Builder, sources: dict[str, str]) -> dict[str, str]:
-    """One step for each host that authorities are read from, one for those that are made."""
+def _gather(builder: Builder, sources: dict[str, str], backup: Saved | None) -> dict[str, str]:
+    """One step for each host that authorities are read from, one for those that are made, or that
+    the backup has."""
     gathered: dict[str, str] = {}
     for source in dict.fromkeys(sources.values()):
         names = tuple(name for name, host in sources.items() if host == source)
@@ -246,8 +250,10 @@ def _gather(builder: Builder, sources: dict[str, str]) -> dict[str, str]:
             f"authorities-{source or 'new'}",
             f"read certificate authorities from {source}"
             if source
-            else "make certificate authorities",
-            GatherAuthorities(names, source),
+            else "make certificate authorities"
+            if backup is None
+            else "take certificate authorities from the backup",
+            GatherAuthorities(names, source, "" if source or backup is None else backup.folder),
         )
         gathered |= dict.fromkeys(names, step)
     return gathered

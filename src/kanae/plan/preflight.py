@@ -41,6 +41,13 @@ def on_own_disk(spec: Spec, facts: HostFacts, *, cleared: bool) -> tuple[str, ..
     return ()
 
 
+def restored(spec: Spec, host: str) -> tuple[str, ...]:
+    """A stacked member's folder has data of a backup."""
+    if not etcd_of_kubeadm(spec, host):
+        return ()
+    return (_of_path("DirAvailable", str(spec.etcd.data_dir)),)
+
+
 def etcd_of_kubeadm(spec: Spec, host: str) -> bool:
     """Whether kubeadm makes an etcd member on this host."""
     return spec.etcd_topology is EtcdTopology.STACKED and host in spec.etcd_hosts

@@ -14,6 +14,7 @@ from kanae.errors import Refused
 from kanae.facts.nodes import readiness
 from kanae.layout import marks
 from kanae.plan import answering, balancer, departures, endpoint_edits, etcd_edits, in_cluster
+from kanae.plan.attempt import begun, undecided
 from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import coming, member_folder, peer_url, returned
 from kanae.plan.membership import require_ours
@@ -33,6 +34,7 @@ def refuse(view: View) -> None:
             "cannot be built upon",
             remedy=_to_its_end(view, begun),
         )
+    _restoring(view)
     departures.refuse(view)
     _distributions(view)
     _homes(view)
@@ -51,6 +53,18 @@ def refuse(view: View) -> None:
     answering.refuse(view)
     balancer.refuse(view)
     in_cluster.refuse(view)
+
+
+def _restoring(view: View) -> None:
+    hosts = undecided(view)
+    if not hosts or view.site.backup is not None:
+        return
+    attempt = begun(view)
+    taken = f" with the backup of {attempt.taken}" if attempt is not None else ""
+    raise Refused(
+        f"a restore of {view.spec.name}{taken} was begun and has not ended ({', '.join(hosts)})",
+        remedy="go on with it: kanae restore SPEC --from FILE, with the same file",
+    )
 
 
 def _to_its_end(view: View, begun: Sequence[str]) -> str:

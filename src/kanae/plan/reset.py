@@ -141,7 +141,8 @@ def take_off(
     else:
         own = []
         # The marks go last. With artifacts, the record of what was there before them stays.
-        records = [at.IMAGES, at.LOGS, at.HASHES, at.MASKED, at.NETWORK_NAMESPACES, marks.FOLDER]
+        records = [at.IMAGES, at.LOGS, at.HASHES, at.MASKED, at.NETWORK_NAMESPACES, at.RESTORES,
+                   marks.FOLDER]  # fmt: skip
         trees = [at.KUBERNETES, at.PATCHES, *(records if keep_artifacts else [at.STATE])]
     node = host in spec.nodes
     provider = spec.networks.pod_network.provider

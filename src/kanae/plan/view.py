@@ -18,6 +18,7 @@ from kanae.plan.membership import (
     leaving,
     without,
 )
+from kanae.plan.saved import Saved
 from kanae.spec.models import Role, Spec
 
 
@@ -29,7 +30,8 @@ class Site:
     manifests: the documents of the pod network, and of manifests that the spec names.
     off: hosts without power, as the operator says. away: hosts that leave to be replaced; one that
     has left before and came back is not remembered. replacing: this is about hosts that are
-    replaced; others that have left and came back are passed over, not refused.
+    replaced; others that have left and came back are passed over, not refused. backup: the cluster
+    is built again with it, since nothing else is left of its control plane.
     """
 
     spec: Spec
@@ -40,6 +42,7 @@ class Site:
     off: frozenset[str] = frozenset()
     away: tuple[KnownHost, ...] = ()
     replacing: bool = False
+    backup: Saved | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,8 @@ class View:
     @cached_property
     def known(self) -> Known:
         """What the cluster remembers of itself."""
-        return known(self.spec, self.facts, self.site.away)
+        told, backup = known(self.spec, self.facts, self.site.away), self.site.backup
+        return told if told.identity or backup is None else replace(told, identity=backup.identity)
 
     @cached_property
     def leaving(self) -> tuple[KnownHost, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kanae.layout import ports
 from kanae.plan.actions import AwaitApi, AwaitEtcd, AwaitKubelet
 from kanae.plan.draft import Draft
+from kanae.spec.models import Spec
 
 
 def await_api(draft: Draft, host: str, stage: str, name: str, after: str, serves: str = "") -> str:
@@ -28,18 +29,22 @@ def await_api(draft: Draft, host: str, stage: str, name: str, after: str, serves
 def await_kubelet(draft: Draft, host: str, stage: str, name: str, after: str) -> str:
     """kubelet's health, as it tells it on the host itself: the API would know of a kubelet that
     does not start only after its lease has run out."""
-    settings = draft.view.spec.kubelet_of(host)
-    port = settings.get("healthzPort", ports.KUBELET_HEALTHZ)
     step = draft.builder.add(
         host,
         stage,
         name,
         "wait for kubelet",
-        AwaitKubelet(port if isinstance(port, int) else ports.KUBELET_HEALTHZ),
+        AwaitKubelet(kubelet_port(draft.view.spec, host)),
         needs=[after],
     )
     draft.hosts[host].last = step
     return step
+
+
+def kubelet_port(spec: Spec, host: str) -> int:
+    """Of kubelet's health check there; 0 where it is turned off."""
+    port = spec.kubelet_of(host).get("healthzPort", ports.KUBELET_HEALTHZ)
+    return port if isinstance(port, int) else ports.KUBELET_HEALTHZ
 
 
 def await_etcd(

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from kanae.layout import ports
+from kanae.spec.backup import Backup
 from kanae.spec.balancer import (
     Balancer,
     Endpoint,
@@ -31,11 +32,11 @@ from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest,
 from kanae.spec.text import ClusterName, HostCount, HostName, Version
 
 __all__ = [
-    "ApiServer", "ArtifactSource", "Artifacts", "Balancer", "ComponentArgs", "Dns", "Endpoint",
-    "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive", "InCluster",
-    "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model", "Networks", "PodNetwork",
-    "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh", "Sudo",
-    "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
+    "ApiServer", "ArtifactSource", "Artifacts", "Backup", "Balancer", "ComponentArgs", "Dns",
+    "Endpoint", "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive",
+    "InCluster", "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model", "Networks",
+    "PodNetwork", "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh",
+    "Sudo", "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
@@ -162,6 +163,7 @@ class Spec(Model):
         description="Loaded onto nodes before anything runs there.",
     )
     policies: Policies = Policies()
+    backup: Backup = Backup()
 
     def having(self, *roles: Role) -> tuple[str, ...]:
         """Names of the hosts that hold any of these roles, in the order of the file."""

@@ -90,3 +90,8 @@ JumpHost = Annotated[
     ),
 ]
 FileName = Annotated[str, _text(r"^[^\x00-\x1f\x7f]+$", "a path")]
+
+# Of what is kept for long: hours, days or weeks, one of them.
+Age = Annotated[
+    str, _text(r"^[1-9][0-9]{0,3}[hdw]$", "hours, days or weeks such as 36h, 30d or 8w")
+]

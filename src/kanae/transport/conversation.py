@@ -28,11 +28,21 @@ class Conversation(Protocol):
         """The next line without its end; b"" when the program has ended."""
         ...
 
+    async def block(self) -> bytes:
+        """Bytes as they come, for what is not lines, after the last line that was read; b"" when
+        the program has ended."""
+        ...
+
     def close_input(self) -> None: ...
 
     @property
     def errors(self) -> str:
         """The end of what it wrote to standard error."""
+        ...
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it has not been seen to end."""
         ...
 
     async def close(self) -> None:
@@ -82,6 +92,7 @@ class SshConversation:
         self._noise = b""
         self._closed = False
         self._errors = bytearray()
+        self.status: int | None = None
         self._draining = asyncio.create_task(self._drain())
 
     @property
@@ -108,9 +119,13 @@ class SshConversation:
             self._began = found == self._mark
             self._noise = found
 
-    async def _any_line(self) -> bytes:
-        import asyncssh
+    async def block(self) -> bytes:
+        if not self._buffer:
+            return await self._more()
+        block, self._buffer = bytes(self._buffer), bytearray()
+        return block
 
+    async def _any_line(self) -> bytes:
         while True:
             line, end, rest = self._buffer.partition(b"\n")
             if end:
@@ -118,21 +133,28 @@ class SshConversation:
                 if line:
                     return bytes(line)
                 continue
-            try:
-                block = await self._process.stdout.read(_BLOCK)
-            except (OSError, asyncssh.Error) as error:
-                raise self._judge.lost() from error
+            block = await self._more()
             if not block:
-                await self._ended()
                 return b""
             self._buffer += block
+
+    async def _more(self) -> bytes:
+        import asyncssh
+
+        try:
+            block = await self._process.stdout.read(_BLOCK)
+        except (OSError, asyncssh.Error) as error:
+            raise self._judge.lost() from error
+        if not block:
+            await self._ended()
+        return block
 
     async def _ended(self) -> None:
         await self._process.wait_closed()
         await self._draining
-        status = self._judge.status_of(self._process)
+        self.status = self._judge.status_of(self._process)
         if not self._began:
-            raise self._judge.not_started(self._noise, bytes(self._errors), status)
+            raise self._judge.not_started(self._noise, bytes(self._errors), self.status)
 
     async def _drain(self) -> None:
         import asyncssh

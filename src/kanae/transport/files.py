@@ -119,7 +119,7 @@ def send_script(batch: Batch) -> str:
             "IFS= read -r want; got=$(sha256sum < " + all_new + "); got=${got%% *}",
             'test "$got" = "$want" || { echo "sha256 is $got, sent was $want" >&2; undo; }',
         ]
-    for owner in sorted({upload.owner for upload in batch.uploads}):
+    for owner in sorted({upload.owner for upload in batch.uploads} - {""}):
         chosen = _words(new for upload, new in pairs if upload.owner == owner)
         lines.append(f"chown -- {shlex.quote(owner)} {chosen} || undo")
     for mode in sorted({upload.mode for upload in batch.uploads}):

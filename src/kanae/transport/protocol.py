@@ -23,7 +23,8 @@ class Completed:
 class Upload:
     """One file to write on a host: atomically, with its mode and owner set before it appears.
 
-    source: the bytes, or a local file. path: absolute, its folder is made when missing.
+    source: the bytes, or a local file. path: absolute, its folder is made when missing. owner: ""
+    for the account that writes it, where that is not root.
     """
 
     path: str

@@ -59,4 +59,5 @@ mkdir -p /var/lib/kanae/marks
 printf '%s
 ' /var/lib/etcd >/var/lib/kanae/marks/etcd-data
 away /var/lib/etcd/member
+for kept in /var/lib/etcd/kanae-before-* /var/lib/etcd/kanae-restored-*; do away "$kept"; done
 settled

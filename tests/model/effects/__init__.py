@@ -12,7 +12,7 @@ from kanae.plan import actions
 from kanae.plan.model import Action, Step
 
 from ..world import World
-from . import cluster, host, kubeadm, living, membership, reset
+from . import cluster, host, kubeadm, living, membership, reset, restore
 from .base import Effects
 
 EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
@@ -48,4 +48,13 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.StopNode: reset.stop_node,
     actions.RemoveEtcd: reset.remove_etcd,
     actions.RemoveCluster: reset.remove_cluster,
+    actions.SaveSnapshot: restore.save_snapshot,
+    actions.RestoreSnapshot: restore.restore_snapshot,
+    actions.Fence: restore.fence,
+    actions.ReplaceData: restore.replace_data,
+    actions.Unfence: restore.unfence,
+    actions.AwaitSameData: restore.await_same_data,
+    actions.RestartAgents: restore.restart_agents,
+    actions.EndRestore: restore.end,
+    actions.DiscardReplaced: restore.discard,
 }

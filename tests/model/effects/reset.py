@@ -12,6 +12,7 @@ from kanae.plan.model import Step
 
 from ..world import API_SERVER, World
 from .base import Effects
+from .restore import remove_kept
 
 
 def stop_api_server(world: World, step: Step, action: actions.StopApiServer) -> Effects:
@@ -54,6 +55,7 @@ def remove_etcd(world: World, step: Step, action: actions.RemoveEtcd) -> Effects
     yield
     host.mark(marks.ETCD_DATA, action.data.rpartition("/")[0] + "\n")
     host.remove(action.data)
+    remove_kept(host, action.data.rpartition("/")[0])
     world.forget_member(host.name)
     yield
     return Outcome.CHANGED

@@ -27,6 +27,8 @@ from kanae.execute.scripts import (
     proxies,
     reset,
     resources,
+    restore,
+    scratch,
 )
 from kanae.facts.model import ObjectKey
 from kanae.layout import marks, units
@@ -38,9 +40,13 @@ from kanae.plan.actions import (
     AwaitGuard,
     AwaitKubelet,
     AwaitProxies,
+    AwaitSameData,
     ClearNode,
     Converge,
     DeleteObjects,
+    DiscardReplaced,
+    EndRestore,
+    Fence,
     KubeadmInit,
     KubeadmJoin,
     LeadTo,
@@ -48,7 +54,12 @@ from kanae.plan.actions import (
     ReconfigureKubelet,
     RemoveCluster,
     RemoveEtcd,
+    ReplaceData,
+    RestartAgents,
+    RestoreSnapshot,
+    SaveSnapshot,
     SetNode,
+    Unfence,
 )
 from kanae.plan.preflight import left_by_init
 from kanae.resources.artifact import Image
@@ -72,6 +83,20 @@ IMAGES: Final = (
     Image("registry.k8s.io/pause:3.10.2", "", "", 0),
     Image("registry.k8s.io/etcd:3.6.0", "", "", 0),
 )
+ATTEMPT: Final = "abababababababab-1"
+RESTORE: Final = RestoreSnapshot(
+    "/none/snapshot.db",
+    "ab" * 32,
+    1000,
+    f"{at.RESTORES}/{ATTEMPT}.db",
+    "/var/lib/etcd",
+    ATTEMPT,
+    "m1",
+    "https://192.168.1.10:2380",
+    "m1=https://192.168.1.10:2380,m2=https://192.168.1.11:2380",
+    1_000_000_000,
+)
+FENCE: Final = Fence(("kube-apiserver", "etcd"), False, '{"snapshot": "it\'s"}')
 REMOVE: Final = RemoveCluster(
     ("kubelet.service", "containerd.service"),
     (at.KUBELET_UNIT, at.SYSCTLS),
@@ -177,6 +202,38 @@ SCRIPTS: Final[Mapping[str, str]] = {
         at.LEASE, "run-2", "ann@desk boot 7 8 9", {"run-0"}, well=False
     ),
     "lease-guard": lease.guard(at.LEASE, "run-2"),
+    "restore-save": restore.save(SaveSnapshot(f"{at.RESTORES}/before-{ATTEMPT}.db")),
+    "restore-objects": restore.objects(),
+    "restore-looked": restore.looked(RESTORE),
+    "restore-restore": restore.restore(RESTORE),
+    "restore-fence": restore.fence(FENCE, LIMIT),
+    "restore-fence-etcd": restore.fence(replace(FENCE, pods=(), etcd=True), LIMIT),
+    "restore-replace": restore.replace(ReplaceData("/var/lib/etcd", ATTEMPT)),
+    "restore-unfence": restore.unfence(Unfence(("kube-controller-manager", "kube-scheduler"))),
+    "restore-unfence-etcd": restore.unfence(Unfence((), etcd=True)),
+    "restore-hashes": restore.hashes(
+        AwaitSameData(("https://192.168.1.10:2379", "https://192.168.1.11:2379"), 1_000_000_007)
+    ),
+    "restore-restart-agents": restore.restart_agents(
+        RestartAgents(("kube-proxy", "kube-flannel")), LIMIT
+    ),
+    "restore-end": restore.end(EndRestore(f"{at.RESTORES}/{ATTEMPT}.db")),
+    "restore-end-without-snapshot": restore.end(EndRestore("")),
+    "restore-discard": restore.discard(DiscardReplaced("/var/lib/etcd")),
+    "scratch-prepare": scratch.prepare(),
+    "scratch-stop": scratch.stop(),
+    "scratch-copy": scratch.copy("/var/lib/etcd"),
+    "scratch-restore": scratch.restore("m1"),
+    "scratch-start": scratch.start("m1", own=True, alone=True),
+    "scratch-start-sent": scratch.start("m1", own=False, alone=False),
+    "scratch-healthy": scratch.healthy(),
+    "scratch-take": scratch.take(),
+    "scratch-hash-of-file": scratch.hash_of_file(7),
+    "scratch-hash-of-living": scratch.hash_of_living(7),
+    "scratch-keys": scratch.keys(),
+    "scratch-value": scratch.value("/registry/namespaces/default"),
+    "scratch-first-secret": scratch.first_secret(),
+    "scratch-old-watch": scratch.old_watch(),
     "resources-units": resources.apply(
         Converge(
             (
@@ -246,6 +303,8 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         nodes,
         reset,
         resources,
+        restore,
+        scratch,
     )
     for module in modules:
         for name, _ in inspect.getmembers(module, inspect.isfunction):

@@ -15,6 +15,7 @@ from kanae.execute.actions import (
     membership,
     nodes,
     reset,
+    restore,
 )
 from kanae.execute.context import Handler
 from kanae.plan import actions
@@ -65,4 +66,13 @@ def handlers(
         actions.RemoveEtcd: Handler(reset.remove_etcd),
         actions.RemoveKubeconfig: Handler(reset.remove_kubeconfig),
         actions.RemoveCluster: Handler(reset.remove_cluster),
+        actions.SaveSnapshot: Handler(restore.save_snapshot),
+        actions.RestoreSnapshot: Handler(restore.restore_snapshot),
+        actions.Fence: Handler(restore.fence),
+        actions.ReplaceData: Handler(restore.replace_data),
+        actions.Unfence: Handler(restore.unfence),
+        actions.AwaitSameData: Handler(restore.await_same_data),
+        actions.RestartAgents: Handler(restore.restart_agents),
+        actions.EndRestore: Handler(restore.end),
+        actions.DiscardReplaced: Handler(restore.discard),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,6 +20,7 @@ from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import files
 from kanae.execute.values import Values
+from kanae.layout import paths as at
 from kanae.plan.actions import (
     GatherAuthorities,
     IssueCertificates,
@@ -50,7 +52,7 @@ def _private(name: str) -> str:
 
 
 async def gather(ctx: StepContext) -> Outcome:
-    """Read authorities from the host that has them, or make them."""
+    """Read authorities from the host or the backup that has them, or make them."""
     action = ctx.action(GatherAuthorities)
     for name in action.names:
         public, private = AUTHORITIES[name]
@@ -58,6 +60,12 @@ async def gather(ctx: StepContext) -> Outcome:
             host = ctx.transport(action.source)
             cert = await must_text(host, files.read(public), command=f"cat {public}")
             key = await must_text(host, files.read(private), command=f"cat {private}")
+            remember(ctx.values, name, cert, key)
+        elif action.backup:
+            cert, key = (
+                (Path(action.backup) / path.removeprefix(f"{at.KUBERNETES}/")).read_text()
+                for path in (public, private)
+            )
             remember(ctx.values, name, cert, key)
         else:
             remember(ctx.values, name, *make_authority(name))

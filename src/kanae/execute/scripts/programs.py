@@ -8,4 +8,5 @@ from kanae.layout import paths as at
 DIRECT = "env NO_PROXY=* no_proxy=*"
 KUBECTL = f"{DIRECT} kubectl --kubeconfig {at.ADMIN_CONF} --cache-dir {at.KUBECTL_CACHE}"
 _AS_PROBE = f"--cert {at.ETCD_PROBE} --key {at.key(at.ETCD_PROBE)}"
-ETCDCTL = f"{DIRECT} etcdctl --cacert {at.ETCD_CA} {_AS_PROBE} --command-timeout=3s"
+ETCDCTL_PATIENT = f"{DIRECT} etcdctl --cacert {at.ETCD_CA} {_AS_PROBE}"
+ETCDCTL = f"{ETCDCTL_PATIENT} --command-timeout=3s"

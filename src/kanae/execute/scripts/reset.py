@@ -19,6 +19,7 @@ from kanae.execute.scripts.guarded import BUSY
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.actions import RemoveCluster, RemoveEtcd
+from kanae.plan.etcd import OF_RESTORES
 from kanae.render import shutdown
 from kanae.resources.model import quote
 from kanae.resources.system import SWAP_LINE
@@ -70,11 +71,15 @@ settled"""
 
 
 def remove_etcd(action: RemoveEtcd) -> str:
+    """With what restores have put aside."""
+    data = action.data.rpartition("/")[0]
+    kept = " ".join(f"{quote(data)}/{begin}*" for begin in OF_RESTORES)
     return f"""{FUNCTIONS}systemctl disable -q --now {units.ETCD} 2>/dev/null
 if systemctl is-active -q {units.ETCD}; then tell "{units.ETCD} still runs"; settled; fi
 mkdir -p {marks.FOLDER}
-printf '%s\n' {quote(action.data.rpartition("/")[0])} >{marks.path(marks.ETCD_DATA)}
+printf '%s\n' {quote(data)} >{marks.path(marks.ETCD_DATA)}
 away {quote(action.data)}
+for kept in {kept}; do away "$kept"; done
 settled"""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kanae.spec.models import Spec
 from kanae.spec.rules.arguments import argument_rules
 from kanae.spec.rules.artifacts import artifact_rules, file_rules
+from kanae.spec.rules.backup import backup_rules
 from kanae.spec.rules.cluster import cluster_rules
 from kanae.spec.rules.endpoint import endpoint_rules
 from kanae.spec.rules.former import former_rules
@@ -31,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     patience_rules,
     artifact_rules,
     file_rules,
+    backup_rules,
 )
 
 

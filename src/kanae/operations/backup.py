@@ -1,0 +1,373 @@
+"""A backup of a living cluster, made on the operator's machine."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, cast
+
+import kanae
+from kanae.artifacts import atomic
+from kanae.backup import model, writer
+from kanae.backup.model import Manifest, Snapshot, Stored
+from kanae.backup.name import IDENTITY_DIGITS, BackupName, name_of
+from kanae.backup.target import Target
+from kanae.errors import (
+    CheckFailed,
+    FactsError,
+    KanaeError,
+    Refused,
+    StepFailed,
+    StepTimedOut,
+    UsageError,
+)
+from kanae.execute.scripts import backup as scripts
+from kanae.execute.scripts import kubectl
+from kanae.facts.model import EtcdFact, Facts, ObjectKey, Query
+from kanae.layout import marks
+from kanae.layout import paths as at
+from kanae.operations.backup_targets import cut_short
+from kanae.operations.project import Project
+from kanae.operations.survey import ask
+from kanae.plan.membership import require_ours
+from kanae.plan.pki import AUTHORITIES, wanted
+from kanae.render.backup import canary
+from kanae.render.documents import to_yaml
+from kanae.render.kubeadm import CONFIG_MAPS
+from kanae.spec.models import Role, Spec
+from kanae.transport.acceptance import HostKeys
+from kanae.transport.fleet import Fleet
+from kanae.transport.protocol import must
+from kanae.transport.ssh import SshTransport
+
+# Seconds for etcd to give its snapshot, and for all of it to arrive.
+SNAPSHOT: Final = 900.0
+ALL: Final = 3600.0
+# What must stay free on a host beside the snapshot: kubelet evicts pods at 10 % (its default for
+# nodefs.available), and other programs need a little.
+SPARE: Final = 0.1
+# Marks that tell what the cluster remembers of itself.
+_MARKS: Final = (marks.CLUSTER, marks.IDENTITY, marks.HOSTS, marks.FIXED, marks.POD_NETWORK)
+_KUBE_PROXY: Final = ObjectKey("configmaps", "kube-system", "kube-proxy")
+# Where an API server is told how Secrets are encrypted.
+_ENCRYPTION: Final = "encryption-provider-config"
+# ErrNoSpace of etcd's api/v3rpc/rpctypes/error.go.
+_FULL: Final = "database space exceeded"
+# A staged file that nobody has written to for so long is of a run that is gone; seconds.
+_STALE: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that is at its target. size: bytes. seconds: that it took. sha256: of the file."""
+
+    name: BackupName
+    where: str
+    manifest: Manifest
+    size: int
+    sha256: str
+    seconds: float
+
+
+async def create(
+    project: Project,
+    target: Target,
+    password: Callable[[], str | None],
+    say: Callable[[str], None],
+    host_keys: HostKeys | None = None,
+) -> Made:
+    """Raises Refused for a cluster that is not this one, CheckFailed when no member of etcd is
+    well, and what goes wrong on hosts and at the target. say: told what is done."""
+    began = time.monotonic()
+    spec = project.spec
+    hosts = tuple(dict.fromkeys((*spec.having(Role.CONTROL_PLANE), *spec.etcd_hosts)))
+    async with Fleet(spec, hosts, password=password, tolerant=True, host_keys=host_keys) as fleet:
+        queries = project.queries()
+        facts = await ask(fleet, {host: queries[host] for host in fleet})
+        identity = project.known(facts).identity
+        require_ours(spec, facts, identity)
+        if not identity:
+            raise Refused(
+                "no control-plane host that answers knows which cluster it is",
+                remedy="build the cluster, or let the hosts have their marks again: kanae apply",
+            )
+        member = chosen(spec, facts)
+        say(f"snapshot of etcd on {member}")
+        content = await contents(project, facts, fleet)
+        content |= await _canary(project, facts, fleet)
+        made = await _written(project, facts, identity, member, content, fleet[member], target)
+    seconds = time.monotonic() - began
+    name, manifest, size, sha256 = made
+    return Made(name, target.where, manifest, size, sha256, seconds)
+
+
+async def identity(
+    project: Project, password: Callable[[], str | None], host_keys: HostKeys | None = None
+) -> str:
+    """Which cluster of its name a living one is, from its control-plane hosts. Raises Refused."""
+    masters = project.spec.having(Role.CONTROL_PLANE)
+    async with Fleet(
+        project.spec, masters, password=password, tolerant=True, host_keys=host_keys
+    ) as fleet:
+        facts = await ask(fleet, dict.fromkeys(fleet, Query(files=(at.SERVICE_ACCOUNT_PUBLIC,))))
+    found = project.known(facts).identity
+    if not found:
+        raise Refused(
+            "no control-plane host answers that knows which cluster it is",
+            remedy="--identity ID; kanae backup list -o yaml tells how those of backups begin",
+        )
+    return found
+
+
+def chosen(spec: Spec, facts: Facts) -> str:
+    """The host whose member gives the snapshot: one that is well and furthest, and does not lead
+    when another can. Raises CheckFailed when none is well, and Refused for lack of space."""
+    well = {
+        host: etcd
+        for host in spec.etcd_hosts
+        if host in facts.hosts and (etcd := facts.hosts[host].etcd) is not None and _well(etcd)
+    }
+    if not well:
+        raise CheckFailed(
+            "no member of etcd answers and is well: there is nothing that a backup could be of",
+            remedy="kanae status says what is wrong; when etcd is lost: kanae restore",
+        )
+    roomy = {host: etcd for host, etcd in well.items() if _room(facts, host, etcd)}
+    if not roomy:
+        size = max(etcd.db_size for etcd in well.values()) >> 20
+        raise Refused(
+            f"{', '.join(well)}: {at.STATE} has no room for a snapshot of {size} MiB",
+            remedy="free space there; a full disk would do the cluster more harm than no backup",
+        )
+    return min(
+        roomy,
+        key=lambda host: (
+            roomy[host].leader_id == roomy[host].member_id,
+            -roomy[host].raft_applied,
+        ),
+    )
+
+
+def _well(etcd: EtcdFact) -> bool:
+    """One that is full gives a snapshot like any other, and is in need of it."""
+    me = next((each for each in etcd.members if each.id == etcd.member_id), None)
+    wrong = [error for error in etcd.errors if _FULL not in error]
+    return etcd.leader_id != "0" and not wrong and me is not None and not me.learner
+
+
+def _room(facts: Facts, host: str, etcd: EtcdFact) -> bool:
+    free, total = facts.hosts[host].base.disks.get("/var/lib", (0, 0))
+    return free - etcd.db_size > total * SPARE
+
+
+async def contents(project: Project, facts: Facts, fleet: Fleet) -> dict[str, tuple[bytes, int]]:
+    """The small files of a backup: content and mode, by name. Raises Refused when an authority is
+    on no host, or hosts hold different ones."""
+    spec = project.spec
+    found: dict[str, tuple[bytes, int]] = {model.SPEC: (project.text.text.encode(), 0o600)}
+    for host, files in _sources(spec, facts).items():
+        output = await must(
+            fleet[host],
+            scripts.read(list(files)),
+            command="read the cluster's authorities and configuration",
+        )
+        for path, content, mode in parse_read(host, output):
+            if path not in files:
+                raise FactsError(host, f"it printed a file that was not asked for: {path}")
+            fact = facts.hosts[host].files.get(path)
+            if fact is not None and fact.sha256 != hashlib.sha256(content).hexdigest():
+                raise Refused(f"{host}: {path} was changed just now", remedy="run it again")
+            found[files[path]] = (content, mode)
+    if lacking := [name for name in model.REQUIRED if name not in found]:
+        raise Refused(
+            f"no host that answers has {', '.join(lacking)}: a backup without it would restore "
+            "nothing that works",
+            remedy="kanae status and kanae plan say what is wrong with the hosts",
+        )
+    master = next(host for host in spec.having(Role.CONTROL_PLANE) if host in facts.hosts)
+    for mark in _MARKS:
+        if (text := facts.hosts[master].marks.get(mark)) is not None:
+            found[f"marks/{mark}"] = (text.encode(), 0o600)
+    for key in (*(key for key, _, _ in CONFIG_MAPS), _KUBE_PROXY):
+        live = facts.api.objects.get(key) if facts.api is not None else None
+        if live is not None:
+            found[f"kubeadm/{key.name}.yaml"] = (to_yaml([dict(live)]).encode(), 0o600)
+    return found
+
+
+def _sources(spec: Spec, facts: Facts) -> dict[str, dict[str, str]]:
+    """Host -> path there -> name in the backup. Raises Refused when hosts hold different ones."""
+    sources: dict[str, dict[str, str]] = {}
+    for authority, pair in AUTHORITIES.items():
+        holders = [
+            host
+            for host in spec.hosts
+            if host in facts.hosts
+            and authority in wanted(spec, host).names
+            and all(facts.hosts[host].files.get(path) is not None for path in pair)
+        ]
+        for path in pair:
+            digests = {
+                fact.sha256: host
+                for host in holders
+                if (fact := facts.hosts[host].files.get(path)) is not None
+            }
+            if len(digests) > 1:
+                raise Refused(
+                    f"{' and '.join(digests.values())} hold different files {path}",
+                    remedy="kanae plan says what is wrong with the cluster's authorities",
+                )
+            for host in holders[:1]:
+                name = f"pki/{PurePosixPath(path).relative_to(at.PKI)}"
+                sources.setdefault(host, {})[path] = name
+    if (path := spec.api_server.extra_args.get(_ENCRYPTION)) is not None:
+        master = next(host for host in spec.having(Role.CONTROL_PLANE) if host in facts.hosts)
+        sources.setdefault(master, {})[path] = "encryption/config.yaml"
+    return sources
+
+
+def parse_read(host: str, output: bytes) -> Iterator[tuple[str, bytes, int]]:
+    """Path, content and mode of each file that `execute.scripts.backup.read` printed."""
+    while output:
+        line, _, rest = output.partition(b"\n")
+        words = line.decode(errors="replace").split(" ", 2)
+        if len(words) != 3 or not (words[0].isdecimal() and words[1].isdecimal()):
+            raise FactsError(host, "its answer to reading files cannot be understood")
+        size = int(words[1])
+        if len(rest) < size:
+            raise FactsError(host, f"{words[2]} is cut short")
+        yield words[2], rest[:size], int(words[0], 8) & 0o777
+        output = rest[size:]
+
+
+async def _canary(project: Project, facts: Facts, fleet: Fleet) -> dict[str, tuple[bytes, int]]:
+    """Written now, so that whoever tries the backup can tell that it holds what came last. Nothing
+    where no API server answers: etcd's data is wanted all the same."""
+    view = project.view(facts, {})
+    via = next((host for host in view.joined_control_planes if view.api_ready(host)), None)
+    if via is None:
+        return {}
+    word = secrets.token_hex(16)
+    document = json.dumps(canary(word)).encode()
+    with suppress(StepFailed, StepTimedOut):
+        await must(
+            fleet[via], kubectl.apply(), command="kubectl apply (the canary)", stdin=document
+        )
+        return {model.CANARY: (word.encode(), 0o600)}
+    return {}
+
+
+async def _written(
+    project: Project,
+    facts: Facts,
+    identity: str,
+    member: str,
+    content: Mapping[str, tuple[bytes, int]],
+    transport: SshTransport,
+    target: Target,
+) -> tuple[BackupName, Manifest, int, str]:
+    spec, taken = project.spec, model.utc(time.time())
+    recipients = spec.backup.recipients
+    beginning = f".{spec.name}-{taken:%Y%m%dT%H%M%SZ}-{identity[:IDENTITY_DIGITS]}"
+    _sweep(target.staging, spec.name)
+    staged = target.staging / f"{beginning}-{secrets.token_hex(4)}.staged"
+    mark = f"{transport.mark}backup/{secrets.token_hex(4)}/"
+    talk = await transport.converse(scripts.snapshot(SNAPSHOT), mark=mark, timeout=ALL)
+    try:
+        opening, status = await talk.line(), await talk.line()
+        etcd = facts.hosts[member].etcd
+        snapshot = parse_snapshot(member, opening, status, etcd) if etcd is not None else None
+        if snapshot is None:
+            raise cut_short(member, "take a snapshot of etcd", talk)
+        manifest = Manifest(
+            cluster=spec.name,
+            identity=identity,
+            taken=taken,
+            kanae=kanae.__version__,
+            kubernetes=spec.version,
+            topology=spec.etcd_topology.value,
+            snapshot=snapshot,
+            files=_stored(content),
+        )
+        small = {name: text for name, (text, _) in content.items()}
+        loop = asyncio.get_running_loop()
+        left = snapshot.size
+
+        async def block() -> bytes:
+            nonlocal left
+            block = await talk.block()
+            left -= len(block)
+            if not block and left > 0:
+                raise cut_short(member, "send etcd's snapshot", talk)
+            return block
+
+        def blocks() -> Iterator[bytes]:
+            while found := asyncio.run_coroutine_threadsafe(block(), loop).result():
+                yield found
+
+        writing = loop.run_in_executor(
+            None, writer.write, staged, manifest, small, blocks(), recipients
+        )
+        try:
+            sha256 = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await talk.close()  # which ends what the thread waits for
+            with suppress(KanaeError, OSError):
+                await writing
+            raise
+        name = name_of(spec.name, taken, identity, sha256, encrypted=bool(recipients))
+        size = staged.stat().st_size
+        await target.put(staged, name, sha256)
+    except OSError as error:
+        raise UsageError(f"{staged} cannot be written: {error.strerror}") from None
+    finally:
+        await talk.close()
+        staged.unlink(missing_ok=True)
+    return name, manifest, size, sha256
+
+
+def _stored(content: Mapping[str, tuple[bytes, int]]) -> dict[str, Stored]:
+    first = [name for name in model.REQUIRED if name in content]
+    rest = sorted(set(content) - set(first))
+    return {name: writer.stored(*content[name]) for name in (*first, *rest)}
+
+
+def _sweep(staging: Path, cluster: str) -> None:
+    """Remove what runs left that were killed long ago."""
+    now = time.time()
+    for left in (
+        *staging.glob(f".{cluster}-*.staged"),
+        *staging.glob(f".{cluster}-*{atomic.PART}"),
+    ):
+        with suppress(OSError):
+            if now - left.stat().st_mtime > _STALE:
+                left.unlink()
+
+
+def parse_snapshot(host: str, opening: bytes, status: bytes, etcd: EtcdFact) -> Snapshot | None:
+    """The two lines before a snapshot's bytes; None when they are not these."""
+    words = opening.decode(errors="replace").split(" ")
+    try:
+        told = cast("dict[str, Any]", json.loads(status))
+        members = tuple(each.name for each in etcd.members if each.name)
+        if len(words) != 3 or words[0] != scripts.OPENING:
+            return None
+        return Snapshot(
+            member=host,
+            etcd=etcd.version,
+            revision=int(told["revision"]),
+            hash=int(told["hash"]),
+            keys=int(told["totalKey"]),
+            size=int(words[1]),
+            sha256=words[2],
+            members=members,
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

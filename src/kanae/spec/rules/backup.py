@@ -1,0 +1,73 @@
+"""What of backups can be made, and where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from kanae.spec.backup import Bucket, place_of, wrong_recipient
+from kanae.spec.models import Role, Spec
+from kanae.spec.rules.violation import Violation
+
+_REGION: Final = re.compile(r"[a-z0-9-]{1,50}")
+# A path that is a word for a shell script, a unit and tar alike.
+_FOLDER: Final = re.compile(r"(/[A-Za-z0-9_.+-]+)+")
+
+
+def backup_rules(spec: Spec) -> Iterator[Violation]:
+    backup = spec.backup
+    if backup.target is not None:
+        try:
+            place = place_of(backup.target)
+        except ValueError as error:
+            yield Violation(("backup", "target"), str(error))
+        else:
+            if isinstance(place, Bucket) and backup.s3 is None:
+                message = "expected backup.s3.endpoint beside a target s3://"
+                yield Violation(("backup", "target"), message, about=(("backup", "s3"),))
+    for index, recipient in enumerate(backup.recipients):
+        if wrong := wrong_recipient(recipient):
+            yield Violation(("backup", "recipients", index), wrong)
+    if backup.keep.count is None and backup.keep.age is None:
+        yield Violation(("backup", "keep"), "expected count or age: one of them, or both")
+    if backup.s3 is not None:
+        if not _is_server(backup.s3.endpoint):
+            message = "expected http://HOST[:PORT] or https://HOST[:PORT], nothing more"
+            yield Violation(("backup", "s3", "endpoint"), message)
+        if not _REGION.fullmatch(backup.s3.region):
+            yield Violation(("backup", "s3", "region"), "expected a region such as us-east-1")
+    if backup.schedule is not None:
+        yield from _schedule(spec, str(backup.schedule.folder))
+
+
+def _schedule(spec: Spec, folder: str) -> Iterator[Violation]:
+    here = ("backup", "schedule")
+    apart = [host for host in spec.etcd_hosts if Role.CONTROL_PLANE not in spec.hosts[host].roles]
+    if apart:
+        yield Violation(
+            here,
+            f"the keys of the cluster are not on {', '.join(apart)}, which hold etcd and are no "
+            "control-plane hosts; expected no schedule, and a timer of your own that runs "
+            "`kanae backup create`",
+            about=(("hosts",), ("etcd",)),
+        )
+    parts = folder.split("/")
+    own = (str(spec.etcd.data_dir), "/var/lib/kanae", "/etc/kanae", "/etc/kubernetes", "/run")
+    if not _FOLDER.fullmatch(folder) or {".", ".."} & set(parts) or len(parts) < 3:
+        message = "expected an absolute path of plain words at least two folders deep"
+        yield Violation((*here, "folder"), message)
+    elif any(f"{folder}/".startswith(f"{each}/") for each in own):
+        message = "expected a folder that stays when the cluster is reset, and is not etcd's"
+        yield Violation((*here, "folder"), message, about=(("etcd", "dataDir"),))
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        plain = parts.username is None and parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
+    rest = parts.path.strip("/") or parts.query or parts.fragment
+    return plain and parts.scheme in ("http", "https") and not rest and url.isprintable()

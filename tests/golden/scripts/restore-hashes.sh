@@ -1,0 +1,1 @@
+env NO_PROXY=* no_proxy=* etcdctl --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/healthcheck-client.crt --key /etc/kubernetes/pki/etcd/healthcheck-client.key --command-timeout=3s --endpoints https://192.168.1.10:2379,https://192.168.1.11:2379 -w json endpoint hashkv

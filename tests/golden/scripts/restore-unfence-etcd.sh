@@ -1,0 +1,3 @@
+set -eu
+systemctl enable -q etcd.service
+systemctl start --no-block etcd.service

@@ -1,0 +1,1 @@
+env NO_PROXY=* no_proxy=* etcdctl --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/healthcheck-client.crt --key /etc/kubernetes/pki/etcd/healthcheck-client.key --endpoints https://127.0.0.1:2376 --command-timeout=60s get / --prefix --keys-only | awk -F/ 'NF > 2 { n["/" $2 "/" $3]++ } END { for (k in n) print n[k], k }'
