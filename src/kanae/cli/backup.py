@@ -278,7 +278,7 @@ def test(
       kanae backup test cluster.yaml --file prod.tar.age --identity-file age.key
       kanae backup test cluster.yaml -o json | jq .rto_seconds
     """
-    from kanae.operations.restore_drill import Tested, tested
+    from kanae.operations.restore_drill import Tested, tried
     from kanae.report.restore_drill import tested_data, tested_text
 
     project, identities = Project.open(spec), _identities(identity_file)
@@ -286,7 +286,7 @@ def test(
     async def test() -> Tested:
         wanted = backups.found(lambda: project, backup, target, ask_password, host_keys)
         async with wanted as file:
-            return await tested(project, file, identities, ask_password, host_keys)
+            return await tried(project, file, identities, ask_password, host_keys)
 
     done = asyncio.run(test())
     emit(tested_data(done), output, lambda: tested_text(done))

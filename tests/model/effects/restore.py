@@ -91,11 +91,13 @@ def _move(host: SimHost, path: str, to: str) -> None:
 def replace_data(world: World, step: Step, action: actions.ReplaceData) -> Effects:
     host = world.hosts[step.host or ""]
     new, old = beside(action.data, action.attempt), aside(action.data, action.attempt)
-    _require_silence(world, step)
     if _sealed(host, action.data, action.attempt):
         return Outcome.OK
+    _require_silence(world, step)
     if not _sealed(host, new, action.attempt):
         raise failed(step, f"{new} is not there")
+    if world.etcd_runs(host.name):
+        raise failed(step, "etcd runs here again")
     if host.has(f"{action.data}/member"):
         if host.has(f"{old}/member"):
             raise failed(step, f"{old} is there already")
