@@ -33,7 +33,7 @@ from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import CONFIG_MAPS
 from kanae.spec.models import Role, Spec
 from kanae.transport.acceptance import HostKeys
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 from kanae.transport.protocol import must
 from kanae.transport.ssh import SshTransport
 
@@ -84,9 +84,8 @@ async def create(
         identity = project.known(facts).identity
         require_ours(spec, facts, identity)
         if not identity:
-            raise Refused(
-                "no control-plane host that answers knows which cluster it is",
-                remedy="build the cluster, or let the hosts have their marks again: kanae apply",
+            raise _unknown(
+                facts, "build the cluster, or let the hosts have their marks again: kanae apply"
             )
         member = chosen(spec, facts)
         say(f"snapshot of etcd on {member}")
@@ -108,11 +107,17 @@ async def identity(
         facts = await ask(fleet, dict.fromkeys(fleet, Query(files=(at.SERVICE_ACCOUNT_PUBLIC,))))
     found = project.known(facts).identity
     if not found:
-        raise Refused(
-            "no control-plane host answers that knows which cluster it is",
-            remedy="--identity ID; kanae backup list -o yaml tells how those of backups begin",
+        raise _unknown(
+            facts, "--identity ID; kanae backup list -o yaml tells how those of backups begin"
         )
     return found
+
+
+def _unknown(facts: Facts, remedy: str) -> KanaeError:
+    """For a cluster of which no control-plane host tells which one it is."""
+    if not facts.hosts:
+        return FleetError(facts.unreachable)
+    return Refused("no control-plane host that answers knows which cluster it is", remedy=remedy)
 
 
 def chosen(spec: Spec, facts: Facts) -> str:
