@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import click
 
 from kanae.cli.arguments import host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password, confirmed
-from kanae.cli.output import emit, output_option
+from kanae.cli.output import ago, emit, output_option
 from kanae.errors import DrillFailed, UsageError
 from kanae.operations import backup as making
 from kanae.operations import backups
@@ -393,15 +393,6 @@ def _listing_text(found: Listing) -> str:
         return f"{ago(now - each.name.taken):>8}  {size}  {each.where}/{each.name}"
 
     return "\n".join(map(row, found.found))
-
-
-def ago(passed: timedelta) -> str:
-    """Two units at most: `3d 4h`, `4h 12m`, `12m`."""
-    minutes = max(0, int(passed.total_seconds() // 60))
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days:
-        return f"{days}d {hours}h"
-    return f"{hours}h {minutes}m" if hours else f"{minutes}m"
 
 
 def _read(read: Read) -> dict[str, Any]:

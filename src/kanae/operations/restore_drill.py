@@ -25,7 +25,7 @@ from kanae.operations.restore import private_folder
 from kanae.operations.scratch import LONG, scratch, started
 from kanae.operations.survey import survey
 from kanae.plan.view import View
-from kanae.render.backup import CANARY_KEY
+from kanae.render.canary import CANARY_KEY
 from kanae.shown import shown
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
