@@ -23,6 +23,7 @@ from kanae.spec.models import Role, Spec
 MARKS: Final = (marks.CLUSTER, marks.IDENTITY, marks.HOSTS, marks.FIXED, marks.POD_NETWORK)
 # What kubeadm and its add-ons keep in the cluster, in kube-system.
 OBJECTS: Final = (*(key.name for key, _, _ in CONFIG_MAPS), "kube-proxy")
+ENCRYPTION: Final = "encryption/config.yaml"
 # Where an API server is told how Secrets are encrypted.
 _ENCRYPTION: Final = "encryption-provider-config"
 
@@ -36,9 +37,14 @@ def files(spec: Spec, host: str) -> Mapping[str, str]:
     }
     if Role.CONTROL_PLANE in spec.hosts[host].roles:
         found |= {marks.path(mark): f"marks/{mark}" for mark in MARKS}
-        if (path := spec.api_server.extra_args.get(_ENCRYPTION)) is not None:
-            found[path] = "encryption/config.yaml"
+        if path := encryption_config(spec):
+            found[path] = ENCRYPTION
     return found
+
+
+def encryption_config(spec: Spec) -> str:
+    """Where control-plane hosts have it; "" where nothing is encrypted."""
+    return spec.api_server.extra_args.get(_ENCRYPTION, "")
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:

@@ -60,6 +60,12 @@ def restore_snapshot(world: World, step: Step, action: actions.RestoreSnapshot) 
     return Outcome.CHANGED
 
 
+def place_keys(world: World, step: Step, action: actions.PlaceKeys) -> Effects:
+    world.hosts[step.host or ""].write(action.path, "keys\n", 0o600)
+    yield
+    return Outcome.CHANGED
+
+
 def fence(world: World, step: Step, action: actions.Fence) -> Effects:
     host = world.hosts[step.host or ""]
     host.mark(marks.RESTORING, f"{action.record}\n")
@@ -125,6 +131,7 @@ def unfence(world: World, step: Step, action: actions.Unfence) -> Effects:
         world.violations.append(f"{step.id} before etcd has a quorum")
     for pod in action.pods:
         _move(host, f"{at.FENCED}/{pod}.yaml", f"{at.MANIFESTS}/{pod}.yaml")
+        host.sync_pods()
         yield
     if action.pods:
         host.start(units.KUBELET, "start")
