@@ -12,11 +12,12 @@ from typing import Final
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.plan.actions import DeleteNode, Fence, PlaceKeys, ReplaceData, RestoreSnapshot, Unfence
-from kanae.plan.attempt import Attempt, Saved, chosen
+from kanae.plan.attempt import Attempt, chosen
 from kanae.plan.backup import ENCRYPTION, encryption_config
 from kanae.plan.draft import Draft
 from kanae.plan.etcd import data_folder, peer_url
 from kanae.plan.model import Change, Verb
+from kanae.plan.saved import Saved
 from kanae.plan.view import View
 from kanae.spec.models import EtcdTopology
 
