@@ -86,11 +86,16 @@ def fingerprint(path: Path) -> str:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, *, options: str = "", accounts: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    options: str = "",
+    accounts: Mapping[str, str] | None = None,
+    mounts: Mapping[str, Path] | None = None,
 ) -> Generator[Sshd]:
     """Start sshd and end it with all its connections. options: more lines of sshd_config.
 
-    accounts: by file of /etc, such as passwd, the line of a user as only it sees it.
+    accounts: by file of /etc, such as passwd, the line of a user as only it sees it. mounts: other
+    folders in the place of the machine's own, as only it sees them.
     """
     assert SSHD is not None
     for name in ("host_key", "id", "other"):
@@ -110,7 +115,14 @@ def running(
     Path("/run/sshd").mkdir(exist_ok=True)
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
-        [*_seeing(folder, accounts or {}), SSHD, "-D", "-e", "-f", str(folder / "sshd_config")],
+        [
+            *_seeing(folder, accounts or {}, mounts or {}),
+            SSHD,
+            "-D",
+            "-e",
+            "-f",
+            str(folder / "sshd_config"),
+        ],
         stderr=log,
         stdout=log,
     )
@@ -127,11 +139,11 @@ def running(
         log.close()
 
 
-def _seeing(folder: Path, accounts: Mapping[str, str]) -> list[str]:
-    """Words before a program that give it files of /etc of its own, in a mount namespace."""
-    if not accounts:
+def _seeing(folder: Path, accounts: Mapping[str, str], folders: Mapping[str, Path]) -> list[str]:
+    """Words before a program that give it files of its own, in a mount namespace."""
+    if not accounts and not folders:
         return []
-    mounts: list[str] = []
+    mounts = [f"mount --bind {own} {place}" for place, own in folders.items()]
     for name, line in accounts.items():
         user = line.partition(":")[0]
         others = Path("/etc", name).read_text().splitlines()

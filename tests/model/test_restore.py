@@ -20,7 +20,7 @@ from kanae.plan.pki import AUTHORITIES
 from kanae.plan.saved import Saved
 from kanae.spec.models import EtcdTopology, Role, Spec
 
-from .fixtures import ancestors, document_of
+from .fixtures import Desk, ancestors, document_of
 from .settled import unsettled
 from .simulator import Moments, Simulator, whole_world
 from .world import World
@@ -442,3 +442,20 @@ def test_killed_anywhere_while_it_is_built_again_the_same_command_ends_it(
         assert BEFORE in world.objects, number
         assert SINCE not in world.objects, number
         assert world.violations == [], number
+
+
+def test_keys_of_encryption_come_back_before_an_api_server_starts(backup_folder: Path) -> None:
+    document = document_of("single")
+    path = "/etc/kubernetes/encryption.yaml"
+    document["apiServer"] = {"extraArgs": {"encryption-provider-config": path}}
+    sim = Simulator(World.bare(Desk.of(Spec.model_validate(document))))
+    sim.converge()
+    backup = sim.world.save("/none/snapshot.db")
+    in_folder(sim.world, backup_folder)
+    blank(sim.world, sim.world.spec.having(Role.CONTROL_PLANE))
+    steps = dict(sim.rebuild_plan(replace(backup, folder=str(backup_folder))).by_id())
+    [keys] = [step for step in steps.values() if isinstance(step.action, actions.PlaceKeys)]
+    assert isinstance(keys.action, actions.PlaceKeys)
+    assert keys.action.path == path
+    [init] = [id_ for id_, step in steps.items() if isinstance(step.action, actions.KubeadmInit)]
+    assert keys.id in ancestors(steps, init)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import click
 
 from kanae.cli.arguments import host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password, confirmed
-from kanae.cli.output import emit, output_option
+from kanae.cli.output import ago, emit, output_option
 from kanae.errors import DrillFailed, UsageError
 from kanae.operations import backup as making
 from kanae.operations import backups
@@ -278,7 +278,7 @@ def test(
       kanae backup test cluster.yaml --file prod.tar.age --identity-file age.key
       kanae backup test cluster.yaml -o json | jq .rto_seconds
     """
-    from kanae.operations.restore_drill import Tested, tested
+    from kanae.operations.restore_drill import Tested, tried
     from kanae.report.restore_drill import tested_data, tested_text
 
     project, identities = Project.open(spec), _identities(identity_file)
@@ -286,7 +286,7 @@ def test(
     async def test() -> Tested:
         wanted = backups.found(lambda: project, backup, target, ask_password, host_keys)
         async with wanted as file:
-            return await tested(project, file, identities, ask_password, host_keys)
+            return await tried(project, file, identities, ask_password, host_keys)
 
     done = asyncio.run(test())
     emit(tested_data(done), output, lambda: tested_text(done))
@@ -393,15 +393,6 @@ def _listing_text(found: Listing) -> str:
         return f"{ago(now - each.name.taken):>8}  {size}  {each.where}/{each.name}"
 
     return "\n".join(map(row, found.found))
-
-
-def ago(passed: timedelta) -> str:
-    """Two units at most: `3d 4h`, `4h 12m`, `12m`."""
-    minutes = max(0, int(passed.total_seconds() // 60))
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days:
-        return f"{days}d {hours}h"
-    return f"{hours}h {minutes}m" if hours else f"{minutes}m"
 
 
 def _read(read: Read) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import click
 
@@ -29,3 +30,12 @@ def emit(value: object, output: str, text: Callable[[], str]) -> None:
         written = text()
         if written:
             click.echo(written, nl=not written.endswith("\n"))
+
+
+def ago(passed: timedelta) -> str:
+    """Two units at most: `3d 4h`, `4h 12m`, `12m`."""
+    minutes = max(0, int(passed.total_seconds() // 60))
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m"

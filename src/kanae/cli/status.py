@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import click
 
 from kanae.cli.arguments import host_keys_option, spec_argument
 from kanae.cli.confirm import ask_password
-from kanae.cli.output import emit, output_option
+from kanae.cli.output import ago, emit, output_option
 from kanae.errors import CheckFailed
 from kanae.operations.project import Project
 from kanae.operations.status import status
 from kanae.transport.acceptance import HostKeys
+from kanae.verify.backups import backup_words
 from kanae.verify.status import Status
 
 MIB = 1 << 20
@@ -65,6 +67,8 @@ def _data(found: Status) -> dict[str, Any]:
     data = asdict(found)
     data["healthy"] = found.healthy
     data["reasons"] = found.reasons
+    if found.backup is not None and found.backup.newest is not None:
+        data["backup"]["newest"] = found.backup.newest.isoformat()
     for certificate in data["certificates"]:
         certificate["not_after"] = certificate["not_after"].isoformat()
     data["units"] = [
@@ -107,8 +111,20 @@ def _text(found: Status, verbose: bool) -> str:
             word = _word(backend.up, "up", "DOWN")
             lines.append(f"balancer     {host:<16} {word} {backend.name}: {backend.state}")
     lines += _certificates(found, verbose)
+    lines += _backup(found)
     lines += _drift(found, verbose)
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _backup(found: Status) -> list[str]:
+    backup = found.backup
+    if backup is None:
+        return []
+    wrong = [f"backup       {click.style(each, fg='red')}" for each in backup_words(backup)]
+    if backup.age is None:
+        return [*wrong, f"backup       none yet, every {backup.every}"]
+    passed = ago(timedelta(seconds=backup.age))
+    return [*wrong, f"backup       {backup.host:<16} {passed} ago, every {backup.every}"]
 
 
 def _unreachable(found: Status) -> list[str]:

@@ -107,6 +107,12 @@ GATE_SCRIPT: Final = f"{KANAE}/apiserver-gate.sh"
 SHUTDOWN_UNIT: Final = f"{UNITS}/{units.SHUTDOWN}"
 SHUTDOWN_SCRIPT: Final = f"{KANAE}/shutdown.sh"
 
+BACKUP_UNIT: Final = f"{UNITS}/{units.BACKUP}"
+BACKUP_TIMER_UNIT: Final = f"{UNITS}/{units.BACKUP_TIMER}"
+BACKUP_SCRIPT: Final = f"{KANAE}/backup.sh"
+# The spec as scheduled backups hold it.
+BACKUP_SPEC: Final = f"{KANAE}/backup-spec.yaml"
+
 
 def key(certificate: str) -> str:
     """Path of the private key that belongs to a certificate's path."""

@@ -19,6 +19,10 @@ GATE: Final = "kanae-apiserver-gate.service"
 # On control-plane hosts: an orderly end of the API server when the host is shut down.
 SHUTDOWN: Final = "kanae-shutdown.service"
 
+# On hosts with etcd that make backups by themselves.
+BACKUP: Final = "kanae-backup.service"
+BACKUP_TIMER: Final = "kanae-backup.timer"
+
 
 def balancer(cluster: str) -> str:
     """One for each cluster, so that several on one balancer host do not disturb each other."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, cast
 
 import kanae
@@ -31,19 +31,17 @@ from kanae.errors import (
 from kanae.execute.scripts import backup as scripts
 from kanae.execute.scripts import kubectl
 from kanae.facts.model import EtcdFact, Facts, ObjectKey, Query
-from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.operations.backup_targets import cut_short
 from kanae.operations.project import Project
 from kanae.operations.survey import ask
+from kanae.plan.backup import OBJECTS, files
 from kanae.plan.membership import require_ours
-from kanae.plan.pki import AUTHORITIES, wanted
-from kanae.render.backup import canary
+from kanae.render.canary import canary
 from kanae.render.documents import to_yaml
-from kanae.render.kubeadm import CONFIG_MAPS
 from kanae.spec.models import Role, Spec
 from kanae.transport.acceptance import HostKeys
-from kanae.transport.fleet import Fleet
+from kanae.transport.fleet import Fleet, FleetError
 from kanae.transport.protocol import must
 from kanae.transport.ssh import SshTransport
 
@@ -53,11 +51,6 @@ ALL: Final = 3600.0
 # What must stay free on a host beside the snapshot: kubelet evicts pods at 10 % (its default for
 # nodefs.available), and other programs need a little.
 SPARE: Final = 0.1
-# Marks that tell what the cluster remembers of itself.
-_MARKS: Final = (marks.CLUSTER, marks.IDENTITY, marks.HOSTS, marks.FIXED, marks.POD_NETWORK)
-_KUBE_PROXY: Final = ObjectKey("configmaps", "kube-system", "kube-proxy")
-# Where an API server is told how Secrets are encrypted.
-_ENCRYPTION: Final = "encryption-provider-config"
 # ErrNoSpace of etcd's api/v3rpc/rpctypes/error.go.
 _FULL: Final = "database space exceeded"
 # A staged file that nobody has written to for so long is of a run that is gone; seconds.
@@ -94,9 +87,8 @@ async def create(
         identity = project.known(facts).identity
         require_ours(spec, facts, identity)
         if not identity:
-            raise Refused(
-                "no control-plane host that answers knows which cluster it is",
-                remedy="build the cluster, or let the hosts have their marks again: kanae apply",
+            raise _unknown(
+                facts, "build the cluster, or let the hosts have their marks again: kanae apply"
             )
         member = chosen(spec, facts)
         say(f"snapshot of etcd on {member}")
@@ -119,11 +111,17 @@ async def identity(
         facts = await ask(fleet, dict.fromkeys(fleet, Query(files=(at.SERVICE_ACCOUNT_PUBLIC,))))
     found = project.known(facts).identity
     if not found:
-        raise Refused(
-            "no control-plane host answers that knows which cluster it is",
-            remedy="--identity ID; kanae backup list -o yaml tells how those of backups begin",
+        raise _unknown(
+            facts, "--identity ID; kanae backup list -o yaml tells how those of backups begin"
         )
     return found
+
+
+def _unknown(facts: Facts, remedy: str) -> KanaeError:
+    """For a cluster of which no control-plane host tells which one it is."""
+    if not facts.hosts:
+        return FleetError(facts.unreachable)
+    return Refused("no control-plane host that answers knows which cluster it is", remedy=remedy)
 
 
 def chosen(spec: Spec, facts: Facts) -> str:
@@ -172,65 +170,57 @@ async def contents(project: Project, facts: Facts, fleet: Fleet) -> dict[str, tu
     on no host, or hosts hold different ones."""
     spec = project.spec
     found: dict[str, tuple[bytes, int]] = {model.SPEC: (project.text.text.encode(), 0o600)}
-    for host, files in _sources(spec, facts).items():
+    for host, sources in _sources(spec, facts).items():
         output = await must(
             fleet[host],
-            scripts.read(list(files)),
+            scripts.read(list(sources)),
             command="read the cluster's authorities and configuration",
         )
         for path, content, mode in parse_read(host, output):
-            if path not in files:
+            if path not in sources:
                 raise FactsError(host, f"it printed a file that was not asked for: {path}")
             fact = facts.hosts[host].files.get(path)
             if fact is not None and fact.sha256 != hashlib.sha256(content).hexdigest():
                 raise Refused(f"{host}: {path} was changed just now", remedy="run it again")
-            found[files[path]] = (content, mode)
+            found[sources[path]] = (content, mode)
     if lacking := [name for name in model.REQUIRED if name not in found]:
         raise Refused(
             f"no host that answers has {', '.join(lacking)}: a backup without it would restore "
             "nothing that works",
             remedy="kanae status and kanae plan say what is wrong with the hosts",
         )
-    master = next(host for host in spec.having(Role.CONTROL_PLANE) if host in facts.hosts)
-    for mark in _MARKS:
-        if (text := facts.hosts[master].marks.get(mark)) is not None:
-            found[f"marks/{mark}"] = (text.encode(), 0o600)
-    for key in (*(key for key, _, _ in CONFIG_MAPS), _KUBE_PROXY):
+    for name in OBJECTS:
+        key = ObjectKey("configmaps", "kube-system", name)
         live = facts.api.objects.get(key) if facts.api is not None else None
         if live is not None:
-            found[f"kubeadm/{key.name}.yaml"] = (to_yaml([dict(live)]).encode(), 0o600)
+            found[f"kubeadm/{name}.yaml"] = (to_yaml([dict(live)]).encode(), 0o600)
     return found
 
 
 def _sources(spec: Spec, facts: Facts) -> dict[str, dict[str, str]]:
-    """Host -> path there -> name in the backup. Raises Refused when hosts hold different ones."""
+    """Host -> path there -> name in the backup, each name once. Raises Refused when hosts hold
+    different authorities."""
     sources: dict[str, dict[str, str]] = {}
-    for authority, pair in AUTHORITIES.items():
-        holders = [
-            host
-            for host in spec.hosts
-            if host in facts.hosts
-            and authority in wanted(spec, host).names
-            and all(facts.hosts[host].files.get(path) is not None for path in pair)
-        ]
-        for path in pair:
-            digests = {
-                fact.sha256: host
-                for host in holders
-                if (fact := facts.hosts[host].files.get(path)) is not None
-            }
-            if len(digests) > 1:
+    first: dict[str, str] = {}
+    for host, here in facts.hosts.items():
+        for path, name in files(spec, host).items():
+            fact = here.files.get(path)
+            if fact is None and name.startswith("pki/"):
+                continue
+            if name not in first:
+                first[name] = host
+                sources.setdefault(host, {})[path] = name
+            elif fact is not None and fact.sha256 != _digest(facts, first[name], path):
                 raise Refused(
-                    f"{' and '.join(digests.values())} hold different files {path}",
+                    f"{first[name]} and {host} hold different files {path}",
                     remedy="kanae plan says what is wrong with the cluster's authorities",
                 )
-            for host in holders[:1]:
-                name = f"pki/{PurePosixPath(path).relative_to(at.PKI)}"
-                sources.setdefault(host, {})[path] = name
-    if (path := spec.api_server.extra_args.get(_ENCRYPTION)) is not None:
-        master = next(host for host in spec.having(Role.CONTROL_PLANE) if host in facts.hosts)
-        sources.setdefault(master, {})[path] = "encryption/config.yaml"
     return sources
+
+
+def _digest(facts: Facts, host: str, path: str) -> str:
+    fact = facts.hosts[host].files.get(path)
+    return "" if fact is None else fact.sha256
 
 
 def parse_read(host: str, output: bytes) -> Iterator[tuple[str, bytes, int]]:

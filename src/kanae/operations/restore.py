@@ -183,7 +183,10 @@ async def restored(
         if built.ending is Ending.DECLINED:
             return built
         lost = ()
-    return await change(project, Restore(saved, off, lost), restoring(), break_lease=break_lease)
+    procedure = Restore(saved, off, lost)
+    return await change(
+        project, procedure, restoring(), break_lease=break_lease, host_keys=host_keys
+    )
 
 
 async def _lost(project: Project, facts: Facts, fleet: Fleet, saved: Saved) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from kanae.operations.restore import private_folder
 from kanae.operations.scratch import LONG, scratch, started
 from kanae.operations.survey import survey
 from kanae.plan.view import View
-from kanae.render.backup import CANARY_KEY
+from kanae.render.canary import CANARY_KEY
 from kanae.shown import shown
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
@@ -74,12 +74,12 @@ class _Drill:
     parts: list[Part] = field(default_factory=list[Part])
     keys: dict[str, int] = field(default_factory=dict[str, int])
 
-    async def part(self, name: str, tried: Callable[[], Awaitable[str]]) -> None:
-        """tried: says what was seen. It fails by raising ValueError or a host's error, and has
+    async def part(self, name: str, trying: Callable[[], Awaitable[str]]) -> None:
+        """trying: says what was seen. It fails by raising ValueError or a host's error, and has
         nothing to try when it raises Undecided."""
         began = time.monotonic()
         try:
-            passed, what = True, await tried()
+            passed, what = True, await trying()
         except Undecided as undecided:
             passed, what = None, str(undecided)
         except ValueError as error:
@@ -96,12 +96,12 @@ class _Drill:
         return await must(self.transport, script, command=command, timeout=timeout)
 
 
-async def tested(
+async def tried(
     project: Project,
     file: Path,
     identities: Sequence[Identity],
     password: Callable[[], str | None],
-    host_keys: HostKeys | None = None,
+    host_keys: HostKeys | None,
 ) -> Tested:
     """identities: private keys, see `kanae.backup.keys`. Raises what reading a damaged file does,
     Refused for one of another cluster, CheckFailed where no host can be used."""
@@ -172,13 +172,13 @@ async def _carried_out(
             await started(transport, own=own, alone=False)
             return "it serves on loopback"
 
-        for name, tried in (
+        for name, trying in (
             ("send", send),
             ("hash", lambda: _hash(drill)),
             ("restore", restore),
             ("start", start),
         ):
-            await drill.part(name, tried)
+            await drill.part(name, trying)
             if not drill.well:
                 return
         await drill.part("keys", lambda: _keys(drill))
@@ -213,12 +213,14 @@ async def _hash(drill: _Drill) -> str:
 def _hashed(text: bytes) -> tuple[int, int] | None:
     """(hash, compacted revision), of etcdutl's answer or of etcdctl's."""
     try:
-        told = cast("Any", json.loads(text))
+        told: Any = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    entry: Any = told[0] if isinstance(told, list) and told else told
-    fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
-    fields = fields.get("HashKV") or fields
+    match told:
+        case [{"HashKV": {**answer}}, *_] | {**answer}:
+            fields = cast("dict[str, Any]", answer)
+        case _:
+            return None
     value = fields.get("hash")
     compacted = fields.get("compact_revision", fields.get("compactRevision", 0))
     return (value, compacted) if isinstance(value, int) and isinstance(compacted, int) else None

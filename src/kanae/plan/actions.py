@@ -468,6 +468,15 @@ class RestoreSnapshot(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceKeys(Action):
+    """A file of the backup that holds keys, put on the step's host for root alone. source: on the
+    operator's machine."""
+
+    source: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fence(Action):
     """Nothing on the host serves or changes the cluster any more, not after a boot either, until it
     is unfenced: static pods are ended and their manifests put aside, etcd's unit is stopped and

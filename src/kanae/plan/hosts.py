@@ -10,6 +10,7 @@ from kanae.facts.model import Facts, HostBase, HostFacts, Query
 from kanae.plan import (
     addons,
     answering,
+    backup,
     balancer,
     binaries,
     clients,
@@ -29,7 +30,7 @@ from kanae.plan.view import Site, View
 from kanae.resources.model import Resource, merge
 
 # Parts that say what a host should have as resources, in the order in which it gets them.
-_OF_HOSTS = (system, binaries, runtime, images, etcd, balancer, kubernetes)
+_OF_HOSTS = (system, binaries, runtime, images, etcd, balancer, kubernetes, backup)
 # What a host looks like before it has been asked: which paths, units and packages there are must
 # not depend on it.
 TYPICAL = HostBase(

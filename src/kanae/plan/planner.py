@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanae.plan import (
     addons,
     backends,
+    backup,
     balancer,
     balancer_removal,
     binaries,
@@ -66,6 +67,7 @@ _PARTS = (
     addons,
     nodes,
     clients,
+    backup,
 )
 
 

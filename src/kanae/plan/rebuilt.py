@@ -11,11 +11,13 @@ from typing import Final
 
 from kanae.layout import paths as at
 from kanae.layout import units
-from kanae.plan.actions import DeleteNode, Fence, ReplaceData, RestoreSnapshot, Unfence
-from kanae.plan.attempt import Attempt, Saved, chosen
+from kanae.plan.actions import DeleteNode, Fence, PlaceKeys, ReplaceData, RestoreSnapshot, Unfence
+from kanae.plan.attempt import Attempt, chosen
+from kanae.plan.backup import ENCRYPTION, encryption_config
 from kanae.plan.draft import Draft
 from kanae.plan.etcd import data_folder, peer_url
 from kanae.plan.model import Change, Verb
+from kanae.plan.saved import Saved
 from kanae.plan.view import View
 from kanae.spec.models import EtcdTopology
 
@@ -68,6 +70,17 @@ def plan(draft: Draft) -> None:
             changes=[Change(Verb.CREATE, "etcd data", f"revision {attempt.reached}", saved.taken)],
             timeout=_LONG,
         )
+    if path := encryption_config(view.spec):
+        for host in view.control_planes:
+            draft.hosts[host].last = builder.add(
+                host,
+                "certificates",
+                "encryption",
+                "write the keys that etcd's data is encrypted with",
+                PlaceKeys(f"{saved.folder}/{ENCRYPTION}", path),
+                needs=[draft.hosts[host].last, draft.at.marked.get(host)],
+                changes=[Change(Verb.CREATE, "keys", path, "from the backup")],
+            )
     for host in dict.fromkeys((*members, *view.control_planes)):
         runs = _has_unit(view, host)
         fences[host] = builder.add(

@@ -16,6 +16,7 @@ from kanae.plan.system import OVERRULABLE
 from kanae.render import system
 from kanae.spec.models import Role, Spec
 from kanae.transport.target import dialled
+from kanae.verify.backups import backup_query
 from kanae.verify.checks import endpoint
 from kanae.verify.checks.dns import resolv_conf
 
@@ -51,14 +52,21 @@ def check_query(spec: Spec, host: str) -> Query:
     if spec.etcd_role in roles:
         files = (*files, f"{spec.etcd.data_dir}/member")
         folders = (*folders, str(spec.etcd.data_dir))
+    backups = backup_query(spec, host)
     return Query(
         files=files,
         contents=(
             *((at.CONTAINERD_CONFIG, at.KUBELET_CONFIG, *_resolv_conf(spec, host)) if node else ()),
             *(balancer if Role.LOAD_BALANCER in roles else ()),
         ),
-        folders=folders,
-        units=(*families.FIREWALLS, *OVERRULABLE, units.balancer(spec.name), units.RESOLVED),
+        folders=(*folders, *backups.folders),
+        units=(
+            *families.FIREWALLS,
+            *OVERRULABLE,
+            units.balancer(spec.name),
+            units.RESOLVED,
+            *backups.units,
+        ),
         packages=families.RUNTIMES if node else (),
         sysctls=tuple(system.sysctls(spec, host, TYPICAL)),
         cluster=master,

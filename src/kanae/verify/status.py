@@ -13,6 +13,7 @@ from kanae.facts.workloads import Serving, serving, workloads
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.spec.models import Balancer, Role, Spec
+from kanae.verify.backups import BackupStatus, backup_query, backup_status, backup_words
 
 KUBECONFIGS = tuple(
     f"{at.KUBERNETES}/{name}.conf"
@@ -106,6 +107,7 @@ class Status:
     unreachable: Mapping[str, Unreachable]
     drift: int | None
     differs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    backup: BackupStatus | None = None
 
     @property
     def healthy(self) -> bool:
@@ -139,6 +141,8 @@ class Status:
         for certificate in self.certificates:
             if certificate.days <= 0:
                 yield f"{certificate.host}: {certificate.path} has ended"
+        if self.backup is not None:
+            yield from backup_words(self.backup)
 
 
 def status_query(spec: Spec, host: str) -> Query:
@@ -153,7 +157,8 @@ def status_query(spec: Spec, host: str) -> Query:
     )
     return Query(
         certificates=certificates,
-        units=_units(spec, host),
+        units=(*_units(spec, host), *backup_query(spec, host).units),
+        folders=backup_query(spec, host).folders,
         etcd=member,
         cluster=master,
         address=str(spec.hosts[host].address),
@@ -177,6 +182,8 @@ def _units(spec: Spec, host: str) -> tuple[str, ...]:
         names.append(units.balancer(spec.name))
         if spec.virtual_addresses:
             names += [units.keepalived(spec.name), units.tickle(spec.name)]
+    if spec.backup.schedule is not None and host in spec.etcd_hosts:
+        names.append(units.BACKUP_TIMER)
     return tuple(names)
 
 
@@ -211,6 +218,7 @@ def status(
         },
         drift=None if differs is None else sum(map(len, differs.values())),
         differs=differs or {},
+        backup=backup_status(spec, facts),
     )
 
 

@@ -51,6 +51,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.RemoveCluster: reset.remove_cluster,
     actions.SaveSnapshot: restore.save_snapshot,
     actions.RestoreSnapshot: restore.restore_snapshot,
+    actions.PlaceKeys: restore.place_keys,
     actions.Fence: restore.fence,
     actions.ReplaceData: restore.replace_data,
     actions.Unfence: restore.unfence,

@@ -60,6 +60,12 @@ def restore_snapshot(world: World, step: Step, action: actions.RestoreSnapshot) 
     return Outcome.CHANGED
 
 
+def place_keys(world: World, step: Step, action: actions.PlaceKeys) -> Effects:
+    world.hosts[step.host or ""].write(action.path, "keys\n", 0o600)
+    yield
+    return Outcome.CHANGED
+
+
 def fence(world: World, step: Step, action: actions.Fence) -> Effects:
     host = world.hosts[step.host or ""]
     host.mark(marks.RESTORING, f"{action.record}\n")
@@ -91,11 +97,13 @@ def _move(host: SimHost, path: str, to: str) -> None:
 def replace_data(world: World, step: Step, action: actions.ReplaceData) -> Effects:
     host = world.hosts[step.host or ""]
     new, old = beside(action.data, action.attempt), aside(action.data, action.attempt)
-    _require_silence(world, step)
     if _sealed(host, action.data, action.attempt):
         return Outcome.OK
+    _require_silence(world, step)
     if not _sealed(host, new, action.attempt):
         raise failed(step, f"{new} is not there")
+    if world.etcd_runs(host.name):
+        raise failed(step, "etcd runs here again")
     if host.has(f"{action.data}/member"):
         if host.has(f"{old}/member"):
             raise failed(step, f"{old} is there already")
@@ -123,6 +131,7 @@ def unfence(world: World, step: Step, action: actions.Unfence) -> Effects:
         world.violations.append(f"{step.id} before etcd has a quorum")
     for pod in action.pods:
         _move(host, f"{at.FENCED}/{pod}.yaml", f"{at.MANIFESTS}/{pod}.yaml")
+        host.sync_pods()
         yield
     if action.pods:
         host.start(units.KUBELET, "start")

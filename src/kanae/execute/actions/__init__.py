@@ -69,6 +69,7 @@ def handlers(
         actions.RemoveCluster: Handler(reset.remove_cluster),
         actions.SaveSnapshot: Handler(restore.save_snapshot),
         actions.RestoreSnapshot: Handler(restore.restore_snapshot),
+        actions.PlaceKeys: Handler(restore.place_keys),
         actions.Fence: Handler(restore.fence),
         actions.ReplaceData: Handler(restore.replace_data),
         actions.Unfence: Handler(restore.unfence),

@@ -151,6 +151,11 @@ def replace(action: ReplaceData) -> str:
 [ "$(cat {quote(seal(action.data))} 2>/dev/null)" != {action.attempt} ] || exit 0
 [ "$(cat {quote(seal(new))} 2>/dev/null)" = {action.attempt} ] || {{
   echo "{new} is not there: the restored data has not been made ready" >&2; exit 1; }}
+if systemctl is-active -q {units.ETCD} ||
+  [ -n "$(crictl ps -q --state running --name '^etcd$' 2>/dev/null)" ]
+then
+  echo "etcd runs here again: its data is not replaced" >&2; exit 1
+fi
 if [ -e {member} ]; then
   [ ! -e {quote(old)}/member ] || {{
     echo "{old} is there already, and etcd has got other data since" >&2; exit 1; }}
