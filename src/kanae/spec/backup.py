@@ -43,7 +43,9 @@ class BackupSchedule(Model):
     They are in the clear: the same keys and the same data are on these hosts anyway.
     """
 
-    every: Every = Field(description="One of these hosts makes a backup so often, counted in UTC.")
+    every: Every = Field(
+        default=Every.DAY, description="One of these hosts makes a backup so often, counted in UTC."
+    )
     folder: PurePosixPath = Field(
         default=PurePosixPath("/var/backups/kanae"),
         description="On each host with etcd; absolute path, for kanae alone.",
