@@ -7,7 +7,6 @@ from kanae.plan import (
     backends,
     balancer,
     balancer_removal,
-    binaries,
     clients,
     control_plane,
     departures,
@@ -23,6 +22,7 @@ from kanae.plan import (
     network,
     nodes,
     pki,
+    programs,
     reconfigure,
     refusals,
     registration,
@@ -41,7 +41,7 @@ from kanae.resources.unit import Unit
 # All parts, in the order in which they plan; each may wait for steps of those before it.
 _PARTS = (
     system,
-    binaries,
+    programs,
     runtime,
     images,
     pki,

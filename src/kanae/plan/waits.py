@@ -21,7 +21,7 @@ def await_api(draft: Draft, host: str, stage: str, name: str, after: str, serves
         AwaitApi(address, ports.API_SERVER, serves),
         needs=[after],
     )
-    draft.hosts[host].last = step
+    draft.hosts[host].last = (step,)
     return step
 
 
@@ -38,7 +38,7 @@ def await_kubelet(draft: Draft, host: str, stage: str, name: str, after: str) ->
         AwaitKubelet(port if isinstance(port, int) else ports.KUBELET_HEALTHZ),
         needs=[after],
     )
-    draft.hosts[host].last = step
+    draft.hosts[host].last = (step,)
     return step
 
 
