@@ -20,7 +20,9 @@ from kanae.errors import BackupBroken, BackupError, Refused, UsageError
 from kanae.operations import backups
 from kanae.operations.backup_targets import parse_listed
 from kanae.operations.backups import prunable, prune, superfluous, verify
-from kanae.spec.backup import Bucket, Folder, Keep, OverSsh, place_of, wrong_recipient
+from kanae.spec.backup import Keep
+from kanae.spec.places import Bucket, Folder, OverSsh, place_of
+from kanae.spec.rules.backup import wrong_recipient
 
 from .made import IDENTITY, TAKEN, parts
 
