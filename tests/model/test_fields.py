@@ -29,6 +29,11 @@ OPERATORS: Final = (
     "policies.maxUnavailableWorkers",
     "hosts.*.ssh",
     "hosts.*.power",
+    "backup.target",
+    "backup.recipients",
+    "backup.s3",
+    # Of the schedule's backups too, see below.
+    "backup.keep",
 )
 PLANNED: Final[Mapping[str, tuple[str, Any]]] = {
     "hosts.worker1.labels": ("vip", {"tier": "back"}),
@@ -60,6 +65,8 @@ PLANNED: Final[Mapping[str, tuple[str, Any]]] = {
     "kubeProxy.mode": ("vip", "iptables"),
     "kubeProxy.settings": ("vip", {"metricsBindAddress": "127.0.0.1:10249"}),
     "kubelet": ("vip", {"maxPods": 77}),
+    "backup.schedule.every": ("vip", "6h"),
+    "backup.schedule.folder": ("reference", "/srv/backups"),
     "policies.swap": ("vip", "tolerate"),
     "policies.allowCgroupV1": ("old", False),
 }
@@ -107,6 +114,22 @@ def edited(field: str, name: str, value: Any) -> Simulator:
 @pytest.mark.parametrize("field", PLANNED)
 def test_an_edit_is_planned(field: str) -> None:
     assert not edited(field, *PLANNED[field]).plan().empty
+
+
+@pytest.mark.parametrize("keep", [{"count": 3}, {"age": "30d"}], ids=str)
+def test_how_long_the_schedules_backups_are_kept_is_planned(keep: Mapping[str, object]) -> None:
+    assert not edited("backup", "vip", {"schedule": {}, "keep": keep}).plan().empty
+    changed = edited("backup", "vip", {"schedule": {}})
+    changed.converge()
+    assert changed.plan().empty
+    document = document_of("vip") | {"backup": {"schedule": {}, "keep": keep}}
+    changed.world.edit(Spec.model_validate(document))
+    assert not changed.plan().empty
+    changed.world.edit(Spec.model_validate(document_of("vip")))
+    changed.converge()
+    for host in changed.world.hosts.values():
+        assert not [path for path in host.files if "backup" in path]
+        assert not [unit for unit in host.units if "backup" in unit and host.units[unit].active]
 
 
 @pytest.mark.parametrize("field", REFUSED)

@@ -72,6 +72,8 @@ def _verbs_with_a_spec() -> list[tuple[str, ...]]:
 
 # What these verbs want before the spec.
 BEFORE_SPEC: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("backup", "show"): ("newest",),
+    ("backup", "verify"): ("newest",),
     ("drill", "run"): ("power-cut",),
     ("restore",): ("--discard",),
     ("replace",): ("m1",),

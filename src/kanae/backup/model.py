@@ -160,7 +160,7 @@ def from_json(text: bytes, where: str) -> Manifest:
         raise BackupBroken(
             f"{where}: {MANIFEST} is not what kanae writes", remedy=GET_ANOTHER
         ) from None
-    if version != FORMAT:
+    if type(version) is not int or version != FORMAT:
         raise NoBackup(
             f"{where} has backup format {version!r}; this kanae reads {FORMAT}",
             remedy="read it with the version of kanae that made it",

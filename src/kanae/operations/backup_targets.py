@@ -18,8 +18,8 @@ from kanae.backup.target import Kept, Target
 from kanae.errors import BackupBroken, StepFailed, UsageError, step_failed
 from kanae.execute.scripts import backup as scripts
 from kanae.operations.project import Project
-from kanae.spec.backup import Bucket, Folder, OverSsh, place_of
 from kanae.spec.models import Spec, Sudo
+from kanae.spec.places import Bucket, Folder, OverSsh, place_of
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.connect import Jumps
 from kanae.transport.conversation import Conversation

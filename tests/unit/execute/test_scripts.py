@@ -15,6 +15,7 @@ import pytest
 
 from kanae.execute import scripts
 from kanae.execute.scripts import (
+    backup,
     clear,
     etcd,
     files,
@@ -105,6 +106,13 @@ REMOVE: Final = RemoveCluster(
     keep_images=False,
 )
 SCRIPTS: Final[Mapping[str, str]] = {
+    "backup-snapshot": backup.snapshot(900),
+    "backup-read": backup.read((at.SERVICE_ACCOUNT_PUBLIC, "/etc/it's")),
+    "backup-listed": backup.listed("/srv/it's"),
+    "backup-folder": backup.folder("/srv/it's"),
+    "backup-sha256": backup.sha256("/srv/b.tar"),
+    "backup-send": backup.send("/srv/b.tar"),
+    "backup-remove": backup.remove("/srv/b.tar"),
     "guarded-succeeded": guarded.succeeded(marks.JOINED, 60),
     "kubeadm-init": kubeadm.init(INIT, LIMIT),
     "kubeadm-init-resumed": kubeadm.init(
@@ -285,6 +293,7 @@ def test_every_recorded_script_is_one_of_these_and_a_shell_can_read_it() -> None
 def test_every_function_that_makes_a_script_is_recorded() -> None:
     """By the names of the files: module, function, variant."""
     made_of_others = {
+        "backup-alone",
         "guarded-deadline",
         "guarded-locked",
         "guarded-run",
@@ -292,6 +301,7 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         "resources-contents",
     }
     modules = (
+        backup,
         clear,
         etcd,
         files,
