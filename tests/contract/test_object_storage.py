@@ -25,7 +25,8 @@ from kanae import paths
 from kanae.backup.name import name_of
 from kanae.backup.s3 import BucketTarget, Credentials, credentials
 from kanae.errors import BackupError, NoBackup, UsageError
-from kanae.spec.backup import Bucket, ObjectStorage
+from kanae.spec.backup import ObjectStorage
+from kanae.spec.places import Bucket
 
 VERSION = "v1.8.0"
 OURS = Credentials("tester", "of-a-test-only")

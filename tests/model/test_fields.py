@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from kanae.errors import Refused
 from kanae.spec.models import Spec
 
-from .fixtures import V1, Desk, document_of, example
+from .fixtures import V1, Desk, Document, document_of, example
 from .simulator import Simulator
 from .world import World
 
@@ -122,7 +122,7 @@ def test_how_long_the_schedules_backups_are_kept_is_planned(keep: Mapping[str, o
     changed = edited("backup", "vip", {"schedule": {}})
     changed.converge()
     assert changed.plan().empty
-    document = document_of("vip") | {"backup": {"schedule": {}, "keep": keep}}
+    document: Document = document_of("vip") | {"backup": {"schedule": {}, "keep": keep}}
     changed.world.edit(Spec.model_validate(document))
     assert not changed.plan().empty
     changed.world.edit(Spec.model_validate(document_of("vip")))

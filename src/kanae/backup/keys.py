@@ -25,7 +25,7 @@ _MOST: Final = 1 << 20
 
 
 def recipients(texts: Sequence[str]) -> list[Recipient]:
-    """Of public keys in which `kanae.spec.backup.wrong_recipient` finds nothing wrong."""
+    """Of public keys in which `kanae.spec.rules.backup.wrong_recipient` finds nothing wrong."""
     import pyrage
 
     return [

@@ -20,7 +20,8 @@ from kanae.backup import name as names
 from kanae.backup.name import BackupName
 from kanae.backup.target import Kept
 from kanae.errors import BackupBroken, BackupError, NoBackup, UsageError
-from kanae.spec.backup import Bucket, ObjectStorage
+from kanae.spec.backup import ObjectStorage
+from kanae.spec.places import Bucket
 
 if TYPE_CHECKING:
     from minio import Minio

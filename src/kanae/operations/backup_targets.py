@@ -18,11 +18,11 @@ from kanae.backup.target import Kept, Target
 from kanae.errors import BackupBroken, StepFailed, UsageError, step_failed
 from kanae.execute.scripts import backup as scripts
 from kanae.operations.project import Project
-from kanae.spec.backup import Bucket, Folder, OverSsh, place_of
 from kanae.spec.models import Spec, Sudo
+from kanae.spec.places import Bucket, Folder, OverSsh, place_of
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.connect import Jumps
-from kanae.transport.conversation import Conversation
+from kanae.transport.conversation import Stream
 from kanae.transport.fleet import Fleet
 from kanae.transport.protocol import Upload, must, must_text
 from kanae.transport.settings import Reach
@@ -176,7 +176,7 @@ class HostTarget:
         await must(self._transport, scripts.remove(there), command=f"rm {there}")
 
 
-def cut_short(host: str, command: str, talk: Conversation) -> StepFailed:
+def cut_short(host: str, command: str, talk: Stream) -> StepFailed:
     """For a script that ended before it had sent all that it announced."""
     return step_failed(host, command, talk.status or 0, talk.errors)
 

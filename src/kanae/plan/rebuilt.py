@@ -72,7 +72,7 @@ def plan(draft: Draft) -> None:
         )
     if path := encryption_config(view.spec):
         for host in view.control_planes:
-            draft.hosts[host].last = builder.add(
+            placed = builder.add(
                 host,
                 "certificates",
                 "encryption",
@@ -81,6 +81,7 @@ def plan(draft: Draft) -> None:
                 needs=[*draft.hosts[host].last, draft.at.marked.get(host)],
                 changes=[Change(Verb.CREATE, "keys", path, "from the backup")],
             )
+            draft.hosts[host].last = (placed,)
     for host in dict.fromkeys((*members, *view.control_planes)):
         runs = _has_unit(view, host)
         fences[host] = builder.add(

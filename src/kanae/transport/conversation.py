@@ -28,11 +28,6 @@ class Conversation(Protocol):
         """The next line without its end; b"" when the program has ended."""
         ...
 
-    async def block(self) -> bytes:
-        """Bytes as they come, for what is not lines, after the last line that was read; b"" when
-        the program has ended."""
-        ...
-
     def close_input(self) -> None: ...
 
     @property
@@ -40,20 +35,29 @@ class Conversation(Protocol):
         """The end of what it wrote to standard error."""
         ...
 
+    async def close(self) -> None:
+        """Give it up at once. The program may go on; nobody hears of it."""
+        ...
+
+
+class Stream(Conversation, Protocol):
+    """One that may hand over more than lines, and tells how it ended."""
+
+    async def block(self) -> bytes:
+        """Bytes as they come, for what is not lines, after the last line that was read; b"" when
+        the program has ended."""
+        ...
+
     @property
     def status(self) -> int | None:
         """Its exit status; None while it has not been seen to end."""
-        ...
-
-    async def close(self) -> None:
-        """Give it up at once. The program may go on; nobody hears of it."""
         ...
 
 
 class Conversant(Protocol):
     """A host on which a program can be talked with."""
 
-    async def converse(self, script: str, *, mark: str, timeout: float) -> Conversation:
+    async def converse(self, script: str, *, mark: str, timeout: float) -> Stream:
         """Start a POSIX sh script. mark: what its processes carry in their environment, ending
         with `/`, by which `end_script` finds them. timeout: seconds, after which the host ends it.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,9 @@ from kanae.errors import BackupBroken, BackupError, Refused, UsageError
 from kanae.operations import backups
 from kanae.operations.backup_targets import parse_listed
 from kanae.operations.backups import prunable, prune, superfluous, verify
-from kanae.spec.backup import Bucket, Folder, Keep, OverSsh, place_of, wrong_recipient
+from kanae.spec.backup import Keep
+from kanae.spec.places import Bucket, Folder, OverSsh, place_of
+from kanae.spec.rules.backup import wrong_recipient
 
 from .made import IDENTITY, TAKEN, parts
 
@@ -234,9 +236,7 @@ def test_private_keys_come_from_files_that_only_their_owner_reads(tmp_path: Path
 
 def test_a_key_of_ssh_opens_what_is_encrypted_for_it(tmp_path: Path) -> None:
     key = tmp_path / "id"
-    os.spawnlp(
-        os.P_WAIT, "ssh-keygen", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)
-    )
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = key.with_suffix(".pub").read_text().strip()
     assert wrong_recipient(public) == ""
     file = put(tmp_path / "kept", TAKEN, public)

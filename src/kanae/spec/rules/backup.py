@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from kanae.spec.backup import Bucket, place_of, wrong_recipient
 from kanae.spec.models import Role, Spec
+from kanae.spec.places import Bucket, place_of
 from kanae.spec.rules.violation import Violation
 
 _REGION: Final = re.compile(r"[a-z0-9-]{1,50}")
@@ -71,3 +71,24 @@ def _is_server(url: str) -> bool:
         return False
     rest = parts.path.strip("/") or parts.query or parts.fragment
     return plain and parts.scheme in ("http", "https") and not rest and url.isprintable()
+
+
+_AGE_KEY: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+_SSH_KEY: Final = re.compile(r"ssh-(ed25519|rsa) [A-Za-z0-9+/]+={0,2}( [^\x00-\x1f\x7f]*)?")
+
+
+def wrong_recipient(text: str) -> str:
+    """Why nothing can be encrypted for this public key, "" when it can. The key itself is not
+    repeated: it may be a private one by mistake."""
+    if "AGE-SECRET-KEY" in text.upper() or "PRIVATE KEY" in text:
+        return "expected a public key (age1...); this is a private one, which no longer is secret"
+    if not (_AGE_KEY.fullmatch(text) or _SSH_KEY.fullmatch(text)):
+        return "expected a public key of age (age1...) or SSH (ssh-ed25519 ..., ssh-rsa ...)"
+    import pyrage  # only of use here, and rarely
+
+    kind = pyrage.x25519 if text.startswith("age1") else pyrage.ssh
+    try:
+        kind.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        return "expected a whole public key; this one is damaged"
+    return ""

@@ -1,0 +1,1 @@
+[ -d '/srv/it'"'"'s' ] || { umask 077; mkdir -p '/srv/it'"'"'s'; }

@@ -1,0 +1,1 @@
+set -eu; stat -c %s -- /srv/b.tar; cat -- /srv/b.tar

@@ -1,0 +1,1 @@
+sync -- /srv/b.tar && sha256sum </srv/b.tar
