@@ -13,6 +13,7 @@ from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, 
 from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts
 from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.layout.marks import MANAGED
 from kanae.layout.runtimes import CONTAINERD
 from kanae.verify.checks import CHECKS
@@ -374,6 +375,17 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         Severity.ERROR,
         "w1",
         lambda s: change(s, "m1", api=ApiFact(True, "v1.37.2", {"w1": node("v1.33.0")}, {})),
+    ),
+    (
+        "backups",
+        Severity.WARNING,
+        None,
+        lambda s: change(
+            replace(s, spec=make_spec(backup={"schedule": {"every": "1h"}})),
+            "m1",
+            marks={"cluster": "demo", "joined": ""},
+            units={units.BACKUP: UnitFact("loaded", "failed", "static")},
+        ),
     ),
     (
         "artifacts",
