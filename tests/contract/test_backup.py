@@ -24,8 +24,11 @@ from kanae.execute.actions.authorities import issue_leaf, make_authority
 from kanae.layout import marks, ports
 from kanae.layout import paths as at
 from kanae.plan.actions import LeafCertificate
+from kanae.plan.backup import OBJECTS, files
 from kanae.plan.membership import identity_of
 from kanae.plan.pki import AUTHORITIES
+from kanae.render import backup
+from kanae.spec.load import load
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or SSHD is None, reason="needs root for namespaces, and sshd"
@@ -119,7 +122,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Cluste
     listen = f"ListenAddress {HOST}"
     with own_network(HOST), running(tmp_path, options=listen, mounts=mounts) as sshd:
         known = tmp_path / "known_hosts"
-        known.write_text(known.read_text().replace("127.0.0.1", HOST))
+        line = known.read_text()
+        known.write_text(line + line.replace("127.0.0.1", HOST))
         pki = root / at.ETCD_PKI.lstrip("/")
         client = f"https://127.0.0.1:{ports.ETCD_CLIENT}"
         peer = f"http://127.0.0.1:{ports.ETCD_PEER}"
@@ -141,7 +145,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Cluste
             f"ssh: {{port: {sshd.port}, user: root, key: {sshd.folder}/id,\n"
             f"  knownHosts: {sshd.folder}/known_hosts, sudo: none}}\n"
             f"hosts:\n  m1: {{address: {HOST}, roles: [control-plane, worker]}}\n"
-            f"backup: {{target: kept}}\n"
+            f"backup:\n  target: kept\n"
         )
         made = Cluster(spec, root, sshd, identity)
         try:
@@ -236,3 +240,27 @@ def test_a_program_that_fails_says_why(
     assert end.value.code == KanaeError.exit_code + 19
     assert "snapshot is corrupt" in capsys.readouterr().err
     assert list((tmp_path / "kept").iterdir()) == []
+
+
+async def test_the_schedules_script_backs_up_a_real_etcd(cluster: Cluster, tmp_path: Path) -> None:
+    folder = f"{tmp_path}/scheduled"
+    said = cluster.spec.read_text() + f"  schedule: {{every: 1h, folder: {folder}}}\n"
+    cluster.spec.write_text(said)
+    of = load(cluster.spec)
+    of_host = {at.BACKUP_SPEC: "spec.yaml", **files(of, "m1")}
+    _write(cluster.on_host(at.BACKUP_SPEC), said)
+    _write(cluster.on_host(at.BACKUP_SCRIPT), backup.script(of, "m1", of_host, OBJECTS))
+    told = await cluster.sshd.raw(f"sh {at.BACKUP_SCRIPT} now 2>&1", b"")
+    assert told.startswith(f"made {folder}/demo-".encode()), told
+    (file,) = Path(folder).iterdir()
+    read = archive.open_archive(file, snapshot=tmp_path / "snapshot.db")
+    assert read.manifest.identity == cluster.identity
+    assert read.manifest.snapshot.members == ("m1",)
+    assert read.manifest.snapshot.keys > 0
+    restored = subprocess.run(
+        [cluster.on_host("/usr/local/bin/etcdutl"), "snapshot", "restore",
+         tmp_path / "snapshot.db", "--data-dir", tmp_path / "restored"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert restored.returncode == 0, restored.stderr
+    assert file.name in cluster.etcdctl("get", "kanae/backup", "--print-value-only")
