@@ -327,7 +327,7 @@ def _forget(
 ) -> list[str]:
     """Nodes that kanae made and has taken away since: the snapshot brings them back, with their
     leases and pods. One that is leaving is taken out by the next apply."""
-    known = {*view.former.spec.nodes}
+    known = view.former.spec.hosts
     return [
         builder.add(
             who.masters[0],
