@@ -65,9 +65,7 @@ def test_a_host_of_the_rhel_family_gets_packages_by_their_names_there() -> None:
     )
     virtual = example("vip")
     shown = packages(Desk.of(virtual).plan(bare(virtual, ROCKY)))
-    assert shown["lb1"] == (
-        "install haproxy, keepalived, procps-ng, perl-interpreter, perl-Socket, nftables"
-    )
+    assert shown["lb1"] == "install haproxy, keepalived, procps-ng, perl-interpreter, perl-Socket"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
