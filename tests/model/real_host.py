@@ -307,8 +307,9 @@ class RealHost:
         )
 
     def look(self) -> None:
-        """A kubelet that runs sees manifests that have come or gone."""
-        if (self._state / "units" / units.KUBELET / "active").exists():
+        """A kubelet that runs sees manifests that have come or gone, and containerd does it."""
+        run = (self._state / "units" / unit / "active" for unit in (units.KUBELET, units.CONTAINERD))
+        if all(each.exists() for each in run):
             manifests = {path.stem: path for path in self.path(at.MANIFESTS).glob("*.yaml")}
             for pod in self._listed("pods"):
                 pod.unlink()

@@ -113,7 +113,8 @@ def restore(view: View, saved: Saved) -> Plan:
         needs=[*believed, *ghosts],
         timeout=600.0,
     )
-    for host in who.fenced:
+    # One that was to be built anew, and has been joined by nobody yet, has the mark too.
+    for host in dict.fromkeys((*who.fenced, *undecided(view))):
         builder.add(
             host,
             "restore",
