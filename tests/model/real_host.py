@@ -308,8 +308,8 @@ class RealHost:
 
     def look(self) -> None:
         """A kubelet that runs sees manifests that have come or gone, and containerd does it."""
-        run = (self._state / "units" / unit / "active" for unit in (units.KUBELET, units.CONTAINERD))
-        if all(each.exists() for each in run):
+        both = (units.KUBELET, units.CONTAINERD)
+        if all((self._state / "units" / unit / "active").exists() for unit in both):
             manifests = {path.stem: path for path in self.path(at.MANIFESTS).glob("*.yaml")}
             for pod in self._listed("pods"):
                 pod.unlink()
