@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import MASTERS, NODES, WORKLOAD, Cluster, kubectl, kubectl_json, until, whole
+from made import MASTERS, NODES, WORKLOAD, Cluster, kubectl, until, whole
 from seen import healthy_members, voters
 
 from kanae.backup import writer
@@ -80,7 +80,8 @@ def processes(cluster: Cluster) -> set[tuple[str, str]]:
 
 
 def revision(cluster: Cluster) -> int:
-    return int(kubectl_json(cluster, "get configmaps")["metadata"]["resourceVersion"])
+    listed = kubectl(cluster, "get --raw /api/v1/namespaces/default/configmaps")
+    return int(json.loads(listed)["metadata"]["resourceVersion"])
 
 
 def watched(cluster: Cluster, since: int) -> str:
