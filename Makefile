@@ -62,7 +62,8 @@ topologies: setup
 soak: setup
 	.venv/bin/python -m pytest -v tests/cluster/soak
 
-# Drills on hosts that are no lab's, one of them a machine of its own (QEMU); about 20 minutes.
+# Drills on hosts that are no lab's, one of them a machine of its own (QEMU); about 50 minutes on two cores
+# that do nothing else.
 # Not part of `make test`.
 machines: setup
 	@tools/test-programs qemu-system-x86_64:qemu-system-x86 mke2fs:e2fsprogs
