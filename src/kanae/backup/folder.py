@@ -15,12 +15,11 @@ from kanae.errors import BackupBroken, BackupError
 
 
 class FolderTarget:
-    """A `kanae.backup.target.Target`. path: made when something is put there. shown: as the spec
-    names it."""
+    """A `kanae.backup.target.Target`. path: made when something is put there."""
 
-    def __init__(self, path: Path, shown: str = "") -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self.where = shown or str(path)
+        self.where = str(path)
 
     @property
     def staging(self) -> Path:

@@ -24,7 +24,7 @@ class Target(Protocol):
 
     @property
     def where(self) -> str:
-        """As the spec would name it."""
+        """As the command line would name it."""
         ...
 
     @property

@@ -54,9 +54,8 @@ async def opened(
     match place:
         case Folder(path):
             # What is typed is meant from where it is typed; what the spec says, from there.
-            own = wanted == project.spec.backup.target
-            base = project.folder if own else Path.cwd()
-            yield FolderTarget(base / paths.expanded(path), wanted)
+            base = Path.cwd() if text is not None else project.folder
+            yield FolderTarget(base / paths.expanded(path))
         case Bucket():
             from kanae.backup.s3 import BucketTarget, credentials
 

@@ -20,6 +20,7 @@ from kanae.operations.backup_targets import opened, schedule_places
 from kanae.operations.project import Project
 from kanae.spec.backup import Keep, age
 from kanae.transport.acceptance import HostKeys
+from kanae.transport.fleet import FleetError
 
 if TYPE_CHECKING:
     from kanae.backup.keys import Identity
@@ -53,11 +54,13 @@ async def listing(
 ) -> Listing:
     """Backups of clusters of this name: at a target, or without one at all places of the spec, the
     schedule's on hosts among them. One that cannot be asked is no error while another can."""
-    places = [text] if text is not None else [*_own(project), *schedule_places(project.spec)]
+    places: list[str | None] = [text]
+    if text is None and (scheduled := schedule_places(project.spec)):
+        places = [*([] if project.spec.backup.target is None else [None]), *scheduled]
     found: list[Listed] = []
     failed: dict[str, str] = {}
     errors: list[Exception] = []
-    for place in places or [None]:
+    for place in places:
         try:
             async with opened(project, place, password, host_keys) as target:
                 found += [
@@ -65,19 +68,13 @@ async def listing(
                     for each in await target.kept()
                     if each.name.cluster == project.spec.name
                 ]
-        except (HostError, BackupError) as error:
-            failed[place or ""] = error.message
+        except (HostError, FleetError, BackupError) as error:
+            failed[place or project.spec.backup.target or ""] = error.message
             errors.append(error)
     if errors and len(errors) == len(places):
         raise errors[0]
     found.sort(key=lambda each: (each.name.taken, str(each.name)), reverse=True)
     return Listing(tuple(found), failed)
-
-
-def _own(project: Project) -> list[str]:
-    """As `opened` takes it: a relative folder is meant from the spec."""
-    target = project.spec.backup.target
-    return [] if target is None else [target]
 
 
 @dataclass(frozen=True, slots=True)

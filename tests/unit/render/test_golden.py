@@ -10,8 +10,10 @@ import pytest
 
 from kanae.facts.model import HostBase
 from kanae.layout import paths, units
+from kanae.plan.backup import OBJECTS, files
 from kanae.render import (
     api_server,
+    backup,
     containerd,
     coredns,
     etcd,
@@ -34,7 +36,7 @@ from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
 
 from ...model.fixtures import EXAMPLES, ROOT, base_of, example
 from ..golden import agree
-from .cases import V1, V2
+from .cases import V1, V2, small
 
 GOLDEN: Final = ROOT / "tests" / "golden" / "render"
 PAUSE: Final = "registry.k8s.io/pause:3.10.2"
@@ -152,3 +154,13 @@ def test_every_text_is_marked_and_ends_with_a_newline(name: str, kind: str) -> N
             assert "Managed by kanae; changes are repaired by `kanae apply`." in text, path
             assert text.endswith("\n"), path
             assert not text.endswith("\n\n"), path
+
+
+def test_the_files_of_scheduled_backups_are_as_recorded() -> None:
+    spec = small(backup={"schedule": {"every": "6h"}, "keep": {"count": 5, "age": "30d"}})
+    schedule = spec.backup.schedule
+    assert schedule is not None
+    of_host = {paths.BACKUP_SPEC: "spec.yaml", **files(spec, "m1")}
+    agree(GOLDEN / "backup" / "backup.sh", backup.script(spec, "m1", of_host, OBJECTS))
+    agree(GOLDEN / "backup" / units.BACKUP, backup.service(spec))
+    agree(GOLDEN / "backup" / units.BACKUP_TIMER, backup.timer(spec, schedule))
