@@ -27,6 +27,7 @@ max-lag-p99 = 10
 max-clock-error = 1
 max-failed-before = 10000
 max-wait-before = 30
+max-control-wait = 30
 
 [all]
 "heal.redundancy" = 300

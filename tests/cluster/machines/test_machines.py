@@ -30,6 +30,27 @@ NAME = "t-real"
 WORKER = "server4"
 # A host whose kernel is emulated is slow: after a power cut it takes seven minutes to be whole.
 APPLY_TIMEOUT = 2400.0
+# An emulated processor takes one of two cores. With elections of 600 ms and leases of 4 s the
+# masters, on what is left, elected and started controllers anew until no API server was ready.
+SLOW = """etcd: {heartbeatInterval: 500, electionTimeout: 5000}
+controllerManager: {extraArgs: &leases {
+  leader-elect-lease-duration: 60s, leader-elect-renew-deadline: 40s, leader-elect-retry-period: 5s,
+}}
+scheduler: {extraArgs: *leases}
+"""
+# Pods on that host take minutes to start.
+BEARABLE = """
+[drill.power-cut]
+"new.any.gap" = 30
+"kept.any.gap" = 40
+"inside.new.any.longest-wait" = 30
+"proof.deployment" = 600
+
+[drill.return]
+"new.any.gap" = 30
+"kept.any.gap" = 40
+"inside.new.any.longest-wait" = 30
+"""
 
 
 @dataclass
@@ -58,7 +79,7 @@ class Metal:
             text = re.sub(rf"(?m)^(  {host}: .*)\}}$", rf"\1, power: {power}}}", text)
         config = json.dumps(str(self.ssh_config))
         # While hosts beside it boot, an emulated one may take over 10 s to answer.
-        text += f"ssh: {{config: {config}, connectTimeout: 45}}\n{ROOMY}"
+        text += f"ssh: {{config: {config}, connectTimeout: 45}}\n{ROOMY}{SLOW}"
         self.cluster.spec.write_text(text)
 
     @property
@@ -122,10 +143,9 @@ def test_a_host_with_a_kernel_of_its_own_becomes_a_node(cluster: Cluster) -> Non
 
 @pytest.fixture(scope="module")
 def bearable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Without the limits of the partition that has to fail: while a host is emulated beside it, one
-    that passes is as slow as all is."""
+    """Seconds are the emulation's: what is asserted of any machine remains."""
     path = tmp_path_factory.mktemp("thresholds") / "bearable.toml"
-    path.write_text(THRESHOLDS.partition("[drill.partition]")[0])
+    path.write_text(THRESHOLDS.partition("[drill.")[0] + BEARABLE)
     return path
 
 
@@ -151,7 +171,8 @@ def test_a_drill_without_a_lab(
     # Through the emulated host, which drills would choose, it is the emulation that is measured:
     # its sshd lost the connection over which ten requests a second went.
     inside = next(each for each in MASTERS if each != target)
-    run = drill(cluster, name, target, bearable, 0, "--inside", inside, timeout=APPLY_TIMEOUT)
+    words = ("--inside", inside, "--period", "0.5")
+    run = drill(cluster, name, target, bearable, 0, *words, timeout=APPLY_TIMEOUT)
     assert run["result"] == "passed"
     assert run["inside"] == inside
     assert_nothing_broken(run)

@@ -43,6 +43,8 @@ from kanae.errors import CheckFailed, KanaeError
 
 _WARM_UP = 3.0
 _LEADER_EVERY = 1.0
+# The least that is waited for a proof, seconds.
+_PATIENCE = {"deployment": 180.0, "moved": 400.0}
 
 
 class Orchestrator:
@@ -217,9 +219,14 @@ class Orchestrator:
                 remedy="name an image that its nodes can have: --image",
             )
 
+    def _patience(self, proof: str) -> float:
+        """Seconds to wait for it: longer than its limit, so that the history tells by how much it
+        was missed."""
+        return max(_PATIENCE[proof], 1.5 * self._set.limits.get(f"proof.{proof}", 0.0))
+
     async def _prove(self, begun: float) -> None:
         if self._set.scenario.proof == "deployment":
-            shown = await self._deployments.show(self._set.hosts)
+            shown = await self._deployments.show(self._set.hosts, self._patience("deployment"))
             proof = Proof(self._now(), "deployment", shown.ok, shown.seconds, shown.detail)
         elif self._set.scenario.proof == "all-in-use":
             await asyncio.sleep(max(0.0, begun + self._set.scenario.hold - self._now()))
@@ -228,7 +235,7 @@ class Orchestrator:
             detail = "; ".join(found) or "no balancer took a server out of use"
             proof = Proof(self._now(), "all-in-use", not found, seconds, detail)
         else:
-            pod = await self._deployments.wait(self._set.hosts, 400.0)
+            pod = await self._deployments.wait(self._set.hosts, self._patience("moved"))
             seconds = self._now() - begun
             detail = "the pod runs on another node" if pod else "the pod has not moved"
             proof = Proof(self._now(), "moved", pod is not None, seconds, detail)

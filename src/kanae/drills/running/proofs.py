@@ -230,7 +230,7 @@ class Deployments:
             await asyncio.sleep(_POLL)
         return None
 
-    async def show(self, dead: tuple[str, ...], within: float = 180.0) -> Shown:
+    async def show(self, dead: tuple[str, ...], within: float) -> Shown:
         """Row 13: make it while `dead` are away; it becomes available and its pod answers a
         request that comes from another node.
         """
