@@ -171,7 +171,7 @@ def test_a_drill_without_a_lab(
     # Through the emulated host, which drills would choose, it is the emulation that is measured:
     # its sshd lost the connection over which ten requests a second went.
     inside = next(each for each in MASTERS if each != target)
-    words = ("--inside", inside, "--period", "0.5", "--steady", "10")
+    words = ("--inside", inside, "--period", "0.5", "--steady", "9", "--after", "9")
     run = drill(cluster, name, target, bearable, 0, *words, timeout=APPLY_TIMEOUT)
     assert run["result"] == "passed"
     assert run["inside"] == inside
