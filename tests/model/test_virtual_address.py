@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from kanae.errors import Refused
 from kanae.layout import units
+from kanae.plan.model import Step
 from kanae.spec.models import Spec
 
 from .fixtures import document_of
@@ -60,7 +62,48 @@ def test_one_that_goes_gives_the_address_up_before_the_others_forget_it(
     sim = built("vip")
     edit(sim, change)
     steps = sim.plan().by_id()
-    assert "lb1/virtual-address/converge" in steps["lb2/balancer/converge"].needs
+    assert "lb1/virtual-address/converge" in needed(steps, "lb2/balancer/converge")
+
+
+@pytest.mark.parametrize("change", [leave, lose])
+def test_one_that_goes_hands_its_clients_over_first(
+    built: Callable[[str], Simulator], change: Callable[[Document], None]
+) -> None:
+    """Each step needs the one before it, and nothing else of the host begins before the last."""
+    sim = built("vip")
+    edit(sim, change)
+    steps = sim.plan().by_id()
+    chain = [
+        "lb2/hand-over/pass-on-lb1",
+        "lb1/hand-over/begin",
+        "lb1/hand-over/await",
+        "lb2/hand-over/end-lb1",
+        "lb1/hand-over/end-lb1",
+        "lb1/virtual-address/converge",
+        "lb2/balancer/converge",
+    ]
+    for before, after in pairwise(chain):
+        assert before in steps[after].needs
+    others = [id_ for id_ in steps if id_.startswith("lb1/") and id_ not in chain]
+    assert others
+    assert all(needed(steps, id_) >= set(chain[:-1]) for id_ in others)
+
+
+def test_a_balancer_that_does_not_run_has_no_clients(built: Callable[[str], Simulator]) -> None:
+    sim = built("vip")
+    sim.world.hosts["lb1"].stop(units.keepalived("vip"))
+    edit(sim, leave)
+    assert not [id_ for id_ in sim.plan().by_id() if "/hand-over/" in id_]
+
+
+def needed(steps: Mapping[str, Step], id_: str) -> set[str]:
+    """All that a step waits for."""
+    found: set[str] = set()
+    new = set(steps[id_].needs)
+    while new:
+        found |= new
+        new = {need for each in new for need in steps[each].needs} - found
+    return found
 
 
 @pytest.mark.parametrize("change", [come, leave, lose, take_turns])

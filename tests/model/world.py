@@ -491,6 +491,18 @@ class World:
         for one, other in permutations(running, 2):
             if f"        {self.address(other)}\n" not in running[one]:
                 yield f"{one} and {other} have the virtual address: {one} does not know {other}"
+        for host, here in self.hosts.items():
+            if here.active(units.hand_over(self.spec.name)):
+                yield from self.left_alone(host)
+
+    def left_alone(self, holder: str) -> Iterator[str]:
+        """Balancers that would reset the clients of one that may have had the virtual address: they
+        may get it, and do not pass on what belongs to its connections."""
+        name = self.spec.name
+        for host, here in self.hosts.items():
+            running = here.powered and here.active(units.keepalived(name))
+            if host != holder and running and not here.active(units.pass_on(name)):
+                yield f"{host} resets the clients of {holder}"
 
     def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
         """What served at the last look serves still, if nothing has lost or got power since; also

@@ -10,7 +10,7 @@ from kanae.errors import Refused
 from kanae.facts.model import HostBase
 from kanae.layout import paths as at
 from kanae.layout import ports, units
-from kanae.plan import answering
+from kanae.plan import answering, handover
 from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.rolling import in_turn
@@ -35,6 +35,8 @@ def resources(view: View, host: str, servers: Sequence[str] = ()) -> tuple[Resou
     # A lone API server is used whether it is ready, or answers, or not.
     judged = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
     return (
+        # One that has come back takes the address as others do.
+        *handover.none(spec.name),
         *(_balancer(spec, host, base, servers) if holds else ()),
         *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
         *(() if holds else _no_balancer(spec)),
@@ -130,7 +132,7 @@ def _comes(view: View, host: str) -> bool:
 
 def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
     """Whoever may have a virtual address and is no balancer any more gives it to those that stay,
-    one after another. losing: hosts of the spec."""
+    with the clients that it has, one after another. losing: hosts of the spec."""
     view, builder = draft.view, draft.builder
     gone = _no_keepalived(view.spec)
     builders = {host: draft.hosts[host] for host in losing}
@@ -141,8 +143,7 @@ def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
     }
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        title = "give the virtual address up"
-        return builders[host].converge("virtual-address", title, gone, needs)
+        return handover.give_up(draft, builders[host], gone, needs)
 
     return in_turn(builders, change)
 
