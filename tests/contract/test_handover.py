@@ -223,7 +223,9 @@ def balancer(name: str) -> Generator[Balancer]:
         pid = folder / "balancer.pid"
         pid.write_text(f"{os.getpid()}\n")
         moved = folder / "keepalived.conf"
-        moved.write_text(re.sub(r"(-F) [^\"\s]+", rf"\1 {pid}", keepalived.config(SPEC, name, base)))
+        moved.write_text(
+            re.sub(r"(-F) [^\"\s]+", rf"\1 {pid}", keepalived.config(SPEC, name, base))
+        )
         log = stack.enter_context((folder / "log").open("wb"))
         with box.within():
             processes = [

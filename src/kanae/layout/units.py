@@ -44,7 +44,7 @@ def tickle(cluster: str) -> str:
 
 
 def hand_over(cluster: str) -> str:
-    """On a balancer that gives a virtual address up: keeps it for the connections that there are."""
+    """On a balancer that gives a virtual address up: keeps it for its clients for a while."""
     return f"kanae-hand-over-{cluster}.service"
 
 

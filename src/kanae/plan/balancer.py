@@ -73,6 +73,8 @@ def plan(draft: Draft) -> None:
     losing = [host for host in draft.hosts if only_loses(view, host)]
     coming = [host for host in draft.hosts if _comes(view, host)]
     present = [host for host in draft.hosts if host not in (*losing, *coming)]
+    # One that was leaving, and stays after all, is passed its packets until it changes itself.
+    present.sort(key=lambda host: not view.active(host, units.hand_over(view.spec.name)))
     unit = units.balancer(view.spec.name)
     given_up = _give_up(draft, losing)
     balancing: list[str | None] = []

@@ -21,7 +21,7 @@ class Milestones:
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
     quorum: StepId = None
-    patched: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    patched: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
     in_cluster: StepId = None
@@ -58,5 +58,5 @@ class Draft:
 
     def prepared(self, host: str) -> list[StepId]:
         """What everything of kubeadm on a host waits for: the host itself, and etcd."""
-        last = self.hosts[host].last if host in self.hosts else None
-        return [last, self.at.certificates.get(host), self.at.quorum]
+        last = self.hosts[host].last if host in self.hosts else ()
+        return [*last, self.at.certificates.get(host), self.at.quorum]

@@ -8,7 +8,6 @@ from kanae.plan import (
     backup,
     balancer,
     balancer_removal,
-    binaries,
     clients,
     control_plane,
     departures,
@@ -24,6 +23,7 @@ from kanae.plan import (
     network,
     nodes,
     pki,
+    programs,
     rebuilt,
     reconfigure,
     refusals,
@@ -43,7 +43,7 @@ from kanae.resources.unit import Unit
 # All parts, in the order in which they plan; each may wait for steps of those before it.
 _PARTS = (
     system,
-    binaries,
+    programs,
     runtime,
     images,
     pki,

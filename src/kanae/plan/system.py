@@ -1,4 +1,4 @@
-"""What comes first on every host: its marks, kernel settings and modules, packages."""
+"""What comes first on every host: its marks, kernel settings and modules; and packages."""
 
 from __future__ import annotations
 
@@ -30,10 +30,22 @@ def query(spec: Spec, host: str) -> Query:
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:
+    return (*_base(view, host), *_packages(view, host))
+
+
+def install(draft: Draft, host: str) -> None:
+    draft.hosts[host].converge("packages", "packages", _packages(draft.view, host))
+
+
+def _packages(view: View, host: str) -> tuple[Packages, ...]:
+    needs = system.needs(view.spec, host)
+    return (Packages(needs, view.base(host).family),) if needs else ()
+
+
+def _base(view: View, host: str) -> tuple[Resource, ...]:
     spec, base = view.spec, view.base(host)
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
-    needs = system.needs(spec, host)
     wanted: list[Resource] = []
     if not shared(spec, host):
         replaced = (*binaries.resources(view, host), *runtime.resources(view, host))
@@ -70,8 +82,6 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted += [NoUnit(name, f"{at.UNITS}/{name}"), Absent(path)]
     if swap_off:
         wanted.append(SwapOff())
-    if needs:
-        wanted.append(Packages(needs, base.family))
     return tuple(wanted)
 
 
@@ -115,6 +125,6 @@ def plan(draft: Draft) -> None:
         draft.at.marked[host] = draft.hosts[host].converge(
             "system",
             "base system",
-            resources(view, host),
+            _base(view, host),
             needs=[draft.at.marked.get(each) for each in old] if new else (),
         )

@@ -141,7 +141,8 @@ while (grep { is_here($_) } keys %virtual) {
         my $quiet = is_idle($sent, $received, $since < $PATIENT ? @IDLE : @PAUSES);
         next unless $quiet or $over;
         my (undef, $error) = ask($DESTROY, $ACK, 0, $_);
-        # Gone meanwhile; or a kernel that cannot do it: they end by themselves, or with the address.
+        # Gone meanwhile; or a kernel that cannot do it: they end by themselves, or with the
+        # address.
         next if $error == 2;
         if ($error) { print "connections cannot be ended: error $error\n" unless $refused++; next }
         next if $ended{$_}++;

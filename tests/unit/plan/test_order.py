@@ -45,3 +45,13 @@ def test_no_more_than_twenty_workers_join_at_once() -> None:
     for earlier, later in zip(joins, joins[20:], strict=False):
         assert earlier in ancestors(plan.by_id(), later)
     assert joins[0] not in ancestors(plan.by_id(), joins[19])
+
+
+def test_binaries_do_not_wait_for_packages_and_all_else_waits_for_both() -> None:
+    spec = example("reference")
+    plan = Desk.of(spec).plan(bare(spec))
+    steps = plan.by_id()
+    for host in spec.nodes:
+        both = {f"{host}/packages/converge", f"{host}/artifacts/converge"}
+        assert all(not both & ancestors(steps, id_) for id_ in both)
+        assert both <= ancestors(steps, f"{host}/runtime/converge")
