@@ -193,8 +193,8 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
         "lb/system/converge": [
             "delete unit kanae-settings-reference.service",
             "delete file /etc/sysctl.d/90-kanae-reference.conf",
-            "create package haproxy",
         ],
+        "lb/packages/converge": ["create package haproxy"],
         "lb/balancer/converge": [
             "update file /etc/kanae/balancer-reference.cfg",
             f"update file {at.UNITS}/{unit}",

@@ -247,8 +247,8 @@ class World:
         return "" if enough else "etcdserver: unhealthy cluster"
 
     def leads(self) -> str:
-        """etcd's leader; "" without a quorum."""
-        healthy = self.healthy()
+        """etcd's leader, one that has started; "" without a quorum."""
+        healthy = [host for host in self.healthy() if host in self.started]
         return self.leader if self.leader in healthy else next(iter(healthy), "")
 
     def forget_member(self, host: str) -> None:
@@ -324,11 +324,14 @@ class World:
 
     def addresses(self, host: str) -> list[str]:
         """All that a host may have: keepalived's, too, which is with one of its hosts."""
-        here, own = self.hosts[host], [self.address(host)]
-        config = at.keepalived_config(self.spec.name)
-        if not here.active(units.keepalived(self.spec.name)) or not here.has(config):
-            return own
-        return [*own, *(str(each.address) for each in _held(here.text(config)))]
+        own = [self.address(host)]
+        runs = self.hosts[host].active(units.keepalived(self.spec.name))
+        return [*own, *self._virtual(host)] if runs else own
+
+    def _virtual(self, host: str) -> list[str]:
+        """Addresses that keepalived may give a host, by its file there."""
+        here, config = self.hosts[host], at.keepalived_config(self.spec.name)
+        return [str(each.address) for each in _held(here.text(config))] if here.has(config) else []
 
     def _balances(self, host: str, port: int) -> bool:
         here, config = self.hosts[host], at.balancer_config(self.spec.name)
@@ -337,8 +340,15 @@ class World:
         return port in _bound(here.text(config))
 
     def led(self, server: str) -> None:
-        """Somebody is led there. What has lost its power this very moment was there before."""
-        if all(host.powered for host in self.hosts.values()) and not self.reached(server):
+        """Somebody is led there. A host of the spec that has lost its power may have answered there
+        until now, and answers again when it has it back."""
+        if self.reached(server):
+            return
+        whole = self.copy()
+        for host in self.spec.hosts:
+            if not whole.hosts[host].powered:
+                whole.hosts[host].power_on()
+        if not whole.reached(server):
             self.violations.append(f"somebody is led to {server}, where nobody answers")
 
     def may_register(self, host: str) -> bool:
@@ -422,7 +432,8 @@ class World:
 
     def _etcd(self, host: str) -> EtcdFact | None:
         """Of external etcd and of a stacked member alike, to whoever asks."""
-        if not self.etcd_runs(host) or host not in self.members or not self.quorum():
+        leader = self.leads()
+        if not leader or not self.etcd_runs(host) or host not in self.started & set(self.members):
             return None
         members = tuple(
             EtcdMember(
@@ -437,7 +448,7 @@ class World:
             for n, (name, votes) in enumerate(self.members.items(), 1)
         )
         ids = {member.name: member.id for member in members}
-        return EtcdFact(members, ids[host], ids[self.leads()], "3.7.3", 1, 1, 1, 1, 1)
+        return EtcdFact(members, ids[host], ids[leader], "3.7.3", 1, 1, 1, 1, 1)
 
     # What must hold
 
@@ -497,11 +508,19 @@ class World:
 
     def left_alone(self, holder: str) -> Iterator[str]:
         """Balancers that would reset the clients of one that may have had the virtual address: they
-        may get it, and do not pass on what belongs to its connections."""
+        may get it, and do not pass on what belongs to its connections. Clients of an address that
+        goes away altogether are nobody's."""
         name = self.spec.name
+        staying = {str(each.address) for each in self.spec.virtual_addresses}
+        moving = staying & set(self._virtual(holder))
         for host, here in self.hosts.items():
             running = here.powered and here.active(units.keepalived(name))
-            if host != holder and running and not here.active(units.pass_on(name)):
+            if host == holder or not running or not moving & set(self._virtual(host)):
+                continue
+            passes = here.active(units.pass_on(name))
+            if not passes or f" to {self.address(holder)} " not in here.text(
+                at.pass_on_script(name)
+            ):
                 yield f"{host} resets the clients of {holder}"
 
     def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:

@@ -134,8 +134,9 @@ def _comes(view: View, host: str) -> bool:
 
 def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
     """Whoever may have a virtual address and is no balancer any more gives it to those that stay,
-    with the clients that it has, one after another. losing: hosts of the spec."""
-    view, builder = draft.view, draft.builder
+    with the clients that it has, one after another: those that go after it may get it meanwhile,
+    and pass on to one host at a time. losing: hosts of the spec."""
+    view, builder, cluster = draft.view, draft.builder, draft.view.spec.name
     gone = _no_keepalived(view.spec)
     builders = {host: draft.hosts[host] for host in losing}
     builders |= {
@@ -143,11 +144,21 @@ def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
         for host in view.leaving
         if view.still_ours(host.name)
     }
+    going = sorted(builders.values(), key=lambda each: not handover.under_way(cluster, each.facts))
+    staying = [
+        draft.hosts[host]
+        for host in view.spec.having(Role.LOAD_BALANCER)
+        if host in draft.hosts
+    ]
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        return handover.give_up(draft, builders[host], gone, needs)
+        later = going[going.index(builders[host]) + 1 :]
+        return handover.give_up(draft, builders[host], [*staying, *later], gone, needs)
 
-    return in_turn(builders, change)
+    # One that was going, and stays after all.
+    ending = [each for each in staying if going and handover.under_way(cluster, each.facts)]
+    before = [handover.await_end(draft, each) for each in ending]
+    return in_turn([each.host for each in going], change, after=before)
 
 
 def only_loses(view: View, host: str) -> bool:

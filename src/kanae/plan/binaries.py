@@ -38,10 +38,10 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     return (*_folders(view, host), *_binaries(view, host))
 
 
-def deliver(draft: Draft, host: str) -> None:
-    build = draft.hosts[host]
-    build.converge("binaries", "folders", _folders(draft.view, host))
-    build.deliver("artifacts", "deliver binaries", _binaries(draft.view, host))
+def plan(draft: Draft) -> None:
+    for host, build in draft.hosts.items():
+        build.converge("binaries", "folders", _folders(draft.view, host))
+        build.deliver("artifacts", "deliver binaries", _binaries(draft.view, host))
 
 
 def _wanted(view: View, host: str) -> dict[str, str]:

@@ -79,14 +79,14 @@ class HostBuilder:
         self.changed: frozenset[str] = frozenset()
         self.last: tuple[str, ...] = ()
 
-    def beside(self, *works: Callable[[], object]) -> None:
-        """What several parts add: they do not wait for each other, what follows waits for all."""
-        before, ends = self.last, dict[str, None]()
-        for work in works:
-            self.last = before
-            work()
-            ends |= dict.fromkeys(each for each in self.last if each not in before)
-        self.last = tuple(ends) or before
+    def beside(self, before: str | None, work: Callable[[], object]) -> None:
+        """What `work` adds waits for `before` and not for what was added since; what follows waits
+        for both."""
+        start = (before,) if before is not None else ()
+        ends, self.last = self.last, start
+        work()
+        both = dict.fromkeys((*ends, *self.last))
+        self.last = tuple(each for each in both if each not in start) or start
 
     def converge(
         self, stage: str, title: str, resources: Sequence[Resource], needs: Needs = ()

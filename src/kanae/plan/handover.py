@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 
+from kanae.facts.model import HostFacts
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.plan import answering
@@ -11,13 +13,12 @@ from kanae.plan.actions import AwaitHandOver, Converge
 from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
-from kanae.plan.view import View
 from kanae.render import handover
 from kanae.render.handover import Moving
 from kanae.resources.file import Absent, File
 from kanae.resources.model import Resource
 from kanae.resources.unit import NoUnit, Unit
-from kanae.spec.models import Role
+from kanae.spec.models import Spec
 
 STAGE = "hand-over"
 # Beside the time that clients have: for the step to begin in, and to tell what is left.
@@ -29,39 +30,49 @@ def none(cluster: str) -> tuple[Resource, ...]:
     return (*_no_longer_kept(cluster), *_no_longer_passed(cluster))
 
 
+def under_way(cluster: str, facts: HostFacts) -> bool:
+    """Whether a host has given its virtual addresses up and still serves its clients."""
+    return _runs(facts, units.hand_over(cluster))
+
+
 def give_up(
-    draft: Draft, build: HostBuilder, gone: Sequence[Resource], needs: Sequence[str | None]
+    draft: Draft,
+    build: HostBuilder,
+    others: Sequence[HostBuilder],
+    gone: Sequence[Resource],
+    needs: Sequence[str | None],
 ) -> str | None:
     """Steps by which a host gives to the others what virtual addresses it has; None where there is
-    nothing to be done. gone: what goes with them, keepalived and its files.
+    nothing to be done. others: those that may have one meanwhile. gone: what goes with them,
+    keepalived and its files.
 
-    One that was cut off is gone on with: what runs is left as it is until it has ended, and what
-    tells of the addresses goes last.
+    An address that goes away altogether is given up with its clients, whom nobody could take. One
+    that was cut off is gone on with: what runs is left as it is until it has ended, and what tells
+    of the addresses goes last.
     """
     view, host = draft.view, build.host
     cluster = view.spec.name
-    moving = [Moving(v.address, v.interface or "") for v in answering.held(cluster, build.facts)]
+    moving = _held(cluster, build.facts, {each.address for each in view.spec.virtual_addresses})
     bound = sorted(answering.bound(cluster, build.facts))
-    takers = _takers(view, moving) if bound and _serves(build, cluster) else {}
+    takers = _takers(cluster, others, moving) if bound and _serves(build, cluster) else []
 
     def finish(after: Sequence[str | None]) -> str | None:
         return build.converge("virtual-address", "give the virtual address up", gone, after)
 
     if not takers:
         return finish(needs)
-    own = view.former.spec.hosts[host].address
-    most = min(handover.LONGEST, view.spec.policies.drain_timeout)
+    own, most = view.former.spec.hosts[host].address, _most(view.spec)
     passing = [
         draft.builder.add(
-            other,
+            other.host,
             STAGE,
             f"pass-on-{host}",
             f"pass on to {host} what belongs to its connections",
-            Converge(_passed(cluster, handover.pass_script(cluster, own, there, bound, most))),
+            _pass_on(cluster, other, handover.pass_script(cluster, own, there, bound, most)),
             needs=needs,
             changes=[Change(Verb.CREATE, "unit", units.pass_on(cluster), "for a while")],
         )
-        for other, there in takers.items()
+        for other, there in takers
     ]
     unit = units.hand_over(cluster)
     files = (
@@ -84,21 +95,37 @@ def give_up(
             Change(Verb.CREATE, "unit", unit, "until its clients are the others'"),
         ],
     )
-    ended = draft.builder.add(
-        host,
+    ended = await_end(draft, build, [begun])
+    undone = [
+        _undo(draft.builder, other.host, host, units.pass_on(cluster), _no_longer_passed(cluster),
+              ended)
+        for other, _ in takers
+    ]  # fmt: skip
+    last = _undo(draft.builder, host, host, unit, _no_longer_kept(cluster), *undone)
+    return finish([last]) or last
+
+
+def await_end(draft: Draft, build: HostBuilder, needs: Sequence[str | None] = ()) -> str:
+    """Until a host has handed its clients over."""
+    cluster = draft.view.spec.name
+    return draft.builder.add(
+        build.host,
         STAGE,
         "await",
         "wait until its clients are the others'",
-        AwaitHandOver(unit, tuple(str(each.address) for each in moving), tuple(bound)),
-        needs=[begun],
-        timeout=most + _SPARE,
+        AwaitHandOver(
+            units.hand_over(cluster),
+            tuple(str(each.address) for each in answering.held(cluster, build.facts)),
+            tuple(sorted(answering.bound(cluster, build.facts))),
+        ),
+        needs=needs,
+        timeout=_most(draft.view.spec) + _SPARE,
     )
-    undone = [
-        _undo(draft.builder, other, host, units.pass_on(cluster), _no_longer_passed(cluster), ended)
-        for other in takers
-    ]
-    last = _undo(draft.builder, host, host, unit, _no_longer_kept(cluster), *undone)
-    return finish([last]) or last
+
+
+def _most(spec: Spec) -> float:
+    """Seconds that clients have."""
+    return min(handover.LONGEST, spec.policies.drain_timeout)
 
 
 def _undo(
@@ -117,32 +144,38 @@ def _undo(
 
 def _serves(build: HostBuilder, cluster: str) -> bool:
     """Whether clients may have connections with it."""
-    names = (units.keepalived(cluster), units.hand_over(cluster))
-    facts = (build.facts.units.get(name) for name in names)
-    return any(fact is not None and fact.active == "active" for fact in facts)
+    return _runs(build.facts, units.keepalived(cluster)) or under_way(cluster, build.facts)
 
 
-def _takers(view: View, moving: Sequence[Moving]) -> dict[str, list[Moving]]:
-    """Balancers that may get one of these -> those that they may, as they are there."""
-    cluster, addresses = view.spec.name, {each.address for each in moving}
-    found: dict[str, list[Moving]] = {}
-    for host in view.spec.having(Role.LOAD_BALANCER):
-        if host not in view.reachable or not view.active(host, units.keepalived(cluster)):
-            continue
-        held = answering.held(cluster, view.host(host))
-        there = [Moving(v.address, v.interface or "") for v in held if v.address in addresses]
-        if there:
-            found[host] = there
-    return found
+def _runs(facts: HostFacts, unit: str) -> bool:
+    fact = facts.units.get(unit)
+    return fact is not None and fact.active == "active"
 
 
-def _passed(cluster: str, script: str) -> tuple[Resource, ...]:
-    unit = units.pass_on(cluster)
-    return (
-        File(at.pass_on_script(cluster), script),
-        File(f"{at.UNITS}/{unit}", handover.pass_unit(cluster)),
-        Unit(unit, enabled=False),
-    )
+def _held(cluster: str, facts: HostFacts, addresses: set[IPv4Address]) -> list[Moving]:
+    """Those of the addresses that a host may have, as they are there."""
+    found = answering.held(cluster, facts)
+    return [Moving(v.address, v.interface or "") for v in found if v.address in addresses]
+
+
+def _takers(
+    cluster: str, others: Sequence[HostBuilder], moving: Sequence[Moving]
+) -> list[tuple[HostBuilder, list[Moving]]]:
+    """Those that may get one of these, and which."""
+    addresses = {each.address for each in moving}
+    running = [each for each in others if _runs(each.facts, units.keepalived(cluster))]
+    found = [(each, _held(cluster, each.facts, addresses)) for each in running]
+    return [(each, there) for each, there in found if there]
+
+
+def _pass_on(cluster: str, other: HostBuilder, text: str) -> Converge:
+    """One that passes on to another host still, since a run was cut off, starts anew; one that
+    passes on to this host must not: it would forget which connections began with itself."""
+    unit, script = units.pass_on(cluster), File(at.pass_on_script(cluster), text)
+    runs, differs = _runs(other.facts, unit), script.difference(other.facts, frozenset())
+    passing = Unit(unit, enabled=False, restart_on=(script.key,))
+    resources = (script, File(f"{at.UNITS}/{unit}", handover.pass_unit(cluster)), passing)
+    return Converge(resources, passing.marks(frozenset({script.key} if runs and differs else ())))
 
 
 def _no_longer_kept(cluster: str) -> tuple[Resource, ...]:

@@ -81,7 +81,7 @@ def plan(draft: Draft) -> None:
                 needs=[*draft.hosts[host].last, draft.at.marked.get(host)],
                 changes=[Change(Verb.CREATE, "keys", path, "from the backup")],
             )
-            draft.hosts[host].last = placed
+            draft.hosts[host].last = (placed,)
     for host in dict.fromkeys((*members, *view.control_planes)):
         runs = _has_unit(view, host)
         fences[host] = builder.add(

@@ -1,4 +1,4 @@
-"""What comes first on every host: its marks, kernel settings and modules; and packages."""
+"""What comes first on every host: its marks, kernel settings and modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kanae.render import system
 from kanae.render.kubeadm import fixed
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
-from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
+from kanae.resources.system import Modules, SwapOff, Sysctl
 from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import Role, Spec, SwapPolicy
 
@@ -30,19 +30,6 @@ def query(spec: Spec, host: str) -> Query:
 
 
 def resources(view: View, host: str) -> tuple[Resource, ...]:
-    return (*_base(view, host), *_packages(view, host))
-
-
-def install(draft: Draft, host: str) -> None:
-    draft.hosts[host].converge("packages", "packages", _packages(draft.view, host))
-
-
-def _packages(view: View, host: str) -> tuple[Packages, ...]:
-    needs = system.needs(view.spec, host)
-    return (Packages(needs, view.base(host).family),) if needs else ()
-
-
-def _base(view: View, host: str) -> tuple[Resource, ...]:
     spec, base = view.spec, view.base(host)
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
@@ -125,6 +112,6 @@ def plan(draft: Draft) -> None:
         draft.at.marked[host] = draft.hosts[host].converge(
             "system",
             "base system",
-            _base(view, host),
+            resources(view, host),
             needs=[draft.at.marked.get(each) for each in old] if new else (),
         )
