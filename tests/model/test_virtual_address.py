@@ -131,3 +131,98 @@ def test_the_only_one_that_runs_is_not_taken_away_while_another_comes(
     edit(sim, take_turns)
     with pytest.raises(Refused, match="without lb1 no balancer would be left that runs"):
         sim.plan()
+
+
+def go_away(document: Document) -> None:
+    """The endpoint has moved, and nobody is led to the virtual address any more."""
+    document["endpoint"] = {"address": "10.77.2.9"}
+    del document["loadBalancer"]["virtualAddress"]
+
+
+def move_away(document: Document) -> None:
+    go_away(document)
+    former = {"address": "10.77.2.100", "port": 6443, "vrrp": {"routerId": 51}}
+    document["endpoint"]["former"] = [former]
+
+
+def test_of_an_address_that_goes_away_nobody_takes_the_clients(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("vip")
+    edit(sim, move_away)
+    sim.converge()
+
+    def go(document: Document) -> None:
+        go_away(document)
+        leave(document)
+
+    edit(sim, go)
+    assert not [id_ for id_ in sim.plan().by_id() if "/hand-over/" in id_]
+    sim.converge()
+    assert unsettled(sim.world) == []
+
+
+def one_stays(sim: Simulator) -> None:
+    document = document_of("three-machines")
+    document["hosts"] = {"node1": document["hosts"]["node1"]}
+    sim.world.edit(Spec.model_validate(document))
+
+
+def test_one_that_goes_later_may_get_the_address_and_passes_on_too(
+    built: Callable[[str], Simulator],
+) -> None:
+    sim = built("three-machines")
+    one_stays(sim)
+    steps = sim.plan().by_id()
+    passing = {id_ for id_ in steps if "/pass-on-" in id_}
+    assert passing == {
+        "node1/hand-over/pass-on-node2",
+        "node3/hand-over/pass-on-node2",
+        "node1/hand-over/pass-on-node3",
+    }
+    ended = {f"{host}/hand-over/end-node2" for host in ("node1", "node3")}
+    assert ended <= needed(steps, "node1/hand-over/pass-on-node3")
+    assert ended <= needed(steps, "node3/hand-over/begin")
+
+
+def handing_over(world: World) -> list[str]:
+    unit = units.hand_over(world.spec.name)
+    return [name for name, host in world.hosts.items() if host.active(unit)]
+
+
+def test_hosts_pass_on_to_one_host_at_a_time_whatever_is_edited_on_the_way(
+    built: Callable[[str], Simulator],
+) -> None:
+    """One that has begun to go stays after all, and another one goes."""
+    sim = built("vip")
+    edit(sim, come)
+    sim.converge()
+
+    def two_leave(document: Document) -> None:
+        come(document)
+        drop(document, "lb1", "lb2")
+
+    edit(sim, two_leave)
+    halves: list[World] = []
+
+    def seen(_: str) -> None:
+        if handing_over(sim.world):
+            halves.append(sim.world.copy())
+
+    sim.carry_out(sim.plan(), Moments(seen=seen))
+    assert sim.world.violations == []
+    assert {host for half in halves for host in handing_over(half)} == {"lb1", "lb2"}
+    for half in halves:
+        [stays] = handing_over(half)
+        document = document_of("vip")
+        come(document)
+        drop(document, "lb2" if stays == "lb1" else "lb1")
+        half.edit(Spec.model_validate(document))
+        cut = Simulator(half)
+        cut.converge()
+        assert unsettled(half) == []
+
+
+def drop(document: Document, *hosts: str) -> None:
+    for host in hosts:
+        del document["hosts"][host]

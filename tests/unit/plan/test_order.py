@@ -7,7 +7,7 @@ import pytest
 from kanae.layout import marks
 from kanae.plan.actions import Converge, KubeadmJoin
 from kanae.plan.membership import cluster_mark
-from kanae.spec.models import Spec
+from kanae.spec.models import Role, Spec
 
 from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, document_of, example
 
@@ -47,11 +47,16 @@ def test_no_more_than_twenty_workers_join_at_once() -> None:
     assert joins[0] not in ancestors(plan.by_id(), joins[19])
 
 
-def test_binaries_do_not_wait_for_packages_and_all_else_waits_for_both() -> None:
+def test_what_kanae_brings_does_not_wait_for_packages_and_all_else_waits_for_both() -> None:
     spec = example("reference")
     plan = Desk.of(spec).plan(bare(spec))
     steps = plan.by_id()
     for host in spec.nodes:
-        both = {f"{host}/packages/converge", f"{host}/artifacts/converge"}
-        assert all(not both & ancestors(steps, id_) for id_ in both)
-        assert both <= ancestors(steps, f"{host}/runtime/converge")
+        packages, images = f"{host}/packages/converge", f"{host}/images/converge"
+        assert packages not in ancestors(steps, images)
+        assert images not in ancestors(steps, packages)
+        assert {packages, images} <= ancestors(steps, f"{host}/kubernetes/converge")
+    for host in spec.having(Role.LOAD_BALANCER):
+        assert f"{host}/packages/converge" in ancestors(steps, f"{host}/balancer/converge")
+    for host in spec.having(Role.CONTROL_PLANE):
+        assert f"{host}/packages/converge" in ancestors(steps, f"{host}/etcd/converge")
