@@ -59,7 +59,7 @@ class World:
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
     success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
-    foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
+    foreign: endpoints of somebody else's balancers.
     dns: CoreDNS's pods, see `schedule`. backup: nodes and objects of a time that is past. holding:
     the attempt to restore that etcd's data is of, "" for none. restored: attempt -> its members.
     reconcilers: see there.
@@ -88,7 +88,6 @@ class World:
     removed: set[str] = field(default_factory=set[str])
     well: tuple[list[str], bool, bool] = ([], False, False)
     foreign: set[str] = field(default_factory=set[str])
-    been_lost: set[str] = field(default_factory=set[str])
     dns: Pods = field(default_factory=Pods)
     reconcilers: Reconcilers = field(default_factory=Reconcilers)
     backup: str = "[{}, []]"
@@ -158,7 +157,6 @@ class World:
             set(self.removed),
             self.well,
             set(self.foreign),
-            set(self.been_lost),
             self.dns.copy(),
             self.reconcilers.copy(),
             self.backup,
@@ -486,18 +484,17 @@ class World:
             yield from self.reconcilers.broken(self)
         yield from self._authorities()
         yield from self._membership()
-        yield from self._virtual_address(lost)
+        yield from self._virtual_address()
 
-    def _virtual_address(self, lost: Sequence[str]) -> Iterator[str]:
+    def _virtual_address(self) -> Iterator[str]:
         """keepalived believes those that its file names, so all that run must know each other. One
         that was dead while it left, and comes back, is the operator's to wipe."""
-        self.been_lost |= set(lost)
         unit, config = units.keepalived(self.spec.name), at.keepalived_config(self.spec.name)
         running = {
             host: here.text(config)
             for host, here in self.hosts.items()
             if here.active(unit) and here.has(config) and here.powered
-            if host in self.spec.hosts or host not in self.been_lost
+            if host in self.spec.hosts or not here.lost
         }
         for one, other in permutations(running, 2):
             if f"        {self.address(other)}\n" not in running[one]:
@@ -509,18 +506,17 @@ class World:
     def left_alone(self, holder: str) -> Iterator[str]:
         """Balancers that would reset the clients of one that may have had the virtual address: they
         may get it, and do not pass on what belongs to its connections. Clients of an address that
-        goes away altogether are nobody's."""
-        name = self.spec.name
+        goes away altogether are nobody's; a host that has lost its power has lost what it passed on
+        with it."""
+        name, script = self.spec.name, at.pass_on_script(self.spec.name)
         staying = {str(each.address) for each in self.spec.virtual_addresses}
         moving = staying & set(self._virtual(holder))
         for host, here in self.hosts.items():
             running = here.powered and here.active(units.keepalived(name))
             if host == holder or not running or not moving & set(self._virtual(host)):
                 continue
-            passes = here.active(units.pass_on(name))
-            if not passes or f" to {self.address(holder)} " not in here.text(
-                at.pass_on_script(name)
-            ):
+            told = here.has(script) and f" to {self.address(holder)} " in here.text(script)
+            if not told or not (here.active(units.pass_on(name)) or here.lost):
                 yield f"{host} resets the clients of {holder}"
 
     def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
