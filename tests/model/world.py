@@ -486,18 +486,22 @@ class World:
         yield from self._membership()
         yield from self._virtual_address()
 
-    def _virtual_address(self) -> Iterator[str]:
-        """keepalived believes those that its file names, so all that run must know each other. One
-        that was dead while it left, and comes back, is the operator's to wipe."""
+    def _claiming(self) -> list[str]:
+        """Hosts that may have the virtual address. One that was dead while it left, and comes back,
+        is the operator's to wipe."""
         unit, config = units.keepalived(self.spec.name), at.keepalived_config(self.spec.name)
-        running = {
-            host: here.text(config)
+        return [
+            host
             for host, here in self.hosts.items()
             if here.active(unit) and here.has(config) and here.powered
             if host in self.spec.hosts or not here.lost
-        }
-        for one, other in permutations(running, 2):
-            if f"        {self.address(other)}\n" not in running[one]:
+        ]
+
+    def _virtual_address(self) -> Iterator[str]:
+        """keepalived believes those that its file names, so all that run must know each other."""
+        config = at.keepalived_config(self.spec.name)
+        for one, other in permutations(self._claiming(), 2):
+            if f"        {self.address(other)}\n" not in self.hosts[one].text(config):
                 yield f"{one} and {other} have the virtual address: {one} does not know {other}"
         for host, here in self.hosts.items():
             if here.active(units.hand_over(self.spec.name)):
@@ -508,15 +512,15 @@ class World:
         may get it, and do not pass on what belongs to its connections. Clients of an address that
         goes away altogether are nobody's; a host that has lost its power has lost what it passed on
         with it."""
-        name, script = self.spec.name, at.pass_on_script(self.spec.name)
+        unit, script = units.pass_on(self.spec.name), at.pass_on_script(self.spec.name)
         staying = {str(each.address) for each in self.spec.virtual_addresses}
         moving = staying & set(self._virtual(holder))
-        for host, here in self.hosts.items():
-            running = here.powered and here.active(units.keepalived(name))
-            if host == holder or not running or not moving & set(self._virtual(host)):
+        for host in self._claiming():
+            here = self.hosts[host]
+            if host == holder or not moving & set(self._virtual(host)):
                 continue
             told = here.has(script) and f" to {self.address(holder)} " in here.text(script)
-            if not told or not (here.active(units.pass_on(name)) or here.lost):
+            if not told or not (here.active(unit) or here.lost):
                 yield f"{host} resets the clients of {holder}"
 
     def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
