@@ -59,8 +59,9 @@ def keep_script(cluster: str, own: IPv4Address, moving: Sequence[Moving]) -> str
     table = f"kanae_hand_over_{cluster}"
     addresses = ", ".join(str(each.address) for each in moving)
     keep = "\n".join(
-        f"  ! held {each.address} {each.interface} ||\n"
-        f"    ip address add {each.address}/32 dev lo scope host && kept=y"
+        f"  if held {each.address} {each.interface}; then\n"
+        f"    ip address add {each.address}/32 dev lo scope host && kept=y\n"
+        "  fi"
         for each in moving
     )
     drop = "\n".join(
