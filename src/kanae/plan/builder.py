@@ -79,10 +79,10 @@ class HostBuilder:
         self.changed: frozenset[str] = frozenset()
         self.last: tuple[str, ...] = ()
 
-    def beside(self, before: str | None, work: Callable[[], object]) -> None:
+    def beside(self, before: Needs, work: Callable[[], object]) -> None:
         """What `work` adds waits for `before` and not for what was added since; what follows waits
         for both."""
-        start = (before,) if before is not None else ()
+        start = tuple(step for step in before if step is not None)
         ends, self.last = self.last, start
         work()
         both = dict.fromkeys((*ends, *self.last))

@@ -21,4 +21,4 @@ def plan(draft: Draft) -> None:
     a package manager waits for its lists and disk, and a delivery for the network."""
     for host, build in draft.hosts.items():
         install = partial(build.converge, "packages", "packages", resources(draft.view, host))
-        build.beside(draft.at.marked.get(host), install)
+        build.beside([draft.at.marked.get(host)], install)

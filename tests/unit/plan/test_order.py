@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from kanae.layout import marks
@@ -47,15 +49,18 @@ def test_no_more_than_twenty_workers_join_at_once() -> None:
     assert joins[0] not in ancestors(plan.by_id(), joins[19])
 
 
-def test_what_kanae_brings_does_not_wait_for_packages_and_all_else_waits_for_both() -> None:
+def test_images_are_loaded_while_packages_and_other_programs_come() -> None:
+    """And all else waits for all of them."""
     spec = example("reference")
     plan = Desk.of(spec).plan(bare(spec))
     steps = plan.by_id()
     for host in spec.nodes:
-        packages, images = f"{host}/packages/converge", f"{host}/images/converge"
-        assert packages not in ancestors(steps, images)
-        assert images not in ancestors(steps, packages)
-        assert {packages, images} <= ancestors(steps, f"{host}/kubernetes/converge")
+        beside = [f"{host}/{stage}/converge" for stage in ("images", "packages", "kubelet")]
+        for one, other in permutations(beside, 2):
+            assert one not in ancestors(steps, other)
+        assert set(beside) <= ancestors(steps, f"{host}/kubernetes/converge")
+        # Of what is sent, that by which images are loaded comes first.
+        assert steps[f"{host}/programs/converge"].needs == (f"{host}/artifacts/converge",)
     for host in spec.having(Role.LOAD_BALANCER):
         assert f"{host}/packages/converge" in ancestors(steps, f"{host}/balancer/converge")
     for host in spec.having(Role.CONTROL_PLANE):
