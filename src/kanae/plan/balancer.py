@@ -146,9 +146,7 @@ def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
     }
     going = sorted(builders.values(), key=lambda each: not handover.under_way(cluster, each.facts))
     staying = [
-        draft.hosts[host]
-        for host in view.spec.having(Role.LOAD_BALANCER)
-        if host in draft.hosts
+        draft.hosts[host] for host in view.spec.having(Role.LOAD_BALANCER) if host in draft.hosts
     ]
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:

@@ -14,10 +14,10 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 
 @dataclass(slots=True)
 class Milestones:
-    """Steps that other parts wait for. By host where every host has its own. delivered: the programs
-    are there by which images are loaded, and all that comes before them. patched: kubeadm's
-    patches are there, and all that comes before them. let_go: no node leads pods to a balancer that
-    goes."""
+    """Steps that other parts wait for. By host where every host has its own. delivered: the
+    programs are there by which images are loaded, and all that comes before them. patched:
+    kubeadm's patches are there, and all that comes before them. let_go: no node leads pods to a
+    balancer that goes."""
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
     delivered: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

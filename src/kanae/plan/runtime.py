@@ -40,9 +40,7 @@ def _containerd(view: View, host: str) -> tuple[Resource, ...]:
 def kubelet_resources(view: View, host: str) -> tuple[Resource, ...]:
     base = view.base(host)
     unit = File(at.KUBELET_UNIT, kubelet.unit())
-    dropin = File(
-        at.KUBELET_DROPIN, kubelet.dropin(host, str(view.spec.hosts[host].address), base)
-    )
+    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(host, str(view.spec.hosts[host].address), base))
     return (
         unit,
         dropin,
