@@ -65,7 +65,8 @@ class SimUnit:
 
 @dataclass(slots=True)
 class SimHost:
-    """inputs: unit -> paths that its process reads, the unit's own files among them."""
+    """inputs: unit -> paths that its process reads, the unit's own files among them. lost: whether
+    it has ever lost its power."""
 
     name: str
     base: HostBase
@@ -78,6 +79,7 @@ class SimHost:
     pods: dict[str, str] = field(default_factory=dict[str, str])
     log: list[str] = field(default_factory=list[str])
     powered: bool = True
+    lost: bool = False
 
     def copy(self) -> SimHost:
         return SimHost(
@@ -92,6 +94,7 @@ class SimHost:
             dict(self.pods),
             list(self.log),
             self.powered,
+            self.lost,
         )
 
     # Files
@@ -206,7 +209,7 @@ class SimHost:
     # Power
 
     def power_cut(self) -> None:
-        self.powered = False
+        self.powered, self.lost = False, True
         self.pods = {}
         for name, unit in self.units.items():
             self.units[name] = replace(unit, active=False, reads={}, loaded={})

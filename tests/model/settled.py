@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kanae.facts.workloads import PROXY
-from kanae.layout import marks
+from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan.addons import ADDONS
 from kanae.plan.pki import AUTHORITIES
@@ -58,6 +58,9 @@ def _units(world: World, host: str) -> Iterator[str]:
         for path, sha in is_now.reads.items():
             if path not in here.files or here.files[path].sha != sha:
                 yield f"{host}: {unit.unit} runs with an older {path}"
+    for name in (units.hand_over(world.spec.name), units.pass_on(world.spec.name)):
+        if here.active(name) or here.has(f"{at.UNITS}/{name}"):
+            yield f"{host}: {name} is left"
     for path in here.files:
         if path.startswith((f"{marks.FOLDER}/restart-", f"{marks.FOLDER}/reload-")):
             yield f"{host}: {path} is left"

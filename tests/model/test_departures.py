@@ -271,7 +271,7 @@ def test_a_member_of_external_etcd_ends_in_order_before_it_is_removed(
     assert sim.world.violations == []
 
 
-def test_balancers_lead_to_a_control_plane_host_when_it_has_joined(
+def test_balancers_lead_to_a_control_plane_host_when_its_api_server_is_ready(
     built: Callable[[str], Simulator],
 ) -> None:
     sim = built("vip")
@@ -283,9 +283,11 @@ def test_balancers_lead_to_a_control_plane_host_when_it_has_joined(
 
     edit(sim, grow)
     steps = sim.plan().by_id()
-    joins = {f"master{number}/control-plane/join" for number in (4, 5)}
+    ready = {f"master{number}/backends/api-ready" for number in (4, 5)}
+    for step in ready:
+        assert step.replace("backends/api-ready", "control-plane/join") in steps[step].needs
     for balancer in ("lb1", "lb2"):
-        assert joins <= set(steps[f"{balancer}/backends/converge"].needs)
+        assert ready <= set(steps[f"{balancer}/backends/converge"].needs)
         assert f"{balancer}/balancer/converge" not in steps
     sim.converge()
     assert sim.world.violations == []

@@ -15,6 +15,7 @@ from kanae.errors import Refused
 from kanae.facts.model import BootSetting
 from kanae.layout import marks, units
 from kanae.layout import paths as at
+from kanae.plan.actions import AwaitNodes
 from kanae.render import registration
 from kanae.spec.models import Role, Spec
 
@@ -193,8 +194,8 @@ def test_with_haproxy_instead_of_nginx_the_gates_go_when_the_balancer_is_haproxy
         "lb/system/converge": [
             "delete unit kanae-settings-reference.service",
             "delete file /etc/sysctl.d/90-kanae-reference.conf",
-            "create package haproxy",
         ],
+        "lb/packages/converge": ["create package haproxy"],
         "lb/balancer/converge": [
             "update file /etc/kanae/balancer-reference.cfg",
             f"update file {at.UNITS}/{unit}",
@@ -357,6 +358,9 @@ def test_an_added_worker_is_all_that_changes(built: Callable[[str], Simulator], 
     # The cluster knows the host before anything is done there.
     assert set(listed) <= set(sim.plan().by_id()["extra/system/converge"].needs)
     assert registered in sim.plan().by_id()["extra/workers/join"].needs
+    # Nor is any other node waited for.
+    awaited = [step.action for step in sim.plan() if isinstance(step.action, AwaitNodes)]
+    assert awaited == [AwaitNodes(("extra",))]
     sim.world.forget()
     sim.converge()
     assert "extra" in sim.world.nodes

@@ -3,6 +3,8 @@ run when it is back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kanae.errors import KanaeError, Refused
@@ -84,3 +86,28 @@ def test_others_go_on_as_far_as_they_do_not_need_it() -> None:
     done = {id_ for id_, step in result.steps.items() if step.outcome is Outcome.CHANGED}
     assert "server1/control-plane/init" in done
     assert {f"{host}/control-plane/join" for host in ("server2", "server3")} <= done
+
+
+def test_who_is_led_where_nobody_would_answer_is_told_while_a_host_is_dead(
+    built: Callable[[str], Simulator],
+) -> None:
+    """Not where only the dead one could have answered."""
+    world = built("reference").world
+    world.hosts["lb"].power_cut()
+    world.led("https://10.77.1.9:6440")
+    assert world.violations == []
+    world.led("https://10.77.1.9:7443")
+    assert world.violations == ["somebody is led to https://10.77.1.9:7443, where nobody answers"]
+
+
+def test_a_member_that_has_not_started_leads_nobody(built: Callable[[str], Simulator]) -> None:
+    """Enabled, its host lost its power before it was started for the first time."""
+    world = built("reference").world
+    world.leader = "server1"
+    world.started.discard("server1")
+    told = world.facts().hosts
+    assert told["server1"].etcd is None
+    seen = told["server2"].etcd
+    assert seen is not None
+    assert {member.name for member in seen.members} == {"", "server2", "server3"}
+    assert seen.leader_id == next(each.id for each in seen.members if each.name == "server2")

@@ -59,7 +59,7 @@ class World:
     did not at one moment, by what they serve. inits, joins: how often kubeadm did each with
     success, by host. listed: members when `watch` last looked. removed: hosts with the data of a
     member that has been taken out of etcd. well: what `watch` last saw serve, see `_kept`.
-    foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
+    foreign: endpoints of somebody else's balancers.
     dns: CoreDNS's pods, see `schedule`. backup: nodes and objects of a time that is past. holding:
     the attempt to restore that etcd's data is of, "" for none. restored: attempt -> its members.
     reconcilers: see there.
@@ -88,7 +88,6 @@ class World:
     removed: set[str] = field(default_factory=set[str])
     well: tuple[list[str], bool, bool] = ([], False, False)
     foreign: set[str] = field(default_factory=set[str])
-    been_lost: set[str] = field(default_factory=set[str])
     dns: Pods = field(default_factory=Pods)
     reconcilers: Reconcilers = field(default_factory=Reconcilers)
     backup: str = "[{}, []]"
@@ -158,7 +157,6 @@ class World:
             set(self.removed),
             self.well,
             set(self.foreign),
-            set(self.been_lost),
             self.dns.copy(),
             self.reconcilers.copy(),
             self.backup,
@@ -247,8 +245,8 @@ class World:
         return "" if enough else "etcdserver: unhealthy cluster"
 
     def leads(self) -> str:
-        """etcd's leader; "" without a quorum."""
-        healthy = self.healthy()
+        """etcd's leader, one that has started; "" without a quorum."""
+        healthy = [host for host in self.healthy() if host in self.started]
         return self.leader if self.leader in healthy else next(iter(healthy), "")
 
     def forget_member(self, host: str) -> None:
@@ -324,11 +322,14 @@ class World:
 
     def addresses(self, host: str) -> list[str]:
         """All that a host may have: keepalived's, too, which is with one of its hosts."""
-        here, own = self.hosts[host], [self.address(host)]
-        config = at.keepalived_config(self.spec.name)
-        if not here.active(units.keepalived(self.spec.name)) or not here.has(config):
-            return own
-        return [*own, *(str(each.address) for each in _held(here.text(config)))]
+        own = [self.address(host)]
+        runs = self.hosts[host].active(units.keepalived(self.spec.name))
+        return [*own, *self._virtual(host)] if runs else own
+
+    def _virtual(self, host: str) -> list[str]:
+        """Addresses that keepalived may give a host, by its file there."""
+        here, config = self.hosts[host], at.keepalived_config(self.spec.name)
+        return [str(each.address) for each in _held(here.text(config))] if here.has(config) else []
 
     def _balances(self, host: str, port: int) -> bool:
         here, config = self.hosts[host], at.balancer_config(self.spec.name)
@@ -337,8 +338,15 @@ class World:
         return port in _bound(here.text(config))
 
     def led(self, server: str) -> None:
-        """Somebody is led there. What has lost its power this very moment was there before."""
-        if all(host.powered for host in self.hosts.values()) and not self.reached(server):
+        """Somebody is led there. A host of the spec that has lost its power may have answered there
+        until now, and answers again when it has it back."""
+        if self.reached(server):
+            return
+        whole = self.copy()
+        for host in self.spec.hosts:
+            if not whole.hosts[host].powered:
+                whole.hosts[host].power_on()
+        if not whole.reached(server):
             self.violations.append(f"somebody is led to {server}, where nobody answers")
 
     def may_register(self, host: str) -> bool:
@@ -422,7 +430,8 @@ class World:
 
     def _etcd(self, host: str) -> EtcdFact | None:
         """Of external etcd and of a stacked member alike, to whoever asks."""
-        if not self.etcd_runs(host) or host not in self.members or not self.quorum():
+        leader = self.leads()
+        if not leader or not self.etcd_runs(host) or host not in self.started & set(self.members):
             return None
         members = tuple(
             EtcdMember(
@@ -437,7 +446,7 @@ class World:
             for n, (name, votes) in enumerate(self.members.items(), 1)
         )
         ids = {member.name: member.id for member in members}
-        return EtcdFact(members, ids[host], ids[self.leads()], "3.7.3", 1, 1, 1, 1, 1)
+        return EtcdFact(members, ids[host], ids[leader], "3.7.3", 1, 1, 1, 1, 1)
 
     # What must hold
 
@@ -475,22 +484,44 @@ class World:
             yield from self.reconcilers.broken(self)
         yield from self._authorities()
         yield from self._membership()
-        yield from self._virtual_address(lost)
+        yield from self._virtual_address()
 
-    def _virtual_address(self, lost: Sequence[str]) -> Iterator[str]:
-        """keepalived believes those that its file names, so all that run must know each other. One
-        that was dead while it left, and comes back, is the operator's to wipe."""
-        self.been_lost |= set(lost)
+    def _claiming(self) -> list[str]:
+        """Hosts that may have the virtual address. One that was dead while it left, and comes back,
+        is the operator's to wipe."""
         unit, config = units.keepalived(self.spec.name), at.keepalived_config(self.spec.name)
-        running = {
-            host: here.text(config)
+        return [
+            host
             for host, here in self.hosts.items()
             if here.active(unit) and here.has(config) and here.powered
-            if host in self.spec.hosts or host not in self.been_lost
-        }
-        for one, other in permutations(running, 2):
-            if f"        {self.address(other)}\n" not in running[one]:
+            if host in self.spec.hosts or not here.lost
+        ]
+
+    def _virtual_address(self) -> Iterator[str]:
+        """keepalived believes those that its file names, so all that run must know each other."""
+        config = at.keepalived_config(self.spec.name)
+        for one, other in permutations(self._claiming(), 2):
+            if f"        {self.address(other)}\n" not in self.hosts[one].text(config):
                 yield f"{one} and {other} have the virtual address: {one} does not know {other}"
+        for host, here in self.hosts.items():
+            if here.active(units.hand_over(self.spec.name)):
+                yield from self.left_alone(host)
+
+    def left_alone(self, holder: str) -> Iterator[str]:
+        """Balancers that would reset the clients of one that may have had the virtual address: they
+        may get it, and do not pass on what belongs to its connections. Clients of an address that
+        goes away altogether are nobody's; a host that has lost its power has lost what it passed on
+        with it."""
+        unit, script = units.pass_on(self.spec.name), at.pass_on_script(self.spec.name)
+        staying = {str(each.address) for each in self.spec.virtual_addresses}
+        moving = staying & set(self._virtual(holder))
+        for host in self._claiming():
+            here = self.hosts[host]
+            if host == holder or not moving & set(self._virtual(host)):
+                continue
+            told = here.has(script) and f" to {self.address(holder)} " in here.text(script)
+            if not told or not (here.active(unit) or here.lost):
+                yield f"{host} resets the clients of {holder}"
 
     def _kept(self, lost: list[str], joined: Sequence[str]) -> Iterator[str]:
         """What served at the last look serves still, if nothing has lost or got power since; also

@@ -139,9 +139,12 @@ def command(
         break_lease=break_lease,
         host_keys=host_keys,
     )
-    if carried_out(changing, output).ending is Ending.DECLINED:
+    ending = carried_out(changing, output).ending
+    if ending is Ending.DECLINED:
         raise click.Abort
-    click.echo(f"{told} {'has' if len(hosts) == 1 else 'have'} been replaced", err=True)
+    done = f"{told} {'has' if len(hosts) == 1 else 'have'} been replaced"
+    nothing = "nothing is to be done: the hosts are as the spec says"
+    click.echo(nothing if ending is Ending.NOTHING_TO_DO else done, err=True)
 
 
 def _require(project: Project, host: str) -> None:

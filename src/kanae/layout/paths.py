@@ -155,3 +155,17 @@ def keepalived_run(cluster: str) -> str:
 def tickle_program(cluster: str) -> str:
     """Of each cluster its own, since on a shared balancer host another one may leave."""
     return f"{KANAE}/tickle-{cluster}.pl"
+
+
+def hand_over_script(cluster: str) -> str:
+    """Keeps a virtual address that moves to another balancer, and lets it go."""
+    return f"{KANAE}/hand-over-{cluster}.sh"
+
+
+def hand_over_program(cluster: str) -> str:
+    """Waits for the connections that are left, and ends those that are idle."""
+    return f"{KANAE}/hand-over-{cluster}.pl"
+
+
+def pass_on_script(cluster: str) -> str:
+    return f"{KANAE}/pass-on-{cluster}.sh"

@@ -43,6 +43,16 @@ def tickle(cluster: str) -> str:
     return f"kanae-tickle-{cluster}.service"
 
 
+def hand_over(cluster: str) -> str:
+    """On a balancer that gives a virtual address up: keeps it for its clients for a while."""
+    return f"kanae-hand-over-{cluster}.service"
+
+
+def pass_on(cluster: str) -> str:
+    """On the others meanwhile: what belongs to such connections goes on to that balancer."""
+    return f"kanae-pass-on-{cluster}.service"
+
+
 def settings(cluster: str) -> str:
     """Kernel settings after a boot, whatever other files say; of each cluster on a shared host."""
     return f"kanae-settings-{cluster}.service"

@@ -54,7 +54,7 @@ async def replace(
         return await change(project, apply, leaving, break_lease=break_lease, host_keys=host_keys)
     require_others(project, hosts)
     purpose = f"the joining of the successor of {' and of '.join(hosts)}"
-    away = hosts if moved else _have_to_leave(project, hosts)
+    away = hosts if moved else await _have_to_leave(project, hosts, leaving.password)
     if away and _cut_off(project, purpose):
         begun = await prepared(project, away, leaving.password)
         away = [host for host in away if host not in begun]
@@ -87,18 +87,22 @@ async def prepared(
     return frozenset(ours)
 
 
-def _have_to_leave(project: Project, hosts: Sequence[str]) -> Sequence[str]:
-    """Balancers and clients hold nothing of the cluster that would have to leave it; but where
-    others do, nothing may wait for one of them that is dead. Who has the endpoint's address cannot
-    leave."""
+async def _have_to_leave(
+    project: Project, hosts: Sequence[str], password: Callable[[], str | None]
+) -> Sequence[str]:
+    """Dead balancers and clients hold nothing of the cluster that would have to leave it; but where
+    others do, nothing may wait for one of them that is dead. Living ones are left by their clients
+    and wiped, as any other host. Who has the endpoint's address cannot leave."""
     spec = project.spec
-    if all(shared(spec, host) for host in hosts):
-        return ()
-    return [
+    able = [
         host
         for host in hosts
         if not shared(spec, host) or str(spec.hosts[host].address) != spec.endpoint_host
     ]
+    if not all(shared(spec, host) for host in hosts):
+        return able
+    living = await prepared(project, able, password) if able else ()
+    return [host for host in able if host in living]
 
 
 def require_others(project: Project, hosts: Sequence[str]) -> None:

@@ -311,6 +311,17 @@ class AwaitProxies(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitHandOver(Action):
+    """Until a balancer that has given its virtual addresses up has handed its clients over, which
+    this unit of the step's host does. ports: of the balancer.
+    """
+
+    unit: str
+    addresses: tuple[str, ...]
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetNode(Action):
     """Labels and taints of a Node. unlabel: keys. taints: the whole list, as JSON; "" to leave."""
 

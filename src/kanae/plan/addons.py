@@ -69,7 +69,7 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
     dns = None
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)
-    hosts_are_there = [at.patched.get(host), *at.joins.values()]
+    hosts_are_there = [*at.patched.get(host, ()), *at.joins.values()]
     for name, keys in ADDONS.items():
         changes = [
             Change(Verb.CREATE, key.resource, f"{key.namespace}/{key.name}", "is missing")

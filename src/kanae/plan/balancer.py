@@ -10,7 +10,7 @@ from kanae.errors import Refused
 from kanae.facts.model import HostBase
 from kanae.layout import paths as at
 from kanae.layout import ports, units
-from kanae.plan import answering
+from kanae.plan import answering, handover
 from kanae.plan.builder import HostBuilder
 from kanae.plan.draft import Draft
 from kanae.plan.rolling import in_turn
@@ -35,6 +35,8 @@ def resources(view: View, host: str, servers: Sequence[str] = ()) -> tuple[Resou
     # A lone API server is used whether it is ready, or answers, or not.
     judged = spec.load_balancer.kind is Balancer.NGINX and len(planes) > 1
     return (
+        # One that has come back takes the address as others do.
+        *handover.none(spec.name),
         *(_balancer(spec, host, base, servers) if holds else ()),
         *(_keepalived(spec, host, base) if virtual else _no_keepalived(spec)),
         *(() if holds else _no_balancer(spec)),
@@ -71,6 +73,8 @@ def plan(draft: Draft) -> None:
     losing = [host for host in draft.hosts if only_loses(view, host)]
     coming = [host for host in draft.hosts if _comes(view, host)]
     present = [host for host in draft.hosts if host not in (*losing, *coming)]
+    # One that was leaving, and stays after all, is passed its packets until it changes itself.
+    present.sort(key=lambda host: not view.active(host, units.hand_over(view.spec.name)))
     unit = units.balancer(view.spec.name)
     given_up = _give_up(draft, losing)
     balancing: list[str | None] = []
@@ -130,8 +134,9 @@ def _comes(view: View, host: str) -> bool:
 
 def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
     """Whoever may have a virtual address and is no balancer any more gives it to those that stay,
-    one after another. losing: hosts of the spec."""
-    view, builder = draft.view, draft.builder
+    with the clients that it has, one after another: those that go after it may get it meanwhile,
+    and pass on to one host at a time. losing: hosts of the spec."""
+    view, builder, cluster = draft.view, draft.builder, draft.view.spec.name
     gone = _no_keepalived(view.spec)
     builders = {host: draft.hosts[host] for host in losing}
     builders |= {
@@ -139,12 +144,19 @@ def _give_up(draft: Draft, losing: Sequence[str]) -> list[str]:
         for host in view.leaving
         if view.still_ours(host.name)
     }
+    going = sorted(builders.values(), key=lambda each: not handover.under_way(cluster, each.facts))
+    staying = [
+        draft.hosts[host] for host in view.spec.having(Role.LOAD_BALANCER) if host in draft.hosts
+    ]
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        title = "give the virtual address up"
-        return builders[host].converge("virtual-address", title, gone, needs)
+        later = going[going.index(builders[host]) + 1 :]
+        return handover.give_up(draft, builders[host], [*staying, *later], gone, needs)
 
-    return in_turn(builders, change)
+    # One that was going, and stays after all.
+    ending = [each for each in staying if going and handover.under_way(cluster, each.facts)]
+    before = [handover.await_end(draft, each) for each in ending]
+    return in_turn([each.host for each in going], change, after=before)
 
 
 def only_loses(view: View, host: str) -> bool:

@@ -21,6 +21,9 @@ _NODE = (
     "runc",
     "crictl",
 )
+_CONTAINERD = tuple(
+    f"{at.BIN}/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
+)
 _CNI = (
     "bridge",
     "host-local",
@@ -41,7 +44,21 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
 def plan(draft: Draft) -> None:
     for host, build in draft.hosts.items():
         build.converge("binaries", "folders", _folders(draft.view, host))
-        build.deliver("artifacts", "deliver binaries", _binaries(draft.view, host))
+        build.deliver("artifacts", "deliver binaries", _early(draft.view, host))
+        draft.at.delivered[host] = build.last
+
+
+def _early(view: View, host: str) -> list[Binary]:
+    """All; of a node that has not joined yet those of containerd, which then loads images."""
+    wanted = _binaries(view, host)
+    if not view.unjoined(host):
+        return wanted
+    return [each for each in wanted if each.path in _CONTAINERD]
+
+
+def late(view: View, host: str) -> list[Binary]:
+    """What remains of a node that has not joined yet."""
+    return [each for each in _binaries(view, host) if each.path not in _CONTAINERD]
 
 
 def _wanted(view: View, host: str) -> dict[str, str]:

@@ -64,8 +64,9 @@ class Builder:
 class HostBuilder:
     """Turns what one host should have into steps, remembering what changes on the way.
 
-    Steps of one host follow each other in the order in which they are added.
-    units: all units of the host, so that a restart that becomes due is marked in time.
+    Steps of one host follow each other in the order in which they are added, but for `beside`.
+    last: those that the next one waits for. units: all units of the host, so that a restart that
+    becomes due is marked in time.
     """
 
     def __init__(
@@ -76,7 +77,16 @@ class HostBuilder:
         self.host = host
         self.facts = facts
         self.changed: frozenset[str] = frozenset()
-        self.last: str | None = None
+        self.last: tuple[str, ...] = ()
+
+    def beside(self, before: Needs, work: Callable[[], object]) -> None:
+        """What `work` adds waits for `before` and not for what was added since; what follows waits
+        for both."""
+        start = tuple(step for step in before if step is not None)
+        ends, self.last = self.last, start
+        work()
+        both = dict.fromkeys((*ends, *self.last))
+        self.last = tuple(each for each in both if each not in start) or start
 
     def converge(
         self, stage: str, title: str, resources: Sequence[Resource], needs: Needs = ()
@@ -122,14 +132,15 @@ class HostBuilder:
         if not pending:
             return None
         marks = tuple(mark for unit in self._units for mark in unit.marks(new))
-        self.last = self._builder.add(
+        step = self._builder.add(
             self.host,
             stage,
             "converge",
             title,
             action(tuple(pending), marks),
-            needs=(self.last, *needs),
+            needs=(*self.last, *needs),
             changes=changes,
             timeout=900.0,
         )
-        return self.last
+        self.last = (step,)
+        return step

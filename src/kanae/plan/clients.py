@@ -72,7 +72,7 @@ def plan(draft: Draft) -> None:
                 endpoint(view.spec),
                 there.owner,
             ),
-            needs=[init, draft.hosts[host].last, draft.at.led.get(draft.via)],
+            needs=[init, *draft.hosts[host].last, draft.at.led.get(draft.via)],
             changes=[
                 Change(
                     Verb.UPDATE if there.present else Verb.CREATE,

@@ -14,14 +14,16 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 
 @dataclass(slots=True)
 class Milestones:
-    """Steps that other parts wait for. By host where every host has its own. patched: kubeadm's
-    patches are there, and all that comes before them. let_go: no node leads pods to a balancer that
-    goes."""
+    """Steps that other parts wait for. By host where every host has its own. delivered: the
+    programs are there by which images are loaded, and all that comes before them. patched:
+    kubeadm's patches are there, and all that comes before them. let_go: no node leads pods to a
+    balancer that goes."""
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    delivered: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
     quorum: StepId = None
-    patched: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    patched: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     balancers: list[str] = field(default_factory=list[str])
     init: StepId = None
     in_cluster: StepId = None
@@ -58,5 +60,5 @@ class Draft:
 
     def prepared(self, host: str) -> list[StepId]:
         """What everything of kubeadm on a host waits for: the host itself, and etcd."""
-        last = self.hosts[host].last if host in self.hosts else None
-        return [last, self.at.certificates.get(host), self.at.quorum]
+        last = self.hosts[host].last if host in self.hosts else ()
+        return [*last, self.at.certificates.get(host), self.at.quorum]

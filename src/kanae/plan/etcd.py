@@ -220,7 +220,7 @@ def plan(draft: Draft) -> None:
     def gate(host: str, step: str) -> str:
         if _member(view, host):
             step = await_etcd(draft, host, "etcd", "member-healthy", step, without=later)
-            draft.hosts[host].last = step
+            draft.hosts[host].last = (step,)
         if view.api_ready(host):
             step = await_api(draft, host, "etcd", "api-ready", step)
         return step

@@ -21,6 +21,7 @@ from kanae.plan import (
     in_cluster,
     kubernetes,
     network,
+    packages,
     pki,
     registration,
     runtime,
@@ -30,7 +31,7 @@ from kanae.plan.view import Site, View
 from kanae.resources.model import Resource, merge
 
 # Parts that say what a host should have as resources, in the order in which it gets them.
-_OF_HOSTS = (system, binaries, runtime, images, etcd, balancer, kubernetes, backup)
+_OF_HOSTS = (system, packages, binaries, runtime, images, etcd, balancer, kubernetes, backup)
 # What a host looks like before it has been asked: which paths, units and packages there are must
 # not depend on it.
 TYPICAL = HostBase(

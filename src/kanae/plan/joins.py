@@ -24,7 +24,7 @@ from kanae.render.documents import to_yaml
 from kanae.spec.models import EtcdTopology, Role
 
 # Workers that join together. Three hundred at once time out at the API servers (kubeadm#3181).
-_AT_ONCE: Final = 20
+AT_ONCE: Final = 20
 
 
 def plan(draft: Draft) -> None:
@@ -70,7 +70,7 @@ def plan(draft: Draft) -> None:
     masters = [host for host in joining if _is_control_plane(view, host)]
     stacked = view.spec.etcd_topology is EtcdTopology.STACKED
     in_turn(masters, join, at_once=1 if stacked else max(1, len(masters)))
-    in_turn([host for host in joining if host not in masters], join, at_once=_AT_ONCE)
+    in_turn([host for host in joining if host not in masters], join, at_once=AT_ONCE)
 
 
 def _join(draft: Draft, host: str, needs: Sequence[str | None], *, cleared: bool) -> str:

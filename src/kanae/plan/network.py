@@ -48,6 +48,9 @@ def plan(draft: Draft) -> None:
         ApplyObjects(tuple(applied(document).text for document in missing)),
         # Its pods start at once on every node that has joined, with what is delivered to it, and
         # reach the API by the endpoint.
-        needs=[*draft.reached, *(build.last for build in draft.hosts.values() if fresh)],
+        needs=[
+            *draft.reached,
+            *(each for build in draft.hosts.values() if fresh for each in build.last),
+        ],
         changes=changes,
     )

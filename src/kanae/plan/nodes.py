@@ -24,7 +24,7 @@ TRANSIENT = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
 
 def plan(draft: Draft) -> None:
-    """Wait for all nodes when something was done that they have to come through; then labels and
+    """Wait for nodes when something was done that they have to come through; then labels and
     taints that differ."""
     _note_waiting(draft)
     ready = _ready(draft)
@@ -55,16 +55,19 @@ def plan(draft: Draft) -> None:
 
 
 def _ready(draft: Draft) -> str | None:
+    """All nodes come through a new pod network, and those alone that join through their joining."""
     at, spec = draft.at, draft.view.spec
     if at.init is None and at.network is None and not at.joins:
         return None
+    every = at.init is not None or at.network is not None
     network = spec.networks.pod_network.provider is not PodNetworkProvider.NONE
+    who = "all nodes are" if every else "nodes that have joined are"
     return draft.builder.add(
         draft.via,
         "nodes",
         "ready",
-        "wait until all nodes are Ready and cluster DNS serves" if network else "wait for nodes",
-        AwaitNodes(spec.nodes, network),
+        f"wait until {who} Ready and cluster DNS serves" if network else "wait for nodes",
+        AwaitNodes(spec.nodes if every else tuple(at.joins), network),
         needs=[at.init, at.network, *at.joins.values()],
         timeout=300.0,
     )

@@ -66,7 +66,7 @@ def plan(draft: Draft) -> None:
             "snapshot",
             "restore the snapshot",
             restoring(view, saved, attempt, host, members),
-            needs=[draft.hosts[host].last],
+            needs=[*draft.hosts[host].last],
             changes=[Change(Verb.CREATE, "etcd data", f"revision {attempt.reached}", saved.taken)],
             timeout=_LONG,
         )
@@ -78,10 +78,10 @@ def plan(draft: Draft) -> None:
                 "encryption",
                 "write the keys that etcd's data is encrypted with",
                 PlaceKeys(f"{saved.folder}/{ENCRYPTION}", path),
-                needs=[draft.hosts[host].last, draft.at.marked.get(host)],
+                needs=[*draft.hosts[host].last, draft.at.marked.get(host)],
                 changes=[Change(Verb.CREATE, "keys", path, "from the backup")],
             )
-            draft.hosts[host].last = placed
+            draft.hosts[host].last = (placed,)
     for host in dict.fromkeys((*members, *view.control_planes)):
         runs = _has_unit(view, host)
         fences[host] = builder.add(
@@ -90,7 +90,7 @@ def plan(draft: Draft) -> None:
             "begin",
             "record that the cluster is being restored" + (" and stop etcd" if runs else ""),
             Fence((), runs, attempt.record()),
-            needs=[draft.hosts[host].last, *ready.values()],
+            needs=[*draft.hosts[host].last, *ready.values()],
         )
     for host in members:
         step = builder.add(
@@ -110,7 +110,7 @@ def plan(draft: Draft) -> None:
                 Unfence((), etcd=True),
                 needs=[step],
             )
-        draft.hosts[host].last = step
+        draft.hosts[host].last = (step,)
 
 
 def _has_unit(view: View, host: str) -> bool:

@@ -18,38 +18,50 @@ from kanae.resources.unit import Unit
 def resources(view: View, host: str) -> tuple[Resource, ...]:
     if host not in view.spec.nodes:
         return ()
+    return (*_containerd(view, host), *kubelet_resources(view, host))
+
+
+def _containerd(view: View, host: str) -> tuple[Resource, ...]:
     spec, base = view.spec, view.base(host)
     pause = view.site.release.image_references()["pause"]
     config = File(at.CONTAINERD_CONFIG, containerd.config(spec, host, base, pause))
     unit = File(at.CONTAINERD_UNIT, containerd.unit(base))
-    kubelet_unit = File(at.KUBELET_UNIT, kubelet.unit())
-    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(host, str(spec.hosts[host].address), base))
     return (
         config,
         unit,
         File(at.CRICTL_CONFIG, containerd.crictl()),
-        kubelet_unit,
-        dropin,
         Unit(
             units.CONTAINERD,
             restart_on=(config.key, unit.key, f"binary:{at.BIN}/containerd"),
         ),
+    )
+
+
+def kubelet_resources(view: View, host: str) -> tuple[Resource, ...]:
+    base = view.base(host)
+    unit = File(at.KUBELET_UNIT, kubelet.unit())
+    dropin = File(at.KUBELET_DROPIN, kubelet.dropin(host, str(view.spec.hosts[host].address), base))
+    return (
+        unit,
+        dropin,
         Unit(
             units.KUBELET,
-            restart_on=(kubelet_unit.key, dropin.key, f"binary:{at.BIN}/kubelet"),
+            restart_on=(unit.key, dropin.key, f"binary:{at.BIN}/kubelet"),
             running=view.joined(host),
         ),
     )
 
 
 def plan(draft: Draft) -> None:
-    """A setting that containerd or kubelet refuses must stop at the first host that serves."""
+    """A setting that containerd or kubelet refuses must stop at the first host that serves. kubelet
+    of a node that has not joined yet comes later (see `plan.kubelet`)."""
     view = draft.view
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        return draft.hosts[host].converge(
-            "runtime", "container runtime and kubelet", resources(view, host), needs
-        )
+        title, wanted = "container runtime and kubelet", resources(view, host)
+        if view.unjoined(host):
+            title, wanted = "container runtime", _containerd(view, host)
+        return draft.hosts[host].converge("runtime", title, wanted, needs)
 
     def gate(host: str, step: str) -> str:
         well = await_kubelet(draft, host, "runtime", "kubelet-healthy", step)

@@ -1,4 +1,4 @@
-"""What comes first on every host: its marks, kernel settings and modules, packages."""
+"""What comes first on every host: its marks, kernel settings and modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kanae.render import system
 from kanae.render.kubeadm import fixed
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
-from kanae.resources.system import Modules, Packages, SwapOff, Sysctl
+from kanae.resources.system import Modules, SwapOff, Sysctl
 from kanae.resources.unit import NoUnit, Unit
 from kanae.spec.models import Role, Spec, SwapPolicy
 
@@ -33,7 +33,6 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
     spec, base = view.spec, view.base(host)
     sysctls = system.sysctls(spec, host, base)
     modules = system.modules(spec, host)
-    needs = system.needs(spec, host)
     wanted: list[Resource] = []
     if not shared(spec, host):
         replaced = (*binaries.resources(view, host), *runtime.resources(view, host))
@@ -70,8 +69,6 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
         wanted += [NoUnit(name, f"{at.UNITS}/{name}"), Absent(path)]
     if swap_off:
         wanted.append(SwapOff())
-    if needs:
-        wanted.append(Packages(needs, base.family))
     return tuple(wanted)
 
 

@@ -101,6 +101,10 @@ class View:
         """Whether kubeadm init or join has succeeded there."""
         return self.mark(host, marks.JOINED) is not None
 
+    def unjoined(self, host: str) -> bool:
+        """Whether it is a node that has not joined yet, be there a cluster or not."""
+        return host in self.spec.nodes and not self.joined(host)
+
     def joins(self, host: str) -> bool:
         """Whether a control-plane host is still to join a cluster that there is."""
         there = bool(self.joined_control_planes)

@@ -22,7 +22,7 @@ def await_api(draft: Draft, host: str, stage: str, name: str, after: str, serves
         AwaitApi(address, ports.API_SERVER, serves),
         needs=[after],
     )
-    draft.hosts[host].last = step
+    draft.hosts[host].last = (step,)
     return step
 
 
@@ -37,7 +37,7 @@ def await_kubelet(draft: Draft, host: str, stage: str, name: str, after: str) ->
         AwaitKubelet(kubelet_port(draft.view.spec, host)),
         needs=[after],
     )
-    draft.hosts[host].last = step
+    draft.hosts[host].last = (step,)
     return step
 
 

@@ -101,8 +101,11 @@ def needs(spec: Spec, host: str) -> tuple[Need, ...]:
     if balancer and is_nginx:
         wanted += [Need.NGINX, Need.NGINX_STREAM]
     if balancer and spec.virtual_addresses:
-        # procps: pgrep, by which keepalived watches the balancer. perl: render/tickle.py.
+        # procps: pgrep, by which keepalived watches the balancer. perl: render/tickle.py. nftables,
+        # perl: render/handover.py.
         wanted += [Need.KEEPALIVED, Need.PROCPS, Need.PERL, Need.PERL_SOCKET]
+        if Need.NFTABLES not in wanted:
+            wanted.append(Need.NFTABLES)
     return tuple(wanted)
 
 

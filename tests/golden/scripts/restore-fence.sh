@@ -16,6 +16,6 @@ for pod in kube-apiserver etcd; do
     [ "$(read -r now _ </proc/uptime; echo $((end - ${now%.*})))" -gt 0 ] || {
       echo "$pod does not end, or crictl does not tell:" >&2
       crictl ps >&2; exit 1; }
-    { [ -n "$ids" ] && crictl stop --timeout 10 $ids >/dev/null 2>&1; } || sleep 0.3
+    { [ -n "$ids" ] && crictl stop --timeout 1 $ids >/dev/null 2>&1; } || sleep 0.3
   done
 done

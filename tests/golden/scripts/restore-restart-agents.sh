@@ -3,7 +3,7 @@ systemctl restart kubelet.service || exit
 for name in kube-proxy kube-flannel; do
   old=$(crictl ps -q --state running --name "^$name$" | sort) || exit
   [ -n "$old" ] || continue
-  crictl stop --timeout 10 $old >/dev/null || exit
+  crictl stop --timeout 1 $old >/dev/null || exit
   while new=$(crictl ps -q --state running --name "^$name$" | sort)
     [ -z "$new" ] || [ "$new" = "$old" ]
   do

@@ -39,6 +39,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.DeleteObjects: cluster.delete_objects,
     actions.AwaitGuard: cluster.await_guard,
     actions.AwaitProxies: cluster.await_proxies,
+    actions.AwaitHandOver: cluster.await_hand_over,
     actions.SetNode: cluster.set_node,
     actions.AwaitEtcd: cluster.await_etcd,
     actions.AwaitApi: cluster.await_api,

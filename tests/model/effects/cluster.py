@@ -131,6 +131,16 @@ def await_proxies(world: World, step: Step, action: actions.AwaitProxies) -> Eff
     return Outcome.OK
 
 
+def await_hand_over(world: World, step: Step, action: actions.AwaitHandOver) -> Effects:
+    """The unit ends by itself when all clients have gone."""
+    host = world.hosts[step.host or ""]
+    yield
+    if host.active(action.unit):
+        host.stop(action.unit)
+    yield
+    return Outcome.OK
+
+
 def await_kubelet(world: World, step: Step, action: actions.AwaitKubelet) -> Effects:
     host = world.hosts[step.host or ""]
     yield from wait(step, lambda: "" if host.active(units.KUBELET) else "refused")

@@ -82,7 +82,8 @@ def _install(host: SimHost, wanted: Packages) -> Iterator[None]:
 
 
 def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[None]:
-    host.enable(wanted.unit)
+    if wanted.enabled:
+        host.enable(wanted.unit)
     yield
     if not wanted.running:
         return
@@ -95,6 +96,9 @@ def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[Non
             host.stop(wanted.unit)
             yield
         host.start(wanted.unit, verb)
+    if wanted.unit == units.hand_over(world.spec.name):
+        # Before it has started, as its unit says.
+        host.stop(units.keepalived(world.spec.name))
     if wanted.unit == units.KUBELET:
         host.sync_pods()
     yield
@@ -105,6 +109,8 @@ def _unit(world: World, host: SimHost, step: Step, wanted: Unit) -> Iterator[Non
 def _no_unit(world: World, host: SimHost, gone: NoUnit) -> Iterator[None]:
     if host.active(gone.unit) and not host.has(*host.unit(gone.unit).reads):
         world.violations.append(f"{gone.unit} of {host.name} is stopped when its files have gone")
+    if gone.unit == units.keepalived(world.spec.name) and host.active(gone.unit):
+        world.violations += world.left_alone(host.name)
     host.disable(gone.unit)
     yield
     for path in (

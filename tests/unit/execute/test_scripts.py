@@ -20,6 +20,7 @@ from kanae.execute.scripts import (
     etcd,
     files,
     guarded,
+    handover,
     images,
     kubeadm,
     kubectl,
@@ -39,6 +40,7 @@ from kanae.plan.actions import (
     AwaitApi,
     AwaitEtcd,
     AwaitGuard,
+    AwaitHandOver,
     AwaitKubelet,
     AwaitProxies,
     AwaitSameData,
@@ -166,6 +168,9 @@ SCRIPTS: Final[Mapping[str, str]] = {
     ),
     "proxies-led-elsewhere-iptables": proxies.led_elsewhere(
         AwaitProxies("iptables", ("192.168.1.5:6443",))
+    ),
+    "handover-ended": handover.ended(
+        AwaitHandOver("kanae-hand-over-it.service", ("10.0.0.100", "10.0.0.99"), (6440, 7443))
     ),
     "kubectl-kubelet-healthy": kubectl.kubelet_healthy(AwaitKubelet(10248)),
     "kubectl-kubelet-healthy-without-port": kubectl.kubelet_healthy(AwaitKubelet(0)),

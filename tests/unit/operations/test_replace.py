@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Self
@@ -34,11 +34,22 @@ def project(folder: Path) -> Project:
 
 
 @pytest.mark.parametrize(
-    ("host", "moved", "leaves"),
-    [("w1", False, True), ("w1", True, True), ("c1", False, False), ("c1", True, True)],
+    ("host", "moved", "lives", "leaves"),
+    [
+        ("w1", False, False, True),
+        ("w1", True, False, True),
+        ("c1", False, False, False),
+        ("c1", True, False, True),
+        ("c1", False, True, True),
+    ],
 )
-async def test_a_host_leaves_first_unless_it_holds_nothing_and_its_address_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, moved: bool, leaves: bool
+async def test_a_host_leaves_first_unless_it_is_dead_holds_nothing_and_its_address_stays(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    moved: bool,
+    lives: bool,
+    leaves: bool,
 ) -> None:
     """A balancer or a client at another address would be refused for ever: the cluster remembers
     where it was."""
@@ -48,7 +59,11 @@ async def test_a_host_leaves_first_unless_it_holds_nothing_and_its_address_stays
         seen.append(tuple(project.spec.hosts))
         return Changed(Ending.DONE, Facts({}), Plan("demo", ()))
 
+    async def prepared(_: Project, hosts: Sequence[str], *__: Any) -> frozenset[str]:
+        return frozenset(hosts if lives else ())
+
     monkeypatch.setattr(replacing, "change", change)
+    monkeypatch.setattr(replacing, "prepared", prepared)
     await replacing.replace(opened, [host], (), Desk(), Desk(), moved=moved)
     everybody = tuple(opened.spec.hosts)
     without = tuple(each for each in everybody if each != host)

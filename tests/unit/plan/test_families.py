@@ -65,7 +65,9 @@ def test_a_host_of_the_rhel_family_gets_packages_by_their_names_there() -> None:
     )
     virtual = example("vip")
     shown = packages(Desk.of(virtual).plan(bare(virtual, ROCKY)))
-    assert shown["lb1"] == "install haproxy, keepalived, procps-ng, perl-interpreter, perl-Socket"
+    assert shown["lb1"] == (
+        "install haproxy, keepalived, procps-ng, perl-interpreter, perl-Socket, nftables"
+    )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from kanae.layout import marks
 from kanae.plan.actions import Converge, KubeadmJoin
 from kanae.plan.membership import cluster_mark
-from kanae.spec.models import Spec
+from kanae.spec.models import Role, Spec
 
 from ...model.fixtures import EXAMPLES, Desk, ancestors, bare, document_of, example
 
@@ -45,3 +47,21 @@ def test_no_more_than_twenty_workers_join_at_once() -> None:
     for earlier, later in zip(joins, joins[20:], strict=False):
         assert earlier in ancestors(plan.by_id(), later)
     assert joins[0] not in ancestors(plan.by_id(), joins[19])
+
+
+def test_images_are_loaded_while_packages_and_other_programs_come() -> None:
+    """And all else waits for all of them."""
+    spec = example("reference")
+    plan = Desk.of(spec).plan(bare(spec))
+    steps = plan.by_id()
+    for host in spec.nodes:
+        beside = [f"{host}/{stage}/converge" for stage in ("images", "packages", "kubelet")]
+        for one, other in permutations(beside, 2):
+            assert one not in ancestors(steps, other)
+        assert set(beside) <= ancestors(steps, f"{host}/kubernetes/converge")
+        # Of what is sent, that by which images are loaded comes first.
+        assert steps[f"{host}/programs/converge"].needs == (f"{host}/artifacts/converge",)
+    for host in spec.having(Role.LOAD_BALANCER):
+        assert f"{host}/packages/converge" in ancestors(steps, f"{host}/balancer/converge")
+    for host in spec.having(Role.CONTROL_PLANE):
+        assert f"{host}/packages/converge" in ancestors(steps, f"{host}/etcd/converge")

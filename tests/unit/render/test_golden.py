@@ -19,6 +19,7 @@ from kanae.render import (
     etcd,
     etcd_failover,
     flannel,
+    handover,
     haproxy,
     keepalived,
     kubeadm,
@@ -31,6 +32,7 @@ from kanae.render import (
     weave,
 )
 from kanae.render.documents import to_yaml
+from kanae.render.handover import Moving
 from kanae.render.kubelet_config import kubelet_patch
 from kanae.spec.models import Balancer, EtcdTopology, Role, Spec
 
@@ -87,11 +89,30 @@ def balancer_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
         files[paths.watch_script(spec.name)] = watch.script(spec, base)
         files[f"{paths.UNITS}/{units.watch(spec.name)}"] = watch.unit(spec)
     if spec.load_balancer.virtual_address is not None:
+        files |= hand_over_files(spec, host, base)
         files[paths.keepalived_config(spec.name)] = keepalived.config(spec, host, base)
         files[f"{paths.UNITS}/{units.keepalived(spec.name)}"] = keepalived.unit(spec, base)
         # Its program is the same on every host: see test_tickle.py.
         files[f"{paths.UNITS}/{units.tickle(spec.name)}"] = tickle.unit(spec, host, base)
     return files
+
+
+def hand_over_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:
+    """As if the host gave its address to the others, and they passed on to it. The program is the
+    same on every host: see test_handover.py."""
+    name, own = spec.name, spec.hosts[host].address
+    moving = [Moving(each.address, "eth0") for each in spec.virtual_addresses]
+    at = paths.UNITS
+    return {
+        paths.hand_over_script(name): handover.keep_script(name, own, moving),
+        f"{at}/{units.hand_over(name)}": handover.keep_unit(
+            name, base, moving, spec.balanced_ports, handover.LONGEST
+        ),
+        paths.pass_on_script(name): handover.pass_script(
+            name, own, moving, spec.balanced_ports, handover.LONGEST
+        ),
+        f"{at}/{units.pass_on(name)}": handover.pass_unit(name),
+    }
 
 
 def host_files(spec: Spec, host: str, base: HostBase) -> dict[str, str]:

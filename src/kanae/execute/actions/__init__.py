@@ -55,6 +55,7 @@ def handlers(
         actions.DeleteObjects: Handler(cluster.delete_objects),
         actions.AwaitGuard: Handler(cluster.await_guard),
         actions.AwaitProxies: Handler(cluster.await_proxies),
+        actions.AwaitHandOver: Handler(cluster.await_hand_over),
         actions.SetNode: Handler(cluster.set_node),
         actions.AwaitEtcd: Handler(cluster.await_etcd),
         actions.AwaitApi: Handler(cluster.await_api),

@@ -8,13 +8,14 @@ from typing import cast
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
-from kanae.execute.scripts import etcd, kubectl, proxies
+from kanae.execute.scripts import etcd, handover, kubectl, proxies
 from kanae.facts.nodes import readiness
 from kanae.plan.actions import (
     ApplyObjects,
     AwaitApi,
     AwaitEtcd,
     AwaitGuard,
+    AwaitHandOver,
     AwaitKubelet,
     AwaitNodes,
     AwaitProxies,
@@ -66,6 +67,16 @@ async def await_proxies(ctx: StepContext) -> Outcome:
         proxies.led_elsewhere(ctx.action(AwaitProxies)),
         "kube-proxy to lead pods to the others",
         "`crictl logs` of kube-proxy on the host says why it does not change its rules",
+    )
+
+
+async def await_hand_over(ctx: StepContext) -> Outcome:
+    action = ctx.action(AwaitHandOver)
+    return await _until_succeeds(
+        ctx,
+        handover.ended(action),
+        "clients to go to the other balancers",
+        f"`journalctl -u {action.unit}` on the host says what it waits for",
     )
 
 

@@ -30,8 +30,11 @@ from kanae.resources.model import quote
 # Exit statuses of `looked` beside 0, which says that nothing is left to do.
 LACKS_SNAPSHOT: Final = 3
 LACKS_DATA: Final = 4
-# Seconds that static pods get to end: nobody waits for an answer of theirs that would be lost.
-_GRACE: Final = 10
+# Seconds that containers get to end. An API server would take its shutdown delay, in which clients
+# find another one (render/api_server.py), and then wait for requests: there is no other one, and
+# what it still writes is lost with the data that it is written to. etcd's data is whole without an
+# orderly end, as after a power cut. Agents begin anew at any rate.
+_GRACE: Final = 1
 
 
 def save(action: SaveSnapshot) -> str:

@@ -14,5 +14,3 @@ if [ -e /var/lib/kanae/marks/restart-kanae-settings-reference.service ]; then sy
 elif [ -e /var/lib/kanae/marks/reload-kanae-settings-reference.service ]; then systemctl reload-or-restart kanae-settings-reference.service
 else systemctl start kanae-settings-reference.service; fi
 rm -f /var/lib/kanae/marks/restart-kanae-settings-reference.service /var/lib/kanae/marks/reload-kanae-settings-reference.service
-[ -e /usr/lib/systemd/system/nginx.service ] || [ -e /lib/systemd/system/nginx.service ] || [ -L /etc/systemd/system/nginx.service ] || { echo nginx.service >>/var/lib/kanae/masked; systemctl mask -q nginx.service; }
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 curl nftables nginx libnginx-mod-stream >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 curl nftables nginx libnginx-mod-stream >/dev/null; }

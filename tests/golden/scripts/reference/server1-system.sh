@@ -26,5 +26,3 @@ if [ -e /var/lib/kanae/marks/restart-kanae-settings-reference.service ]; then sy
 elif [ -e /var/lib/kanae/marks/reload-kanae-settings-reference.service ]; then systemctl reload-or-restart kanae-settings-reference.service
 else systemctl start kanae-settings-reference.service; fi
 rm -f /var/lib/kanae/marks/restart-kanae-settings-reference.service /var/lib/kanae/marks/reload-kanae-settings-reference.service
-[ -e /usr/lib/systemd/system/haproxy.service ] || [ -e /lib/systemd/system/haproxy.service ] || [ -L /etc/systemd/system/haproxy.service ] || { echo haproxy.service >>/var/lib/kanae/masked; systemctl mask -q haproxy.service; }
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 conntrack ethtool iptables nftables socat curl haproxy >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 conntrack ethtool iptables nftables socat curl haproxy >/dev/null; }

@@ -26,4 +26,3 @@ if [ -e /var/lib/kanae/marks/restart-kanae-settings-reference.service ]; then sy
 elif [ -e /var/lib/kanae/marks/reload-kanae-settings-reference.service ]; then systemctl reload-or-restart kanae-settings-reference.service
 else systemctl start kanae-settings-reference.service; fi
 rm -f /var/lib/kanae/marks/restart-kanae-settings-reference.service /var/lib/kanae/marks/reload-kanae-settings-reference.service
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 conntrack ethtool iptables nftables socat >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 conntrack ethtool iptables nftables socat >/dev/null; }

@@ -6,5 +6,3 @@ if [ -e /var/lib/kanae/marks/restart-containerd.service ]; then systemctl restar
 elif [ -e /var/lib/kanae/marks/reload-containerd.service ]; then systemctl reload-or-restart containerd.service
 else systemctl start containerd.service; fi
 rm -f /var/lib/kanae/marks/restart-containerd.service /var/lib/kanae/marks/reload-containerd.service
-[ ! -L /etc/systemd/system/kubelet.service ] || systemctl unmask -q kubelet.service
-systemctl enable -q kubelet.service

@@ -1,0 +1,3 @@
+set -e
+[ -e /usr/lib/systemd/system/nginx.service ] || [ -e /lib/systemd/system/nginx.service ] || [ -L /etc/systemd/system/nginx.service ] || { echo nginx.service >>/var/lib/kanae/masked; systemctl mask -q nginx.service; }
+DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 curl nftables nginx libnginx-mod-stream >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 curl nftables nginx libnginx-mod-stream >/dev/null; }
