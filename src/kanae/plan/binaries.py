@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kanae.artifacts.model import Kind
 from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
 from kanae.resources.artifact import Binary
@@ -21,6 +22,8 @@ _NODE = (
     "runc",
     "crictl",
 )
+# Of these, what is running or is run by what is running.
+_RUNNING = ("kubelet", "containerd", "containerd-shim-runc-v2", "ctr", "runc")
 _CNI = (
     "bridge",
     "host-local",
@@ -40,8 +43,26 @@ def resources(view: View, host: str) -> tuple[Resource, ...]:
 
 def plan(draft: Draft) -> None:
     for host, build in draft.hosts.items():
-        build.converge("binaries", "folders", _folders(draft.view, host))
-        build.deliver("artifacts", "deliver binaries", _binaries(draft.view, host))
+        view = draft.view
+        build.converge("binaries", "folders", _folders(view, host))
+        later = {binary.path for binary in (*runtime_programs(view, host), *etcd(view, host))}
+        now = [binary for binary in _binaries(view, host) if binary.path not in later]
+        build.deliver("artifacts", "deliver binaries", now)
+
+
+def runtime_programs(view: View, host: str) -> list[Binary]:
+    """What runs on a node that has joined: replaced when it is the node's turn to restart them. One
+    that is replaced before would be run by whatever restarts it meanwhile."""
+    if host not in view.spec.nodes or not view.joined(host):
+        return []
+    return [_binary(view, name, at.BIN, host) for name in _RUNNING]
+
+
+def etcd(view: View, host: str) -> list[Binary]:
+    """The same of a member of external etcd."""
+    if Role.ETCD not in view.spec.hosts[host].roles or not view.active(host, units.ETCD):
+        return []
+    return [_binary(view, "etcd", at.BIN, host)]
 
 
 def _wanted(view: View, host: str) -> dict[str, str]:

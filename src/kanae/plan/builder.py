@@ -78,6 +78,10 @@ class HostBuilder:
         self.changed: frozenset[str] = frozenset()
         self.last: str | None = None
 
+    def differs(self, resources: Iterable[Resource]) -> bool:
+        """Whether a step for these would have something to do."""
+        return any(each.difference(self.facts, self.changed) is not None for each in resources)
+
     def converge(
         self, stage: str, title: str, resources: Sequence[Resource], needs: Needs = ()
     ) -> str | None:

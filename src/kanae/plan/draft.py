@@ -14,12 +14,16 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 
 @dataclass(slots=True)
 class Milestones:
-    """Steps that other parts wait for. By host where every host has its own. patched: kubeadm's
-    patches are there, and all that comes before them. let_go: no node leads pods to a balancer that
-    goes."""
+    """Steps that other parts wait for. By host where every host has its own.
+
+    delivered: everything of the version that an upgrade goes to is on every host, and etcd's data is
+    saved. patched: kubeadm's patches are there, and all that comes before them. let_go: no node
+    leads pods to a balancer that goes.
+    """
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    delivered: list[StepId] = field(default_factory=list[StepId])
     quorum: StepId = None
     patched: dict[str, StepId] = field(default_factory=dict[str, StepId])
     balancers: list[str] = field(default_factory=list[str])
@@ -32,6 +36,7 @@ class Milestones:
     left: list[str] = field(default_factory=list[str])
     joins: dict[str, str] = field(default_factory=dict[str, str])
     network: StepId = None
+    addons: list[StepId] = field(default_factory=list[StepId])
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from kanae.plan import (
     kubernetes,
     members,
     network,
+    node_upgrade,
     nodes,
     pki,
     rebuilt,
@@ -30,6 +31,8 @@ from kanae.plan import (
     registration,
     runtime,
     system,
+    upgrade,
+    upgrade_snapshot,
 )
 from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.control_plane import first_host
@@ -49,6 +52,7 @@ _PARTS = (
     pki,
     identity,
     rebuilt,
+    upgrade_snapshot,
     etcd,
     balancer,
     kubernetes,
@@ -60,11 +64,13 @@ _PARTS = (
     balancer_removal,
     registration,
     departures,
+    upgrade,
     members,
     joins,
     backends,
     network,
     addons,
+    node_upgrade,
     nodes,
     clients,
     backup,

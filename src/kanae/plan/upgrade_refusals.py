@@ -1,0 +1,63 @@
+"""Versions that a living cluster cannot go to: each in one sentence, with the way to go."""
+
+from __future__ import annotations
+
+from kanae.errors import Refused
+from kanae.plan import versions
+from kanae.plan.view import View
+from kanae.spec.versions import KubernetesVersion, kubelet_skew, upgrade_skew
+
+
+def refuse(view: View) -> None:
+    """Raises Refused. Of a cluster that has joined control-plane hosts."""
+    wanted = versions.wanted(view)
+    planes, kubelets = versions.control_planes(view), versions.kubelets(view)
+    running = {**kubelets, **planes}
+    newest = max(running, key=lambda host: running[host], default="")
+    if newest and running[newest] > wanted:
+        raise Refused(
+            f"Kubernetes cannot go back: {newest} runs {running[newest]} and the spec says {wanted}",
+            remedy=f"set kubernetes: {running[newest]}",
+        )
+    for host, version in planes.items():
+        if upgrade_skew(version, wanted):
+            raise Refused(
+                f"from {version}, which {host} runs, Kubernetes cannot go to {wanted} at once",
+                remedy=_next(view, version),
+            )
+    for host, version in kubelets.items():
+        if host not in planes and (why := kubelet_skew(version, wanted)):
+            raise Refused(f"{host}: {why}", remedy=_next(view, version))
+    _etcd(view)
+
+
+def _next(view: View, version: KubernetesVersion) -> str:
+    """The newest known release of the next minor."""
+    known = map(KubernetesVersion.parse, view.site.release.data["release"])
+    fit = [each for each in known if each.minor == version.minor + 1]
+    first = f"set kubernetes: {max(fit)}" if fit else f"go to 1.{version.minor + 1}"
+    return f"{first} and apply, then go on from there: one minor version at a time"
+
+
+def _etcd(view: View) -> None:
+    wanted = versions.etcd_wanted(view)
+    if wanted is None:
+        return
+    for host, version in versions.etcd_versions(view):
+        if version[:2] > wanted[:2]:
+            raise Refused(
+                f"etcd cannot go back: {host} runs {versions.dotted(version)}, and Kubernetes "
+                f"{view.spec.version} comes with {versions.dotted(wanted)}",
+                remedy="go on with the Kubernetes version that brought it",
+            )
+        floor = versions.ETCD_FLOORS.get(wanted[:2])
+        if floor is not None and version[:2] < wanted[:2] and version < floor:
+            raise Refused(
+                f"etcd {versions.dotted(wanted)} comes with Kubernetes {view.spec.version}, and "
+                f"{host} runs {versions.dotted(version)}, from which etcd cannot go on to it: "
+                f"{versions.dotted(floor)} is the least",
+                remedy="bring every member to that first; of members that kubeadm runs, kanae does "
+                "not do it yet",
+            )
+
+
