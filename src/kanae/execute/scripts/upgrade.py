@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from kanae.execute.scripts import guarded
 from kanae.execute.scripts.kubeadm import record_manifests, serving_certificate
+from kanae.execute.scripts.programs import KUBECTL
+from kanae.facts.upgrading import DEPRECATED
 from kanae.layout import marks
 from kanae.plan.upgrade_actions import KubeadmUpgrade
 
@@ -44,3 +46,20 @@ def control_plane(action: KubeadmUpgrade, limit: float) -> str:
         ),
         limit=limit,
     )
+
+
+def deprecated(address: str, port: int) -> str:
+    """What an API server was asked for of APIs that go: lines of its metrics, none where nobody did.
+    All of its metrics are megabytes."""
+    return (
+        f"umask 077; metrics=$(mktemp -p /run) || exit; trap 'rm -f \"$metrics\"' EXIT\n"
+        f"{KUBECTL} --server https://{address}:{port} --request-timeout=20s"
+        ' get --raw /metrics >"$metrics" || exit\n'
+        f"grep '^{DEPRECATED}{{' \"$metrics\" || [ $? = 1 ]"
+    )
+
+
+def webhooks() -> str:
+    """All configurations of admission webhooks, as JSON."""
+    kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
+    return f"{KUBECTL} --request-timeout=20s get {kinds} -o json"
