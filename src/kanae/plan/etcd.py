@@ -210,7 +210,9 @@ def plan(draft: Draft) -> None:
     members = [host for host in view.spec.etcd_hosts if host in draft.hosts and host not in later]
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        build, wanted, program = draft.hosts[host], resources(view, host), binaries.etcd(view, host)
+        build, wanted = draft.hosts[host], resources(view, host)
+        # Nobody can tell whether a cluster whose API does not answer is fit for another version.
+        program = [] if view.unanswered else binaries.etcd(view, host)
         if host in later:
             wanted = wanted[len(member_resources(view, host)) :]
         needs = [draft.at.certificates.get(host), *draft.at.delivered, *needs]

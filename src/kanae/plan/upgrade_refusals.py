@@ -12,13 +12,12 @@ def refuse(view: View) -> None:
     """Raises Refused. Of a cluster that has joined control-plane hosts."""
     wanted = versions.wanted(view)
     planes, kubelets = versions.control_planes(view), versions.kubelets(view)
-    running = {**kubelets, **planes}
-    newest = max(running, key=lambda host: running[host], default="")
-    if newest and running[newest] > wanted:
-        raise Refused(
-            f"Kubernetes cannot go back: {newest} runs {running[newest]} and the spec says {wanted}",
-            remedy=f"set kubernetes: {running[newest]}",
-        )
+    for host, version in (*planes.items(), *kubelets.items()):
+        if version > wanted:
+            raise Refused(
+                f"Kubernetes cannot go back: {host} runs {version} and the spec says {wanted}",
+                remedy=f"set kubernetes: {version}",
+            )
     for host, version in planes.items():
         if upgrade_skew(version, wanted):
             raise Refused(
@@ -43,13 +42,16 @@ def _etcd(view: View) -> None:
     wanted = versions.etcd_wanted(view)
     if wanted is None:
         return
-    for host, version in versions.etcd_versions(view):
-        if version[:2] > wanted[:2]:
-            raise Refused(
-                f"etcd cannot go back: {host} runs {versions.dotted(version)}, and Kubernetes "
-                f"{view.spec.version} comes with {versions.dotted(wanted)}",
-                remedy="go on with the Kubernetes version that brought it",
-            )
+    told = dict(versions.etcd_versions(view))
+    # While one is of the old minor the others may still go back to it.
+    oldest = min(told, key=lambda host: told[host], default="")
+    if oldest and told[oldest][:2] > wanted[:2]:
+        raise Refused(
+            f"etcd cannot go back: {oldest} runs {versions.dotted(told[oldest])}, and Kubernetes "
+            f"{view.spec.version} comes with {versions.dotted(wanted)}",
+            remedy="go on with the Kubernetes version that brought it",
+        )
+    for host, version in told.items():
         floor = versions.ETCD_FLOORS.get(wanted[:2])
         if floor is not None and version[:2] < wanted[:2] and version < floor:
             raise Refused(

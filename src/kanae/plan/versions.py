@@ -24,12 +24,11 @@ ETCD_FLOORS: Mapping[tuple[int, int], tuple[int, int, int]] = {(3, 7): (3, 6, 11
 
 def static_pods(view: View, host: str) -> Mapping[str, KubernetesVersion]:
     """By component, of the manifests on a control-plane host that tell."""
-    found: dict[str, KubernetesVersion] = {}
     facts = view.facts.hosts.get(host)
-    for pod in STATIC_PODS if facts is not None else ():
+    found: dict[str, KubernetesVersion] = {}
+    for pod in STATIC_PODS:
         fact = facts.files.get(manifest(pod)) if facts is not None else None
-        match = _IMAGE.search(fact.text or "") if fact is not None else None
-        if match:
+        if match := _IMAGE.search(fact.text or "") if fact is not None else None:
             found[pod] = KubernetesVersion.parse(match[1])
     return found
 
@@ -89,8 +88,9 @@ def node_moves(view: View, host: str) -> bool:
 
 
 def upgrading(view: View) -> bool:
-    """Whether anything of Kubernetes on the hosts has still to be moved."""
-    return bool(behind(view)) or any(node_moves(view, host) for host in view.spec.nodes)
+    """Whether anything on the hosts has still to be moved to the release of the spec."""
+    nodes = any(node_moves(view, host) for host in view.spec.nodes)
+    return bool(behind(view)) or nodes or bool(etcd_behind(view))
 
 
 def stays(view: View, host: str) -> bool:
@@ -122,6 +122,14 @@ def etcd_wanted(view: View) -> tuple[int, int, int] | None:
     """What the members of etcd run when the hosts are as the spec says."""
     external = view.spec.etcd_topology is EtcdTopology.EXTERNAL
     return etcd_parsed(view.site.release.components["etcd" if external else "etcd-image"])
+
+
+def etcd_behind(view: View) -> tuple[str, ...]:
+    """Hosts whose member of external etcd runs another version. kubeadm sees to stacked ones."""
+    if view.spec.etcd_topology is not EtcdTopology.EXTERNAL:
+        return ()
+    wanted = etcd_wanted(view)
+    return tuple(host for host, version in etcd_versions(view) if version != wanted)
 
 
 def dotted(version: tuple[int, int, int]) -> str:

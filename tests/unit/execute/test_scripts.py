@@ -329,6 +329,7 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         resources,
         restore,
         scratch,
+        upgrade,
     )
     for module in modules:
         for name, _ in inspect.getmembers(module, inspect.isfunction):
