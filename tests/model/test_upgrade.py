@@ -63,7 +63,9 @@ def _whole(world: World) -> None:
     for name, node in world.nodes.items():
         assert not node["spec"].get("unschedulable"), name
         assert CORDONED not in node["metadata"].get("annotations", {}), name
-    assert all(versions.etcd(world, host) == "3.7.3" for host in world.spec.etcd_hosts)
+    # kubeadm's own pick for 1.36 is one from which etcd does not go on.
+    etcd = "3.7.3" if world.external else "3.6.8"
+    assert {versions.etcd(world, host) for host in world.spec.etcd_hosts} == {etcd}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -273,15 +275,44 @@ def test_nobody_goes_back_and_no_minor_is_skipped() -> None:
     assert "set kubernetes: v1.36.3" in caught.value.remedy
 
 
-def test_etcd_goes_to_3_7_only_from_where_it_can() -> None:
-    sim = _upgrading("three-machines")
+def _with_etcd(world: World, version: str) -> None:
+    for here in world.hosts.values():
+        if here.has(at.ETCD_MANIFEST):
+            text = here.text(at.ETCD_MANIFEST).replace("etcd:3.6.8", f"etcd:{version}")
+            here.write(at.ETCD_MANIFEST, text, 0o600)
+            here.sync_pods()
+
+
+def test_external_etcd_goes_to_3_7_only_from_where_it_can() -> None:
+    sim = _upgrading("reference")
     facts = sim.world.facts()
     hosts = {
         name: replace(each, etcd=replace(each.etcd, version="3.6.8") if each.etcd else None)
         for name, each in facts.hosts.items()
     }
-    with pytest.raises(Refused, match=r"runs 3\.6\.8, .*3\.6\.11 is the least"):
+    with pytest.raises(Refused, match=r"runs 3\.6\.8, .*: the least is 3\.6\.11"):
         sim.world.desk.plan(replace(facts, hosts=hosts))
+
+
+def test_stacked_etcd_goes_on_where_it_can_and_stays_where_it_cannot() -> None:
+    sim = _upgrading("three-machines")
+    assert any("stays at 3.6.8" in note for note in sim.plan().notes)
+    sim = _upgrading("three-machines")
+    _with_etcd(sim.world, "3.6.16")
+    sim.converge()
+    assert {versions.etcd(sim.world, host) for host in sim.world.spec.etcd_hosts} == {"3.7.0"}
+    assert unsettled(sim.world) == []
+
+
+def test_nobody_joins_with_an_etcd_to_which_the_others_cannot_go() -> None:
+    sim = _upgrading("three-machines")
+    document = document_of("three-machines") | {"kubernetes": NEW}
+    for number in (4, 5):
+        address = f"10.77.3.{40 + number}"
+        document["hosts"][f"new{number}"] = {"address": address, "roles": ["control-plane"]}
+    sim.world.edit(Spec.model_validate(document))
+    with pytest.raises(Refused, match=r"take new4, new5 out of the spec"):
+        sim.plan()
 
 
 @pytest.mark.parametrize(

@@ -69,17 +69,18 @@ def _move(draft: Draft, host: str, needs: Sequence[str | None]) -> str:
         changes=[Change(Verb.RUN, "drain", host, "its pods move to other nodes until it returns")],
         timeout=view.spec.policies.drain_timeout,
     )
-    moved = runtime.turn(draft, host, "node", [drained])
-    step = draft.builder.add(
+    # By the kubelet that runs, while the host's API server is certainly there to be asked.
+    configured = draft.builder.add(
         host,
         "node",
         "kubelet",
         "write kubelet's configuration again",
         ReconfigureKubelet(kubelet_fingerprint(view, host)),
-        needs=[drained, moved, *draft.prepared(host)],
+        needs=[drained, *draft.prepared(host)],
         changes=[Change(Verb.UPDATE, "kubelet", host, f"{was} -> {version}")],
     )
-    return runtime.well(draft, host, "node", step)
+    moved = runtime.turn(draft, host, "node", [configured])
+    return runtime.well(draft, host, "node", moved or configured)
 
 
 def _return(draft: Draft, host: str, after: str | None) -> str:

@@ -19,6 +19,7 @@ from kanae.plan.upgrade_actions import KubeadmUpgrade
 from kanae.plan.waits import await_api
 from kanae.render.documents import to_yaml
 from kanae.render.kubeadm import upgrade_documents
+from kanae.spec.models import EtcdTopology
 
 # kubeadm waits 5 minutes for each of four static pods (UpgradeManifests of its timeouts).
 _TIMEOUT: Final = 1500.0
@@ -33,6 +34,7 @@ def plan(draft: Draft) -> None:
         return
     # What belongs to the cluster is moved with the first host.
     first = hosts[0] if len(hosts) == len(view.joined_control_planes) else ""
+    etcd = view.spec.etcd_topology is EtcdTopology.STACKED and not versions.etcd_short(view)
     before = [*draft.at.delivered, *draft.reached, draft.at.registration, *draft.at.left]
 
     def change(host: str, needs: Sequence[str | None]) -> str:
@@ -44,7 +46,7 @@ def plan(draft: Draft) -> None:
             "control-plane",
             f"kubeadm upgrade {'apply' if host == first else 'node'}",
             KubeadmUpgrade(
-                to_yaml(upgrade_documents(view.spec, host, facts.base)),
+                to_yaml(upgrade_documents(view.spec, host, facts.base, etcd=etcd)),
                 control_plane_fingerprint(view, host),
                 view.spec.version,
                 host == first,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanae.errors import Refused
 from kanae.plan import versions
 from kanae.plan.view import View
+from kanae.spec.models import EtcdTopology
 from kanae.spec.versions import KubernetesVersion, kubelet_skew, upgrade_skew
 
 
@@ -51,15 +52,15 @@ def _etcd(view: View) -> None:
             f"{view.spec.version} comes with {versions.dotted(wanted)}",
             remedy="go on with the Kubernetes version that brought it",
         )
-    for host, version in told.items():
-        floor = versions.ETCD_FLOORS.get(wanted[:2])
-        if floor is not None and version[:2] < wanted[:2] and version < floor:
-            raise Refused(
-                f"etcd {versions.dotted(wanted)} comes with Kubernetes {view.spec.version}, and "
-                f"{host} runs {versions.dotted(version)}, from which etcd cannot go on to it: "
-                f"{versions.dotted(floor)} is the least",
-                remedy="bring every member to that first; of members that kubeadm runs, kanae does "
-                "not do it yet",
-            )
-
-
+    short = versions.etcd_short(view)
+    stacked = view.spec.etcd_topology is EtcdTopology.STACKED
+    coming = [host for host in view.control_planes if view.joins(host)]
+    for host, version in short.items() if not stacked or coming else ():
+        what = "etcd cannot go on to it"
+        raise Refused(
+            f"Kubernetes {view.spec.version} comes with etcd {versions.dotted(wanted)}, and {host} "
+            f"runs {versions.dotted(version)}, from which {what}: the least is "
+            f"{versions.dotted(versions.ETCD_FLOORS[wanted[:2]])}",
+            remedy="bring every member to that first"
+            + (f", or take {', '.join(coming)} out of the spec" if stacked else ""),
+        )

@@ -20,6 +20,11 @@ _COPIES: Final = 2
 
 def plan(draft: Draft) -> None:
     view = draft.view
+    for host, version in versions.etcd_short(view).items():
+        draft.builder.note(
+            f"etcd of {host} stays at {versions.dotted(version)}: that of Kubernetes "
+            f"{view.spec.version} wants its members to be at a later one first"
+        )
     if view.unanswered or not versions.upgrading(view):
         return
     delivered = [build.last for build in draft.hosts.values()]

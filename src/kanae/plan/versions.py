@@ -132,5 +132,18 @@ def etcd_behind(view: View) -> tuple[str, ...]:
     return tuple(host for host, version in etcd_versions(view) if version != wanted)
 
 
+def etcd_short(view: View) -> Mapping[str, tuple[int, int, int]]:
+    """Hosts whose member of etcd is too old to go on to the minor that the release comes with."""
+    wanted = etcd_wanted(view)
+    floor = ETCD_FLOORS.get(wanted[:2]) if wanted is not None else None
+    if wanted is None or floor is None:
+        return {}
+    return {
+        host: version
+        for host, version in etcd_versions(view)
+        if version[:2] < wanted[:2] and version < floor
+    }
+
+
 def dotted(version: tuple[int, int, int]) -> str:
     return ".".join(map(str, version))

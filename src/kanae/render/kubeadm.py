@@ -92,25 +92,26 @@ def join_documents(
     return [document]
 
 
-def upgrade_documents(spec: Spec, host: str, base: HostBase) -> list[Document]:
+def upgrade_documents(spec: Spec, host: str, base: HostBase, *, etcd: bool) -> list[Document]:
     """For `kubeadm upgrade` of a control-plane host. It takes what is said of the cluster from the
-    ConfigMap; the first two are for the certificate that is made before."""
+    ConfigMap; the first two are for the certificate that is made before. etcd: whether it moves the
+    member of etcd that it runs there."""
     init, cluster, *_ = init_documents(spec, host, base)
     upgrade: Document = {
         "apiVersion": KUBEADM_API,
         "kind": "UpgradeConfiguration",
-        "apply": {"kubernetesVersion": spec.version, **_of_upgrade(spec, base)},
-        "node": _of_upgrade(spec, base),
+        "apply": {"kubernetesVersion": spec.version, **_of_upgrade(spec, base, etcd)},
+        "node": _of_upgrade(spec, base, etcd),
         "timeouts": {"kubernetesAPICall": _API_CALL_TIMEOUT},
     }
     return [init, cluster, upgrade]
 
 
-def _of_upgrade(spec: Spec, base: HostBase) -> Document:
+def _of_upgrade(spec: Spec, base: HostBase, etcd: bool) -> Document:
     """What `kubeadm upgrade apply` and `kubeadm upgrade node` take alike."""
     document: Document = {
         "certificateRenewal": True,
-        "etcdUpgrade": spec.etcd_topology is EtcdTopology.STACKED,
+        "etcdUpgrade": etcd,
         "imagePullPolicy": "IfNotPresent",
         "patches": {"directory": paths.PATCHES},
     }

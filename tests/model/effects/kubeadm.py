@@ -111,12 +111,11 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
 
 
 def etcd_manifest(config: Object) -> str:
-    """As far as it is read: the arguments of etcd, and its image. Of the release's etcd, which those
-    who pin the tag have; kubeadm's own pick may be one from which etcd does not go on."""
+    """As far as it is read: the arguments of etcd, and its image, which is kubeadm's own pick."""
     local = config["etcd"]["local"]
     arguments = [("data-dir", local["dataDir"])]
     arguments += [(each["name"], each["value"]) for each in local.get("extraArgs", ())]
-    tag = _release(config).components["etcd"].removeprefix("v")
+    tag = _release(config).components["etcd-image"].removeprefix("v")
     image = f"    image: registry.k8s.io/etcd:{tag}\n"
     return "".join(f"    - --{name}={value}\n" for name, value in arguments) + image
 

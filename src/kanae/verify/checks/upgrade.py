@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from kanae.facts.nodes import cordoned_by_us, readiness
 from kanae.spec.versions import (
@@ -136,13 +137,16 @@ def removed(subject: Subject) -> Iterator[Finding]:
         for gate in _GATE.findall(arguments.get("feature-gates", "")):
             if gate in gone:
                 yield _gone(f"{component}.extraArgs: the feature gate {gate}", gone[gate])
-    kubelets = {"kubelet": spec.kubelet, "kubeProxy.settings": spec.kube_proxy.settings}
-    kubelets |= {f"hosts.{name}.kubelet": host.kubelet for name, host in spec.hosts.items()}
-    for field, document in kubelets.items():
+    documents: dict[str, Mapping[str, object]] = {
+        "kubelet": spec.kubelet,
+        "kubeProxy.settings": spec.kube_proxy.settings,
+        **{f"hosts.{name}.kubelet": host.kubelet for name, host in spec.hosts.items()},
+    }
+    for field, document in documents.items():
         gates = document.get("featureGates")
-        for gate in gates if isinstance(gates, Mapping) else ():
+        for gate in cast("Mapping[str, object]", gates) if isinstance(gates, Mapping) else ():
             if gate in gone:
-                yield _gone(f"{field}.featureGates: {gate}", gone[str(gate)])
+                yield _gone(f"{field}.featureGates: {gate}", gone[gate])
 
 
 def _gone(what: str, since: int) -> Finding:
