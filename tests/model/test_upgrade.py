@@ -308,7 +308,7 @@ def test_nobody_joins_with_an_etcd_to_which_the_others_cannot_go() -> None:
     sim = _upgrading("three-machines")
     document = document_of("three-machines") | {"kubernetes": NEW}
     for number in (4, 5):
-        address = f"10.77.3.{40 + number}"
+        address = f"10.77.5.{40 + number}"
         document["hosts"][f"new{number}"] = {"address": address, "roles": ["control-plane"]}
     sim.world.edit(Spec.model_validate(document))
     with pytest.raises(Refused, match=r"take new4, new5 out of the spec"):

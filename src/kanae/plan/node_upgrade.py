@@ -58,7 +58,7 @@ def _left_cordoned(view: View, host: str) -> bool:
 
 def _move(draft: Draft, host: str, needs: Sequence[str | None]) -> str:
     view = draft.view
-    version, was = view.spec.version, versions.kubelets(view)[host]
+    version, was = view.spec.version, versions.kubelet(view, host)
     drained = draft.builder.add(
         draft.via,
         "nodes",

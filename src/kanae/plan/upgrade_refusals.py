@@ -56,10 +56,9 @@ def _etcd(view: View) -> None:
     stacked = view.spec.etcd_topology is EtcdTopology.STACKED
     coming = [host for host in view.control_planes if view.joins(host)]
     for host, version in short.items() if not stacked or coming else ():
-        what = "etcd cannot go on to it"
         raise Refused(
             f"Kubernetes {view.spec.version} comes with etcd {versions.dotted(wanted)}, and {host} "
-            f"runs {versions.dotted(version)}, from which {what}: the least is "
+            f"runs {versions.dotted(version)}, from which etcd cannot go on to it: the least is "
             f"{versions.dotted(versions.ETCD_FLOORS[wanted[:2]])}",
             remedy="bring every member to that first"
             + (f", or take {', '.join(coming)} out of the spec" if stacked else ""),

@@ -39,10 +39,15 @@ def control_planes(view: View) -> Mapping[str, KubernetesVersion]:
     return {host: min(each.values()) for host, each in told.items() if each}
 
 
+def kubelet(view: View, host: str) -> KubernetesVersion | None:
+    """As the node tells it in the API; None where it does not."""
+    node = view.api.nodes.get(host) if view.api is not None else None
+    return parsed(kubelet_version(node)) if node is not None else None
+
+
 def kubelets(view: View) -> Mapping[str, KubernetesVersion]:
-    """As the nodes of the spec tell it in the API."""
-    nodes = view.api.nodes if view.api is not None else {}
-    told = {host: parsed(kubelet_version(nodes[host])) for host in view.spec.nodes if host in nodes}
+    """Of all nodes of the spec that tell."""
+    told = {host: kubelet(view, host) for host in view.spec.nodes}
     return {host: version for host, version in told.items() if version is not None}
 
 
@@ -83,7 +88,7 @@ def behind(view: View) -> tuple[str, ...]:
 
 def node_moves(view: View, host: str) -> bool:
     """Whether kubelet of a node is of another version than the spec's."""
-    version = kubelets(view).get(host) if view.joined(host) else None
+    version = kubelet(view, host) if view.joined(host) else None
     return version is not None and version != wanted(view)
 
 
@@ -98,7 +103,7 @@ def stays(view: View, host: str) -> bool:
     in an upgrade: kubelet may be newer than no API server. Also while nobody can tell."""
     if not view.joined(host):
         return False
-    if host in kubelets(view):
+    if kubelet(view, host) is not None:
         return node_moves(view, host)
     return view.active(host, units.KUBELET) and (view.unanswered or bool(behind(view)))
 
