@@ -91,7 +91,9 @@ def _webhooks(item: Object) -> Iterator[Webhook]:
     for each in cast("Sequence[Object]", item.get("webhooks") or ()):
         if each.get("failurePolicy", "Fail") != "Fail":
             continue
-        if matches := tuple(sorted({m for rule in each.get("rules") or () for m in _matched(rule)})):
+        if matches := tuple(
+            sorted({m for rule in each.get("rules") or () for m in _matched(rule)})
+        ):
             narrowed = bool(each.get("objectSelector") or each.get("matchConditions"))
             yield Webhook(of, shown(str(each.get("name", ""))), matches, narrowed)
 

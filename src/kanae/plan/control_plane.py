@@ -22,7 +22,7 @@ STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 def query(spec: Spec, host: str) -> Query:
-    """What kubeadm has left on a host, with the images of the static pods, and the API server there."""
+    """What kubeadm has left on a host, which images static pods have, and the API server there."""
     files: tuple[str, ...] = ()
     if host in spec.nodes:
         files = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.KUBELET_CONFIG, at.KUBELET_FLAGS)

@@ -16,8 +16,8 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 class Milestones:
     """Steps that other parts wait for. By host where every host has its own.
 
-    delivered: everything of the version that an upgrade goes to is on every host, and etcd's data is
-    saved. patched: kubeadm's patches are there, and all that comes before them. let_go: no node
+    delivered: everything of the version that an upgrade goes to is on every host, and etcd's data
+    is saved. patched: kubeadm's patches are there, and all that comes before them. let_go: no node
     leads pods to a balancer that goes.
     """
 

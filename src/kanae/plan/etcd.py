@@ -201,8 +201,8 @@ def failover(spec: Spec) -> tuple[Resource, ...]:
 
 
 def plan(draft: Draft) -> None:
-    """Members of a new cluster start together. Those that serve change one at a time after them, who
-    leads the last: the next is touched when etcd has all its members and the API server of the
+    """Members of a new cluster start together. Those that serve change one at a time after them,
+    who leads the last: the next is touched when etcd has all its members and the API server of the
     host has its etcd again.
     """
     view = draft.view

@@ -12,8 +12,8 @@ from kanae.plan.model import Action
 class KubeadmUpgrade(Action):
     """Move the static pods of a control-plane host to the version of the cluster's ConfigMap.
 
-    config: documents, as YAML. first: by `kubeadm upgrade apply`, which also sees to what belongs to
-    the cluster and no host; else by `kubeadm upgrade node`. fingerprint: recorded on the host on
+    config: documents, as YAML. first: by `kubeadm upgrade apply`, which also sees to what belongs
+    to the cluster and no host; else by `kubeadm upgrade node`. fingerprint: recorded on the host on
     success, see `plan.control_plane`.
     """
 
@@ -26,8 +26,8 @@ class KubeadmUpgrade(Action):
 
 @dataclass(frozen=True, slots=True)
 class ReturnNode(Action):
-    """Until a node is Ready with a kubelet of this version; then it takes pods again, if it was kanae
-    that kept them off (see `DrainNode`); then until so many pods of cluster DNS serve.
+    """Until a node is Ready with a kubelet of this version; then it takes pods again, if it was
+    kanae that kept them off (see `DrainNode`); then until so many pods of cluster DNS serve.
     """
 
     node: str

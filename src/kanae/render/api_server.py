@@ -10,8 +10,8 @@ from kanae.spec import patience
 from kanae.spec.models import InCluster, Role, Spec
 from kanae.spec.versions import KubernetesVersion
 
-# First minor whose API servers ask each other (UnknownVersionInteroperabilityProxy, beta and on since
-# 1.36, pkg/features/kube_features.go).
+# First minor whose API servers ask each other (UnknownVersionInteroperabilityProxy, beta and on
+# since 1.36, pkg/features/kube_features.go).
 _PEERS_MINOR: Final = 36
 
 

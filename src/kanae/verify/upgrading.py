@@ -29,9 +29,7 @@ async def upgrading(spec: Spec, fleet: Fleet, facts: Facts) -> Upgrading:
     async def asked_for(transport: Transport) -> tuple[DeprecatedApi, ...]:
         address = str(spec.hosts[transport.host].address)
         script = upgrade.deprecated(address, ports.API_SERVER)
-        text = await must(
-            transport, script, command="kubectl get --raw /metrics", timeout=_TIMEOUT
-        )
+        text = await must(transport, script, command="kubectl get --raw /metrics", timeout=_TIMEOUT)
         return parse_deprecated(text.decode(errors="replace"))
 
     deprecated = (await gather(ready, asked_for, spec.policies.parallel_hosts)).done
@@ -48,4 +46,6 @@ async def upgrading(spec: Spec, fleet: Fleet, facts: Facts) -> Upgrading:
 
 
 async def _listed(transport: Transport, script: str, what: str) -> object:
-    return json.loads(await must(transport, script, command=f"kubectl get {what}", timeout=_TIMEOUT))
+    return json.loads(
+        await must(transport, script, command=f"kubectl get {what}", timeout=_TIMEOUT)
+    )

@@ -214,7 +214,9 @@ def put_addon(world: World, host: SimHost, name: str, docs: dict[str, Object]) -
         if key == PROXY:
             # Pods go on with what they have read.
             world.objects[key] = there or world.objects[key]
-            world.objects[key]["spec"] = {"template": {"spec": {"containers": _containers(docs, name)}}}
+            world.objects[key]["spec"] = {
+                "template": {"spec": {"containers": _containers(docs, name)}}
+            }
             if there is None:
                 run_proxy(world)
         yield

@@ -41,8 +41,8 @@ def member(cluster: Object) -> str:
 
 
 def manifest(world: World, host: SimHost, pod: str, config: Object) -> str:
-    """A static pod's manifest: changes when anything it is made from does. With its image, as kubeadm
-    writes it."""
+    """A static pod's manifest, with its image as kubeadm writes it: changes when anything does that
+    it is made from."""
     patch = host.files.get(at.API_SERVER_PATCH)
     patched = patch.sha if patch is not None and pod == API_SERVER else ""
     made_from = json.dumps([pod, host.name, config, patched], sort_keys=True)

@@ -135,7 +135,7 @@ async def test_a_node_returns_when_its_kubelet_is_the_new_one() -> None:
 
 async def test_one_whose_kubelet_stays_old_takes_no_pods() -> None:
     node = Node({CORDONED: "upgrade"}, cordoned=True, looks=10**6)
-    with pytest.raises(StepTimedOut, match="its kubelet is v1.36.3"):
+    with pytest.raises(StepTimedOut, match=r"its kubelet is v1\.36\.3"):
         await carry_out(handlers.return_node, node.host, ReturnNode("w1", NEW, 2), timeout=0.3)
     assert node.cordoned
 

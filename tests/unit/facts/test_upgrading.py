@@ -10,7 +10,9 @@ from kanae.facts.pods import budgets
 from kanae.facts.upgrading import DeprecatedApi, parse_deprecated, webhooks
 
 _GAUGE = "apiserver_requested_deprecated_apis"
-_CORE = f'{_GAUGE}{{group="",removed_release="",resource="endpoints",subresource="",version="v1"}} 1'
+_CORE = (
+    f'{_GAUGE}{{group="",removed_release="",resource="endpoints",subresource="",version="v1"}} 1'
+)
 _GONE = (
     f'{_GAUGE}{{group="flowcontrol.apiserver.k8s.io",removed_release="1.32",resource="flowschemas"'
     ',subresource="",version="v1beta3"} 1'

@@ -29,8 +29,8 @@ def raised(
 async def took_effect(
     transport: Transport, mark: str, limit: float, holds: str = ""
 ) -> bool | None:
-    """Wait for a program that may still run, then say whether it succeeded. holds: what the mark then
-    says, where it may be there before.
+    """Wait for a program that may still run, then say whether it succeeded. holds: what the mark
+    says then, where it may be there before.
 
     None: it ended without success, and what it left has to be looked at first.
     """

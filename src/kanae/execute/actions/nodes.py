@@ -59,7 +59,7 @@ async def uncordon(transport: Transport, name: str) -> None:
 
 
 async def _evict(ctx: StepContext, action: DrainNode) -> None:
-    transport = ctx.transport()
+    name, transport = action.node, ctx.transport()
     blocking: dict[str, str] = {}
 
     async def look() -> Seen:
@@ -90,8 +90,8 @@ async def _evict(ctx: StepContext, action: DrainNode) -> None:
     )
     keep = "" if action.returns else f"; to keep the node after all: kubectl uncordon {name}"
     remedy = (
-        f"{stays}. Give each pod above room to leave (more replicas, a budget that allows one to be "
-        f"away, or delete it), then run it again{keep}"
+        f"{stays}. Give each pod above room to leave (more replicas, a budget that allows one to "
+        f"be away, or delete it), then run it again{keep}"
     )
     try:
         await poll(condition, timeout=ctx.left(), interval=1.0, progress=ctx.progress)

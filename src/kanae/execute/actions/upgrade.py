@@ -68,8 +68,8 @@ async def return_node(ctx: StepContext) -> Outcome:
             transport.host,
             f"{name} to be Ready with kubelet {action.version}",
             ready,
-            remedy=f"`kubectl describe node {name}`, and `journalctl -u kubelet` there, say what is "
-            "missing; it takes no pods until it has returned: apply again",
+            remedy=f"`kubectl describe node {name}`, and `journalctl -u kubelet` there, say what "
+            "is missing; it takes no pods until it has returned: apply again",
         ),
         timeout=ctx.left(),
         interval=0.5,

@@ -124,8 +124,8 @@ def dns() -> str:
 
 def rolled_out(name: str, limit: float) -> str:
     """Wait until all pods of a workload of kube-system are of its present template and serve."""
-    of = f"-n kube-system {quote(name)}"
+    of, wait = f"-n kube-system {quote(name)}", max(1, int(limit))
     return (
-        f'there=$({KUBECTL} get {of} -o name --ignore-not-found) || exit\n'
-        f'[ -z "$there" ] || {KUBECTL} rollout status {of} --timeout={max(1, int(limit))}s >/dev/null'
+        f"there=$({KUBECTL} get {of} -o name --ignore-not-found) || exit\n"
+        f'[ -z "$there" ] || {KUBECTL} rollout status {of} --timeout={wait}s >/dev/null'
     )

@@ -49,8 +49,8 @@ def control_plane(action: KubeadmUpgrade, limit: float) -> str:
 
 
 def deprecated(address: str, port: int) -> str:
-    """What an API server was asked for of APIs that go: lines of its metrics, none where nobody did.
-    All of its metrics are megabytes."""
+    """What an API server was asked for of APIs that go: lines of its metrics, none where nobody
+    did. All of its metrics are megabytes."""
     return (
         f"umask 077; metrics=$(mktemp -p /run) || exit; trap 'rm -f \"$metrics\"' EXIT\n"
         f"{KUBECTL} --server https://{address}:{port} --request-timeout=20s"

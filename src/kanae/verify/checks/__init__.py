@@ -64,11 +64,15 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd-data", "the folder for etcd's data is empty, or this cluster's", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
-    Check("removed", "nothing in the spec that its Kubernetes version has no more", upgrade.removed),
+    Check(
+        "removed", "nothing in the spec that its Kubernetes version has no more", upgrade.removed
+    ),
     Check("backups", "scheduled backups are made, the newest is not too old", backups.scheduled),
     Check("artifacts", "binaries and images are stored or a source has them", cluster.artifacts),
     Check("upgrade-nodes", "before an upgrade: every node is Ready", upgrade.nodes),
-    Check("upgrade-etcd", "before an upgrade: every member of etcd is well, with room", upgrade.etcd),
+    Check(
+        "upgrade-etcd", "before an upgrade: every member of etcd is well, with room", upgrade.etcd
+    ),
     Check("upgrade-disk", "before an upgrade: room for two versions", upgrade.disk),
     Check("upgrade-apis", "before an upgrade: nobody asks for APIs that go", upgrade.deprecated),
     Check(

@@ -34,7 +34,9 @@ def nodes(subject: Subject) -> Iterator[Finding]:
         if node is None or cordoned_by_us(node):
             continue
         if not (found := readiness(node)).ready:
-            remedy = f"kubectl describe node {host} says why; bring it up, or take it out of the spec"
+            remedy = (
+                f"kubectl describe node {host} says why; bring it up, or take it out of the spec"
+            )
             yield error("upgrade-nodes", host, f"its node is not Ready ({found.reason})", remedy)
 
 
@@ -99,7 +101,9 @@ def webhooks(subject: Subject) -> Iterator[Finding]:
             f"webhook {each.name} of {each.object} must answer before {', '.join(each.matches)} "
             "are written, which a new API server does when it starts"
         )
-        remedy = "leave these out of its rules, or set failurePolicy: Ignore until the upgrade is done"
+        remedy = (
+            "leave these out of its rules, or set failurePolicy: Ignore until the upgrade is done"
+        )
         say = warning if each.narrowed else error
         yield say("upgrade-webhooks", None, evidence, remedy)
 
@@ -123,7 +127,9 @@ def removed(subject: Subject) -> Iterator[Finding]:
     over them."""
     spec = subject.spec
     minor = KubernetesVersion.parse(spec.version).minor
-    gone = {name: since for since, names in REMOVED_GATES.items() if since <= minor for name in names}
+    gone = {
+        name: since for since, names in REMOVED_GATES.items() if since <= minor for name in names
+    }
     components: dict[str, Mapping[str, str]] = {
         "apiServer": spec.api_server.extra_args,
         "controllerManager": spec.controller_manager.extra_args,
