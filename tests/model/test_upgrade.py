@@ -64,6 +64,7 @@ def _whole(world: World) -> None:
     for name, node in world.nodes.items():
         assert not node["spec"].get("unschedulable"), name
         assert CORDONED not in node["metadata"].get("annotations", {}), name
+    assert not any(host.marked(marks.UPGRADING) for host in world.hosts.values())
     # kubeadm's own pick for 1.36 is one from which etcd does not go on.
     etcd = "3.7.3" if world.external else "3.6.8"
     assert {versions.etcd(world, host) for host in world.spec.etcd_hosts} == {etcd}

@@ -68,6 +68,11 @@ def etcd(world: World, host: str) -> str:
     return (image_tag(file.text) if file is not None else "") or "3.7.3"
 
 
+@cache
+def _minor(version: str) -> int:
+    return KubernetesVersion.parse(version).minor
+
+
 def skewed(world: World) -> Iterator[str]:
     """What Kubernetes' version skew policy does not allow."""
     servers: dict[str, int] = {}
@@ -75,10 +80,10 @@ def skewed(world: World) -> Iterator[str]:
         if not here.powered or host not in world.spec.hosts:
             continue
         if server := pod(world, host, API_SERVER):
-            servers[host] = KubernetesVersion.parse(server).minor
+            servers[host] = _minor(server)
         for client in _CLIENTS:
             of = pod(world, host, client)
-            if of and server and KubernetesVersion.parse(of).minor > servers[host]:
+            if of and server and _minor(of) > servers[host]:
                 yield f"{client} of {host} is {of}, its API server {server}"
     if not servers:
         return
@@ -88,6 +93,6 @@ def skewed(world: World) -> Iterator[str]:
     for host, here in world.hosts.items():
         if here.powered and here.active(units.KUBELET) and host in world.spec.hosts:
             version = running(world, host, units.KUBELET, "kubelet")
-            minor = KubernetesVersion.parse(version).minor if version else oldest
+            minor = _minor(version) if version else oldest
             if not newest - 3 <= minor <= oldest:
                 yield f"kubelet of {host} is {version}, API servers are of the minors {servers}"

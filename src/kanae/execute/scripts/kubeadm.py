@@ -93,6 +93,7 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   done
 fi
 {record_manifests()}
+rm -f {marks.path(marks.UPGRADING)}
 echo {action.fingerprint} >{marks.path(marks.JOINED)}""",
         limit,
     )
