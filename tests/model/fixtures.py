@@ -59,8 +59,14 @@ def _artifact(number: int, item: catalogue.Item) -> Artifact:
     )
 
 
+_RELEASES: Final = (
+    RELEASE,
+    *(catalogue.load().release(version) for version in catalogue.load().versions()),
+)
 ARTIFACTS: Final = ArtifactSet(
-    _artifact(number, item) for number, item in enumerate(RELEASE.items("amd64"))
+    _artifact(number, item)
+    for release in _RELEASES
+    for number, item in enumerate(release.items("amd64"))
 )
 
 
@@ -142,7 +148,8 @@ class Desk:
             PodNetworkProvider.WEAVE: lambda: weave.objects(spec),
         }
         manifests = network[spec.networks.pod_network.provider]()
-        return cls(spec, Site(spec, RELEASE, ARTIFACTS, (), tuple(manifests)))
+        release = catalogue.load().release(spec.version)
+        return cls(spec, Site(spec, release, ARTIFACTS, (), tuple(manifests)))
 
     def replacing(self, *hosts: KnownHost) -> Desk:
         """While hosts leave to be replaced; none: while their successors join."""

@@ -21,7 +21,8 @@ from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.scripts import files as file_scripts
 from kanae.execute.values import Values
-from kanae.plan import actions
+from kanae.layout import marks
+from kanae.plan import actions, upgrade_actions
 from kanae.plan.model import Action, Plan
 from kanae.plan.planner import plan as planner_plan
 from kanae.plan.reset import reset as plan_reset
@@ -36,7 +37,7 @@ from .fixtures import Desk, example
 from .world import World
 
 # Their programs outlive the connection that started them (see `execute.actions.guarded`).
-GUARDED: Final = (actions.KubeadmInit, actions.KubeadmJoin)
+GUARDED: Final = (actions.KubeadmInit, actions.KubeadmJoin, upgrade_actions.KubeadmUpgrade)
 _RUNS: Final = count()
 
 
@@ -257,6 +258,10 @@ class Simulator:
 
     async def _joined(self, ctx: StepContext) -> bool | None:
         host = self.world.hosts[ctx.step.host or ""]
+        action = ctx.step.action
+        if isinstance(action, upgrade_actions.KubeadmUpgrade):
+            said = host.text(marks.path(marks.JOINED)).strip()
+            return True if said == action.fingerprint else None
         return True if host.marked("joined") else None
 
     def _simulated(

@@ -488,7 +488,7 @@ def _no_harm(world: World) -> None:
 @pytest.mark.parametrize(
     ("change", "harm", "words"),
     [
-        (_set(kubernetes="v1.36.3"), _no_harm, "changing the version"),
+        (_set(kubernetes="v1.36.3"), _no_harm, "Kubernetes cannot go back: server1 runs v1.37.2"),
         (
             _set(networks={"pods": "10.200.0.0/16"}),
             _no_harm,
@@ -535,7 +535,7 @@ def _stacked(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_set(kubernetes="v1.36.3"), "changing the version"),
+        (_set(kubernetes="v1.36.3"), "Kubernetes cannot go back: server1 runs v1.37.2"),
         (_without_server4, "server4 (worker at 10.77.1.13) cannot leave the cluster while no API"),
         (_set(networks={"pods": "10.200.0.0/16"}), "the pod network"),
         (_set(networks={"services": "10.201.0.0/16"}), "the service network"),

@@ -97,7 +97,7 @@ DRIFTS: Final[dict[str, tuple[str, Callable[[World], None]]]] = {
 }
 
 
-def _recorded(plan: Plan) -> str:
+def recorded(plan: Plan) -> str:
     """A step a paragraph: its id and title, what it waits for, what it changes."""
     lines: list[str] = []
     for step in plan:
@@ -110,7 +110,7 @@ def _recorded(plan: Plan) -> str:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_of_a_living_cluster_is_planned_as_recorded(name: str) -> None:
+def test_an_edit_of_a_living_cluster_is_planned_asrecorded(name: str) -> None:
     example_name, change = EDITS[name]
     sim = Simulator(_built(example_name).copy())
     document = document_of(example_name)
@@ -118,30 +118,30 @@ def test_an_edit_of_a_living_cluster_is_planned_as_recorded(name: str) -> None:
     sim.world.edit(Spec.model_validate(document))
     plan = sim.plan()
     assert not plan.empty
-    agree(GOLDEN / "plan/living" / f"{name}.txt", _recorded(plan))
+    agree(GOLDEN / "plan/living" / f"{name}.txt", recorded(plan))
     sim.converge()
     assert sim.world.violations == []
 
 
-def test_a_former_endpoint_is_taken_away_as_recorded() -> None:
+def test_a_former_endpoint_is_taken_away_asrecorded() -> None:
     sim = Simulator(_built("vip").copy())
     document = document_of("vip") | {"endpoint": _FORMER, "loadBalancer": _MOVED}
     sim.world.edit(Spec.model_validate(document))
     sim.converge()
     del document["endpoint"]
     sim.world.edit(Spec.model_validate(document))
-    agree(GOLDEN / "plan/living/vip-former-gone.txt", _recorded(sim.plan()))
+    agree(GOLDEN / "plan/living/vip-former-gone.txt", recorded(sim.plan()))
     sim.converge()
     assert sim.world.violations == []
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_a_repair_of_a_living_cluster_is_planned_as_recorded(name: str) -> None:
+def test_a_repair_of_a_living_cluster_is_planned_asrecorded(name: str) -> None:
     example_name, harm = DRIFTS[name]
     sim = Simulator(_built(example_name).copy())
     harm(sim.world)
     plan = sim.plan()
     assert not plan.empty
-    agree(GOLDEN / "plan/living" / f"{name}.txt", _recorded(plan))
+    agree(GOLDEN / "plan/living" / f"{name}.txt", recorded(plan))
     sim.converge()
     assert sim.world.violations == []

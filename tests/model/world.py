@@ -26,6 +26,7 @@ from kanae.render.kubeadm import taints
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
+from . import versions
 from .certificate import certificate
 from .dns import Pods, place, settled
 from .fixtures import READ_AT, V2, Desk, backup_of, base_of
@@ -62,7 +63,7 @@ class World:
     foreign: endpoints of somebody else's balancers.
     dns: CoreDNS's pods, see `schedule`. backup: nodes and objects of a time that is past. holding:
     the attempt to restore that etcd's data is of, "" for none. restored: attempt -> its members.
-    reconcilers: see there.
+    reconcilers: see there. reported: the version that each kubelet has last told the API.
     """
 
     desk: Desk
@@ -93,6 +94,7 @@ class World:
     backup: str = "[{}, []]"
     holding: str = ""
     restored: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    reported: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -162,6 +164,7 @@ class World:
             self.backup,
             self.holding,
             dict(self.restored),
+            dict(self.reported),
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -422,11 +425,16 @@ class World:
             return None
         objects = {key: self.objects[key] for key in keys if key in self.objects}
         nodes = {name: node | {"status": self._status(name)} for name, node in self.nodes.items()}
-        return ApiFact(True, self.spec.version, nodes, objects)
+        version = versions.pod(self, host, API_SERVER) or self.spec.version
+        return ApiFact(True, version, nodes, objects)
 
     def _status(self, node: str) -> Object:
         ready = node in self.hosts and self.node_ready(node)
-        return {"conditions": [{"type": "Ready", "status": str(ready)}]}
+        version = self.reported.get(node, "")
+        return {
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "nodeInfo": {"kubeletVersion": version},
+        }
 
     def _etcd(self, host: str) -> EtcdFact | None:
         """Of external etcd and of a stacked member alike, to whoever asks."""
@@ -446,12 +454,16 @@ class World:
             for n, (name, votes) in enumerate(self.members.items(), 1)
         )
         ids = {member.name: member.id for member in members}
-        return EtcdFact(members, ids[host], ids[leader], "3.7.3", 1, 1, 1, 1, 1)
+        version = versions.etcd(self, host)
+        return EtcdFact(members, ids[host], ids[leader], version, 1, 1, 1, 1, 1)
 
     # What must hold
 
     def watch(self) -> None:
         """Called after every effect."""
+        for node in self.nodes:
+            if node in self.hosts and (version := versions.kubelet(self, node)):
+                self.reported[node] = version
         self._take_up()
         self.schedule()
         self._register()
@@ -482,6 +494,7 @@ class World:
         if not lost:
             yield from self._interrupted()
             yield from self.reconcilers.broken(self)
+        yield from versions.skewed(self)
         yield from self._authorities()
         yield from self._membership()
         yield from self._virtual_address()

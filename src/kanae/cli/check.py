@@ -26,9 +26,16 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "c
 @click.command("check")
 @spec_argument
 @ignore_option
+@click.option(
+    "--upgrade",
+    is_flag=True,
+    help="Look also for what may stand in the way of an upgrade to the version of SPEC.",
+)
 @host_keys_option
 @output_option
-def command(spec: Path, ignored: tuple[str, ...], host_keys: HostKeys, output: str) -> None:
+def command(
+    spec: Path, ignored: tuple[str, ...], upgrade: bool, host_keys: HostKeys, output: str
+) -> None:
     """Check every host of SPEC, and the hosts against each other.
 
     Hosts that have not joined are also probed: round trips between hosts, and the disk under etcd
@@ -39,9 +46,11 @@ def command(spec: Path, ignored: tuple[str, ...], host_keys: HostKeys, output: s
     Examples:
       kanae check cluster.yaml
       kanae check cluster.yaml --ignore memory --ignore product-uuid
+      kanae check cluster.yaml --upgrade
       kanae check cluster.yaml -o json | jq -r '.[] | select(.severity=="error") | .host'
     """
-    found = asyncio.run(check(Project.open(spec), ignored, ask_password, host_keys))
+    project = Project.open(spec)
+    found = asyncio.run(check(project, ignored, ask_password, host_keys, upgrade=upgrade))
     emit([asdict(finding) for finding in found.findings], output, lambda: _text(found))
     if wrong := errors(found.findings):
         raise click.exceptions.Exit(_exit_code(found, wrong))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
+
+# An annotation of ours on a node that kanae has cordoned and will uncordon.
+CORDONED: Final = "kanae.dev/cordoned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,16 @@ def readiness(node: Mapping[str, object] | None) -> Readiness:
 def kubelet_version(node: Mapping[str, object]) -> str:
     """As in v1.37.2; "" when the node has not said it."""
     return str(_map(_map(node.get("status")).get("nodeInfo")).get("kubeletVersion", ""))
+
+
+def cordoned(node: Mapping[str, object] | None) -> bool:
+    """Whether the node takes no pods."""
+    return _map(_map(node).get("spec")).get("unschedulable") is True
+
+
+def cordoned_by_us(node: Mapping[str, object] | None) -> bool:
+    """Whether it was kanae who keeps pods off it."""
+    return CORDONED in _map(_map(_map(node).get("metadata")).get("annotations"))
 
 
 def _map(value: object) -> Mapping[str, object]:

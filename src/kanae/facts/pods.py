@@ -45,12 +45,22 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A PodDisruptionBudget. selector: a LabelSelector. allowed: disruptions at this moment."""
+    """A PodDisruptionBudget. selector: a LabelSelector. allowed: disruptions at this moment.
+
+    expected: pods that it covers. desired: how many of them must be healthy at all times.
+    """
 
     namespace: str
     name: str
     selector: Object | None
     allowed: int
+    expected: int = 0
+    desired: int = 0
+
+    @property
+    def never(self) -> bool:
+        """Whether it lets no pod go even when all are healthy."""
+        return 0 < self.expected <= self.desired
 
     def covers(self, pod: Pod) -> bool:
         """As policy/v1 has it: an empty selector covers every pod of the namespace."""
@@ -104,7 +114,10 @@ def budgets(listed: object) -> tuple[Budget, ...]:
             str(item["metadata"]["namespace"]),
             str(item["metadata"]["name"]),
             item["spec"].get("selector"),
-            int(item.get("status", {}).get("disruptionsAllowed") or 0),
+            *(
+                int(item.get("status", {}).get(field) or 0)
+                for field in ("disruptionsAllowed", "expectedPods", "desiredHealthy")
+            ),
         )
         for item in cast("Object", listed)["items"]
     )

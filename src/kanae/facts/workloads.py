@@ -66,3 +66,18 @@ def replaced(live: Mapping[str, object]) -> bool:
 def _number(fields: Mapping[str, object], name: str, default: int = 0) -> int:
     value = fields.get(name, default)
     return value if isinstance(value, int) else default
+
+
+def images(live: Mapping[str, object]) -> tuple[str, ...]:
+    """References of the images that new pods of a workload run, its init containers' left aside."""
+    found: object = live
+    for name in ("spec", "template", "spec", "containers"):
+        found = (
+            cast("Mapping[str, object]", found).get(name) if isinstance(found, Mapping) else None
+        )
+    containers = cast("list[object]", found) if isinstance(found, list) else []
+    return tuple(
+        str(cast("Mapping[str, object]", each).get("image", ""))
+        for each in containers
+        if isinstance(each, Mapping)
+    )

@@ -32,6 +32,7 @@ RESTORING: Final = (
     "restoring"  # a restore was begun and has not ended: which, see kanae.plan.attempt
 )
 RESTORED: Final = "restored"  # the same of the last one that has ended
+UPGRADING: Final = "upgrading"  # kubeadm upgrade was begun on a control-plane host
 KUBECONFIG: Final = "kubeconfig-"  # followed by the cluster's name: what a kubeconfig was made for
 RESTART: Final = "restart-"  # followed by a unit's or add-on's name: its restart is due
 RELOAD: Final = "reload-"  # followed by a unit's name: its reload is due

@@ -17,7 +17,8 @@ STATE: Final = "/var/lib/kanae"
 HASHES: Final = f"{STATE}/hashes"
 IMAGES: Final = f"{STATE}/images"
 LOGS: Final = f"{STATE}/log"
-# Snapshots of etcd: those that are being restored, and of what was there before.
+# Snapshots of etcd: those that are being restored, and of what was there before a restore or an
+# upgrade.
 RESTORES: Final = f"{STATE}/restores"
 # Of a member of etcd that is tried out beside the living one.
 SCRATCH: Final = f"{STATE}/scratch"

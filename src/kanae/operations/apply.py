@@ -38,9 +38,12 @@ class Apply:
     # What follows is imported only when there is something to do.
 
     async def gate(self, project: Project, facts: Facts, fleet: Fleet) -> None:
+        from kanae.plan.versions import upgrading
         from kanae.verify.gate import require
 
-        await require(project.spec, facts, fleet, self.ignored)
+        view = project.view(facts, {})
+        upgrade = upgrading(view) and not view.unanswered
+        await require(project.spec, facts, fleet, self.ignored, upgrade=upgrade)
 
     def covers(self, agreed: Plan, now: Plan) -> bool:
         return agreed == now

@@ -30,15 +30,17 @@ async def check(
     ignored: Collection[str],
     password: Callable[[], str | None],
     host_keys: HostKeys | None = None,
+    *,
+    upgrade: bool = False,
 ) -> Checked:
     """Hosts that cannot be reached are among the findings.
 
     ignored: ids of checks to leave out; UsageError for one that does not exist. host_keys: see
-    `Fleet`.
+    `Fleet`. upgrade: look also for what may stand in the way of one.
     """
     judge(Subject(project.spec, Facts({})), ignored)  # refuses those before hosts are asked
     async with Fleet(project.spec, password=password, tolerant=True, host_keys=host_keys) as fleet:
-        seen = await inspect(project.spec, fleet)
+        seen = await inspect(project.spec, fleet, upgrade=upgrade)
     missing = await asyncio.to_thread(unobtainable, project, arches(seen.facts))
     subject = replace(seen, missing_artifacts=missing)
     return Checked(subject, judge(subject, ignored))

@@ -156,11 +156,15 @@ class DrainNode(Action):
     Pods of DaemonSets and static ones stay. A node that is not Ready is only cordoned: its pods
     cannot tell that they have ended. Nothing where there is no such node. Fails at the step's
     deadline with each pod that is still there and why; at once, before anything is changed, when a
-    pod has no controller that would start it elsewhere. Nothing it does is undone on failure: the
-    node stays cordoned.
+    pod has no controller that would start it elsewhere.
+
+    returns: the node takes pods again later (`ReturnNode`), and at once when this fails. An
+    annotation says so, unless somebody else had cordoned it. Otherwise nothing that it does is
+    undone on failure: the node stays cordoned.
     """
 
     node: str
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,9 +442,10 @@ class RemoveCluster(Action):
 @dataclass(frozen=True, slots=True)
 class SaveSnapshot(Action):
     """What etcd holds now, saved into a file on the step's host, where a member answers; nothing
-    where the file is there already."""
+    where the file is there already, unless `anew`."""
 
     path: str
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kanae.facts.model import ApiFact, ObjectKey, Query
-from kanae.facts.workloads import DNS, PROXY
+from kanae.facts.workloads import DNS, PROXY, images
 from kanae.layout import marks
 from kanae.plan.actions import Addon, ApplyObjects
 from kanae.plan.draft import Draft, StepId
 from kanae.plan.endpoint import server, servers
 from kanae.plan.model import Change, Verb
 from kanae.plan.objects import compared
+from kanae.plan.upgrade_actions import AwaitRollout
+from kanae.plan.view import View
 from kanae.render import coredns, kubeadm
 from kanae.render.documents import to_yaml
 from kanae.render.objects import applied, covers
@@ -53,12 +55,29 @@ def plan(draft: Draft) -> None:
     view = draft.view
     if view.unanswered:
         return
-    written = _addons(draft, view.api) if view.joined_control_planes and view.api else None
-    _service(draft, written)
+    written: dict[str, str] = {}
+    if view.joined_control_planes and view.api:
+        written = _addons(draft, view.api)
+    _service(draft, written.get("coredns"))
+    if draft.at.delivered:
+        # An upgrade goes on to the nodes: none is drained while cluster DNS is short of pods.
+        draft.at.addons = [_await_rollout(draft, [*draft.reached, *written.values()])]
 
 
-def _addons(draft: Draft, api: ApiFact) -> StepId:
-    """The step that writes CoreDNS anew, if there is one. It waits for hosts that join, but for
+def _await_rollout(draft: Draft, after: Sequence[StepId]) -> str:
+    return draft.builder.add(
+        draft.via,
+        "add-ons",
+        "rolled-out",
+        "wait for the add-ons' new pods",
+        AwaitRollout(tuple(f"{key.resource}/{key.name}" for key in (DNS, PROXY))),
+        needs=after,
+        timeout=900.0,
+    )
+
+
+def _addons(draft: Draft, api: ApiFact) -> dict[str, str]:
+    """The steps that write them anew, by add-on. CoreDNS's waits for hosts that join, but for
     none that leaves: where every node has a pod, one that is evicted finds no node until there are
     fewer pods, and a budget that the operator gave CoreDNS lets no other be evicted meanwhile.
     """
@@ -66,9 +85,9 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
     # A run that was cut off has written the settings, and kube-proxy runs with the old ones.
     due = [host for host in view.joined_control_planes if view.mark(host, RESTART_DUE) is not None]
     host = due[0] if due else draft.via
-    dns = None
     documents = kubeadm.init_documents(view.spec, host, view.base(host))
     config = to_yaml(documents)
+    written: dict[str, str] = {}
     hosts_are_there = [*at.patched.get(host, ()), *at.joins.values()]
     for name, keys in ADDONS.items():
         changes = [
@@ -85,8 +104,9 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
             restart = bool(changes)
         if name == "coredns" and not changes:
             changes = _dns_settings(view.spec, api)
+        changes += _image(view, name, api)
         if changes:
-            step = draft.builder.add(
+            written[name] = draft.builder.add(
                 host,
                 "add-ons",
                 name,
@@ -95,8 +115,19 @@ def _addons(draft: Draft, api: ApiFact) -> StepId:
                 needs=[*draft.reached, *(hosts_are_there if name == "coredns" else [])],
                 changes=changes,
             )
-            dns = step if name == "coredns" else dns
-    return dns
+    return written
+
+
+def _image(view: View, name: str, api: ApiFact) -> list[Change]:
+    """Another version than the release's. An image of somebody else's is left as it is."""
+    key = {"coredns": DNS, "kube-proxy": PROXY}[name]
+    wanted = view.site.release.image_references()[name]
+    found = [
+        image
+        for image in images(api.objects.get(key, {}))
+        if image.rpartition(":")[0] == wanted.rpartition(":")[0] and image != wanted
+    ]
+    return [Change(Verb.UPDATE, key.resource, key.name, f"{image} -> {wanted}") for image in found]
 
 
 def _dns_settings(spec: Spec, api: ApiFact) -> list[Change]:

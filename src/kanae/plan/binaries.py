@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kanae.artifacts.model import Kind
 from kanae.layout import paths as at
+from kanae.layout import units
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
 from kanae.resources.artifact import Binary
@@ -21,9 +22,10 @@ _NODE = (
     "runc",
     "crictl",
 )
-_CONTAINERD = tuple(
-    f"{at.BIN}/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
-)
+# What is running on a node, or is run by what is running.
+_RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
+_CONTAINERD = tuple(f"{at.BIN}/{name}" for name in _RUNTIME)
+_RUNNING = ("kubelet", *_RUNTIME)
 _CNI = (
     "bridge",
     "host-local",
@@ -45,20 +47,38 @@ def plan(draft: Draft) -> None:
     for host, build in draft.hosts.items():
         build.converge("binaries", "folders", _folders(draft.view, host))
         build.deliver("artifacts", "deliver binaries", _early(draft.view, host))
-        draft.at.delivered[host] = build.last
+        draft.at.programs[host] = build.last
 
 
 def _early(view: View, host: str) -> list[Binary]:
-    """All; of a node that has not joined yet those of containerd, which then loads images."""
+    """All but what waits for its turn; of a node that has not joined yet those of containerd, which
+    then loads images."""
     wanted = _binaries(view, host)
-    if not view.unjoined(host):
-        return wanted
-    return [each for each in wanted if each.path in _CONTAINERD]
+    if view.unjoined(host):
+        return [each for each in wanted if each.path in _CONTAINERD]
+    later = {binary.path for binary in (*runtime_programs(view, host), *etcd(view, host))}
+    return [each for each in wanted if each.path not in later]
 
 
 def late(view: View, host: str) -> list[Binary]:
-    """What remains of a node that has not joined yet."""
-    return [each for each in _binaries(view, host) if each.path not in _CONTAINERD]
+    """What remains of a node that has not joined yet, but for what waits for its turn."""
+    later = {binary.path for binary in etcd(view, host)}
+    return [each for each in _binaries(view, host) if each.path not in {*_CONTAINERD, *later}]
+
+
+def runtime_programs(view: View, host: str) -> list[Binary]:
+    """What runs on a node that has joined: replaced when it is the node's turn to restart them. One
+    that is replaced before would be run by whatever restarts it meanwhile."""
+    if host not in view.spec.nodes or not view.joined(host):
+        return []
+    return [_binary(view, name, at.BIN, host) for name in _RUNNING]
+
+
+def etcd(view: View, host: str) -> list[Binary]:
+    """The same of a member of external etcd."""
+    if Role.ETCD not in view.spec.hosts[host].roles or not view.active(host, units.ETCD):
+        return []
+    return [_binary(view, "etcd", at.BIN, host)]
 
 
 def _wanted(view: View, host: str) -> dict[str, str]:

@@ -88,6 +88,10 @@ class HostBuilder:
         both = dict.fromkeys((*ends, *self.last))
         self.last = tuple(each for each in both if each not in start) or start
 
+    def differs(self, resources: Iterable[Resource]) -> bool:
+        """Whether a step for these would have something to do."""
+        return any(each.difference(self.facts, self.changed) is not None for each in resources)
+
     def converge(
         self, stage: str, title: str, resources: Sequence[Resource], needs: Needs = ()
     ) -> str | None:

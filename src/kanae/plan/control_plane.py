@@ -22,14 +22,16 @@ STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 def query(spec: Spec, host: str) -> Query:
-    """What kubeadm has left on a host, and the API server there."""
+    """What kubeadm has left on a host, which images static pods have, and the API server there."""
     files: tuple[str, ...] = ()
     if host in spec.nodes:
         files = (at.KUBELET_CONF, at.BOOTSTRAP_KUBELET_CONF, at.KUBELET_CONFIG, at.KUBELET_FLAGS)
     if Role.CONTROL_PLANE not in spec.hosts[host].roles:
         return Query(files=files)
+    manifests = tuple(map(manifest, (*STATIC_PODS, "etcd")))
     return Query(
-        files=(*files, at.ADMIN_CONF, *map(manifest, (*STATIC_PODS, "etcd"))),
+        files=(*files, at.ADMIN_CONF, *manifests),
+        contents=manifests[: len(STATIC_PODS)],
         cluster=True,
         objects=tuple(key for key, _, _ in kubeadm.CONFIG_MAPS),
         address=str(spec.hosts[host].address),

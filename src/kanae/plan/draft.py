@@ -14,14 +14,18 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 
 @dataclass(slots=True)
 class Milestones:
-    """Steps that other parts wait for. By host where every host has its own. delivered: the
-    programs are there by which images are loaded, and all that comes before them. patched:
-    kubeadm's patches are there, and all that comes before them. let_go: no node leads pods to a
-    balancer that goes."""
+    """Steps that other parts wait for. By host where every host has its own.
+
+    delivered: everything of the version that an upgrade goes to is on every host, and etcd's data
+    is saved. programs: those are there by which images are loaded, and all that comes before them.
+    patched: kubeadm's patches are there, and all that comes before them. let_go: no node leads pods
+    to a balancer that goes.
+    """
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
-    delivered: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    programs: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    delivered: list[StepId] = field(default_factory=list[StepId])
     quorum: StepId = None
     patched: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     balancers: list[str] = field(default_factory=list[str])
@@ -34,6 +38,7 @@ class Milestones:
     left: list[str] = field(default_factory=list[str])
     joins: dict[str, str] = field(default_factory=dict[str, str])
     network: StepId = None
+    addons: list[StepId] = field(default_factory=list[StepId])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,10 @@ from typing import Final
 from kanae.facts.model import HostFacts, Query
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
+from kanae.plan import binaries
+from kanae.plan.actions import MoveLeader
 from kanae.plan.draft import Draft
+from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
 from kanae.plan.waits import await_api, await_etcd
 from kanae.render import etcd, etcd_failover, haproxy
@@ -198,24 +201,25 @@ def failover(spec: Spec) -> tuple[Resource, ...]:
 
 
 def plan(draft: Draft) -> None:
-    """Members of a new cluster start together. Those that serve change one at a time after them:
-    the next is touched when etcd has all its members and the API server of the host has its etcd
-    again.
+    """Members of a new cluster start together. Those that serve change one at a time after them,
+    who leads the last: the next is touched when etcd has all its members and the API server of the
+    host has its etcd again.
     """
     view = draft.view
     later = coming(view)
     members = [host for host in view.spec.etcd_hosts if host in draft.hosts and host not in later]
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:
-        wanted = resources(view, host)
+        build, wanted = draft.hosts[host], resources(view, host)
+        # Nobody can tell whether a cluster whose API does not answer is fit for another version.
+        program = [] if view.unanswered else binaries.etcd(view, host)
         if host in later:
             wanted = wanted[len(member_resources(view, host)) :]
-        return draft.hosts[host].converge(
-            "etcd",
-            "etcd",
-            wanted,
-            needs=[draft.at.certificates.get(host), *needs],
-        )
+        needs = [draft.at.certificates.get(host), *draft.at.delivered, *needs]
+        if _leads(view, host) and build.differs((*program, *member_resources(view, host))):
+            needs = _led_by_another(draft, host, members, needs)
+        replaced = build.deliver("etcd-program", "replace etcd", program, needs)
+        return build.converge("etcd", "etcd", wanted, [*needs, replaced]) or replaced
 
     def gate(host: str, step: str) -> str:
         if _member(view, host):
@@ -229,7 +233,7 @@ def plan(draft: Draft) -> None:
         return await_etcd(draft, members[0], "etcd", "started", *steps, without=later)
 
     touched = draft.rolling.roll(
-        draft.hosts,
+        sorted(draft.hosts, key=lambda host: _leads(view, host)),
         change,
         gate,
         serves=lambda host: _member(view, host) or view.api_ready(host),
@@ -237,6 +241,33 @@ def plan(draft: Draft) -> None:
     )
     if touched and members and view.spec.etcd_topology is EtcdTopology.EXTERNAL:
         draft.at.quorum = await_etcd(draft, members[0], "etcd", "quorum", *touched, without=later)
+
+
+def _led_by_another(
+    draft: Draft, host: str, members: Sequence[str], needs: Sequence[str | None]
+) -> Sequence[str | None]:
+    """Who leads hands over before it is stopped, to one that has been changed already."""
+    others = [each for each in members if each != host and _member(draft.view, each)]
+    if not others:
+        return needs
+    moved = draft.builder.add(
+        others[0],
+        "etcd",
+        "move-leader",
+        f"etcd is led by another than {host}",
+        MoveLeader(peer_url(draft.view.spec, host)),
+        needs=needs,
+        changes=[Change(Verb.RUN, "move leader", host, "if it leads")],
+    )
+    return [moved]
+
+
+def _leads(view: View, host: str) -> bool:
+    """Whether the member of external etcd there leads."""
+    if not _member(view, host):
+        return False
+    fact = view.host(host).etcd
+    return fact is not None and fact.member_id == fact.leader_id
 
 
 def _member(view: View, host: str) -> bool:

@@ -13,7 +13,7 @@ def plan(draft: Draft) -> None:
     that has joined gets them all before anything there changes."""
     for host, build in draft.hosts.items():
         if draft.view.unjoined(host):
-            build.beside(draft.at.delivered[host], partial(_complete, draft, host))
+            build.beside(draft.at.programs[host], partial(_complete, draft, host))
 
 
 def _complete(draft: Draft, host: str) -> None:

@@ -23,6 +23,7 @@ from kanae.plan import (
     kubernetes,
     members,
     network,
+    node_upgrade,
     nodes,
     packages,
     pki,
@@ -32,6 +33,8 @@ from kanae.plan import (
     registration,
     runtime,
     system,
+    upgrade,
+    upgrade_snapshot,
 )
 from kanae.plan.builder import Builder, HostBuilder
 from kanae.plan.control_plane import first_host
@@ -53,6 +56,7 @@ _PARTS = (
     pki,
     identity,
     rebuilt,
+    upgrade_snapshot,
     etcd,
     balancer,
     kubernetes,
@@ -64,11 +68,13 @@ _PARTS = (
     balancer_removal,
     registration,
     departures,
+    upgrade,
     members,
     joins,
     backends,
     network,
     addons,
+    node_upgrade,
     nodes,
     clients,
     backup,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
+from kanae.plan import versions
 from kanae.plan.actions import ReconfigureControlPlane, ReconfigureKubelet, UploadConfig
 from kanae.plan.control_plane import (
     STATIC_PODS,
@@ -86,6 +87,9 @@ def _note_edited(draft: Draft) -> None:
 
 def _static_pods(draft: Draft, host: str, needs: Sequence[str | None]) -> str | None:
     view = draft.view
+    if versions.moves(view, host):
+        # An upgrade writes them, from the same configuration.
+        return None
     facts = view.host(host)
     wrong = edited(facts, marks.MANIFESTS, list(map(manifest, STATIC_PODS)))
     fingerprint = control_plane_fingerprint(view, host)
@@ -118,6 +122,9 @@ def _change(view: View, host: str, kind: str, path: str) -> Change:
 
 def _kubelet(draft: Draft, host: str, needs: Sequence[str | None]) -> str | None:
     view = draft.view
+    if versions.node_moves(view, host):
+        # Its configuration comes with the new kubelet.
+        return None
     facts = view.host(host)
     fingerprint = kubelet_fingerprint(view, host)
     lines = facts.marks.get(marks.KUBELET, "").splitlines()
@@ -164,6 +171,6 @@ def _upload(draft: Draft) -> str | None:
         "upload-config",
         "upload kubeadm's configuration",
         UploadConfig(to_yaml(documents)),
-        needs=[*draft.at.balancers, *draft.prepared(host)],
+        needs=[*draft.at.delivered, *draft.at.balancers, *draft.prepared(host)],
         changes=changes,
     )

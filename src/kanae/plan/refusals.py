@@ -13,7 +13,15 @@ from typing import cast
 from kanae.errors import Refused
 from kanae.facts.nodes import readiness
 from kanae.layout import marks
-from kanae.plan import answering, balancer, departures, endpoint_edits, etcd_edits, in_cluster
+from kanae.plan import (
+    answering,
+    balancer,
+    departures,
+    endpoint_edits,
+    etcd_edits,
+    in_cluster,
+    upgrade_refusals,
+)
 from kanae.plan.attempt import begun, undecided
 from kanae.plan.clients import kubeconfig
 from kanae.plan.etcd import coming, member_folder, peer_url, returned
@@ -45,7 +53,7 @@ def refuse(view: View) -> None:
     _changed(view)
     _pod_network(view)
     etcd_edits.refuse(view)
-    _versions(view)
+    upgrade_refusals.refuse(view)
     _nodes(view)
     _etcd(view)
     _networks(view)
@@ -181,17 +189,6 @@ def _cluster_configuration(view: View) -> Mapping[str, object]:
             if isinstance(config, dict):
                 return cast("dict[str, object]", config)
     return {}
-
-
-def _versions(view: View) -> None:
-    config = _cluster_configuration(view)
-    installed = str(config.get("kubernetesVersion", view.spec.version))
-    if installed != view.spec.version:
-        raise Refused(
-            f"the cluster runs Kubernetes {installed} and the spec says {view.spec.version}: "
-            "changing the version of a living cluster is not built yet",
-            remedy=f"set kubernetes: {installed}",
-        )
 
 
 def _nodes(view: View) -> None:

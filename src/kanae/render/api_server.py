@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from kanae.layout import paths
 from kanae.render.documents import to_yaml
 from kanae.spec import patience
 from kanae.spec.models import InCluster, Role, Spec
+from kanae.spec.versions import KubernetesVersion
+
+# First minor whose API servers ask each other (UnknownVersionInteroperabilityProxy, beta and on
+# since 1.36, pkg/features/kube_features.go).
+_PEERS_MINOR: Final = 36
 
 
 def certificate_sans(spec: Spec) -> tuple[str, ...]:
@@ -44,6 +52,10 @@ def arguments(spec: Spec) -> dict[str, str]:
         # One request in a thousand makes its client reconnect, so that connections spread again
         # over all API servers after one has returned.
         defaults["goaway-chance"] = "0.001"
+        if KubernetesVersion.parse(spec.version).minor >= _PEERS_MINOR:
+            # A resource that only another minor has is asked for there, or is 503: a 404 would tell
+            # the garbage collector that it is gone. kubeadm does not set it (kubeadm#3301).
+            defaults["peer-ca-file"] = f"{paths.PKI}/ca.crt"
     return defaults | spec.api_server.extra_args
 
 

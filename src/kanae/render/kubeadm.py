@@ -92,6 +92,34 @@ def join_documents(
     return [document]
 
 
+def upgrade_documents(spec: Spec, host: str, base: HostBase, *, etcd: bool) -> list[Document]:
+    """For `kubeadm upgrade` of a control-plane host. It takes what is said of the cluster from the
+    ConfigMap; the first two are for the certificate that is made before. etcd: whether it moves the
+    member of etcd that it runs there."""
+    init, cluster, *_ = init_documents(spec, host, base)
+    upgrade: Document = {
+        "apiVersion": KUBEADM_API,
+        "kind": "UpgradeConfiguration",
+        "apply": {"kubernetesVersion": spec.version, **_of_upgrade(spec, base, etcd)},
+        "node": _of_upgrade(spec, base, etcd),
+        "timeouts": {"kubernetesAPICall": _API_CALL_TIMEOUT},
+    }
+    return [init, cluster, upgrade]
+
+
+def _of_upgrade(spec: Spec, base: HostBase, etcd: bool) -> Document:
+    """What `kubeadm upgrade apply` and `kubeadm upgrade node` take alike."""
+    document: Document = {
+        "certificateRenewal": True,
+        "etcdUpgrade": etcd,
+        "imagePullPolicy": "IfNotPresent",
+        "patches": {"directory": paths.PATCHES},
+    }
+    if ignored := ignored_preflight_errors(spec, base):
+        document["ignorePreflightErrors"] = list(ignored)
+    return document
+
+
 def endpoint(spec: Spec) -> str:
     """host:port of the API as clients and nodes use it."""
     return f"{spec.endpoint_host}:{spec.endpoint.port}"
@@ -127,7 +155,7 @@ def fixed(spec: Spec) -> str:
     """Of ClusterConfiguration what cannot be changed while the cluster lives, as JSON: it is kept
     on control-plane hosts, for when no API server answers."""
     config = cluster_configuration(spec)
-    kept = ("clusterName", "kubernetesVersion", "controlPlaneEndpoint", "networking")
+    kept = ("clusterName", "controlPlaneEndpoint", "networking")
     etcd: Document = {name: {} for name in cast("Document", config["etcd"])}
     return json.dumps({**{name: config[name] for name in kept}, "etcd": etcd}, indent=1) + "\n"
 

@@ -122,7 +122,8 @@ class Policies(Model):
     )
     drain_timeout: Annotated[float, Field(gt=0, le=86400)] = Field(
         default=600.0,
-        description="Seconds that the pods of a node that leaves have to move to other nodes.",
+        description="Seconds that the pods of a node that leaves, or is upgraded, have to move to "
+        "other nodes.",
     )
 
     def workers_at_once(self, workers: int) -> int:

@@ -6,6 +6,7 @@ version skew policy (kubernetes.io/releases/version-skew-policy).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import total_ordering
 
@@ -53,6 +54,24 @@ NEWEST_MINOR = 37
 KUBELET_BEHIND = 3
 # Minors that the control plane moves in one upgrade. Version skew policy.
 UPGRADE_STEP = 1
+
+# Feature gates that a minor has no more, so that a component that is told one ends at once. By the
+# changelogs of the minors.
+REMOVED_GATES: Mapping[int, frozenset[str]] = {
+    37: frozenset(
+        {
+            *("RetryGenerateName", "BtreeWatchCache", "OrderedNamespaceDeletion"),
+            *("StreamingCollectionEncodingToJSON", "StreamingCollectionEncodingToProtobuf"),
+            *("APIServerTracing", "ResilientWatchCacheInitialization", "ConsistentListFromCache"),
+            *("SidecarContainers", "PreventStaticPodAPIReferences", "AnyVolumeDataSource"),
+            *("RelaxedDNSSearchValidation", "GangScheduling", "WorkloadAwarePreemption"),
+        }
+    ),
+}
+# Arguments likewise, by the field of the spec whose extraArgs may say them.
+REMOVED_ARGUMENTS: Mapping[int, Mapping[str, frozenset[str]]] = {
+    37: {"controllerManager": frozenset({"concurrent-service-syncs"})},
+}
 
 # kubeadm configuration API for every supported minor; cmd/kubeadm/app/apis/kubeadm/v1beta4.
 KUBEADM_API = "kubeadm.k8s.io/v1beta4"

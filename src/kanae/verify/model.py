@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from kanae.facts.model import Facts, HostFacts
 from kanae.facts.probe import ProbeFacts
+from kanae.facts.upgrading import Upgrading
 from kanae.layout import marks
 from kanae.plan.membership import named_after
 from kanae.spec.models import Role, Spec
@@ -39,13 +40,15 @@ class Finding:
 class Subject:
     """What checks look at. probes: of hosts that were probed actively, before they join.
     missing_artifacts: ids of artifacts that are not stored and that no source has. tried: what
-    hosts need of each other, from or to those that are bare."""
+    hosts need of each other, from or to those that are bare. upgrading: what the cluster tells that
+    may stand in an upgrade's way; None where none is asked about."""
 
     spec: Spec
     facts: Facts
     probes: Mapping[str, ProbeFacts] = field(default_factory=dict[str, ProbeFacts])
     missing_artifacts: tuple[str, ...] = ()
     tried: Tried = field(default_factory=Tried)
+    upgrading: Upgrading | None = None
 
     def hosts(self, *roles: Role) -> Iterator[tuple[str, HostFacts]]:
         """Hosts that answered, in the order of the spec; of these roles, or all."""

@@ -4,7 +4,7 @@ mkdir -p /run/kanae /var/lib/kanae/log /var/lib/kanae/marks
 config=/run/kanae/kubeadm-join.yaml log=/var/lib/kanae/log/kubeadm-join.log mark=/var/lib/kanae/marks/joined
 read -r now _ </proc/uptime; end=$((${now%.*} + 585))
 mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 585 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }
-if [ -e "$mark" ]; then cat >/dev/null; echo already-done; exit 0; fi
+if [ -e /var/lib/kanae/marks/joined ]; then cat >/dev/null; echo already-done; exit 0; fi
 cat >"$config"
 
 status=0 limit=$(read -r now _ </proc/uptime; echo $((end - ${now%.*})))

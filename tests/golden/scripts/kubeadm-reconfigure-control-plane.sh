@@ -33,4 +33,5 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
 fi
 sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new
 mv -f /var/lib/kanae/marks/manifests.new /var/lib/kanae/marks/manifests
+rm -f /var/lib/kanae/marks/upgrading
 echo ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff >/var/lib/kanae/marks/joined

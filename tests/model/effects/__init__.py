@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from kanae.plan import actions
+from kanae.plan import actions, upgrade_actions
 from kanae.plan.model import Action, Step
 
 from ..world import World
-from . import cluster, host, kubeadm, living, membership, reset, restore
+from . import cluster, host, kubeadm, living, membership, reset, restore, upgrade
 from .base import Effects
 
 EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
@@ -59,4 +59,7 @@ EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.RestartAgents: restore.restart_agents,
     actions.EndRestore: restore.end,
     actions.DiscardReplaced: restore.discard,
+    upgrade_actions.KubeadmUpgrade: upgrade.control_plane,
+    upgrade_actions.ReturnNode: upgrade.return_node,
+    upgrade_actions.AwaitRollout: upgrade.await_rollout,
 }

@@ -68,7 +68,8 @@ def set_node(world: World, step: Step, action: actions.SetNode) -> Effects:
     labels.update(action.labels)
     for key in action.unlabel:
         labels.pop(key, None)
-    node["metadata"]["annotations"] = {OWNED: ",".join(key for key, _ in action.labels)}
+    annotations: Object = node["metadata"].setdefault("annotations", {})
+    annotations[OWNED] = ",".join(key for key, _ in action.labels)
     if action.taints:
         node["spec"]["taints"] = json.loads(action.taints)
     yield

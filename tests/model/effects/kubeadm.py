@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, cast
 
+from kanae.artifacts import catalogue
+from kanae.artifacts.catalogue import Release
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import kubeadm as scripts
 from kanae.facts.workloads import DNS, PROXY
@@ -109,11 +111,17 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
 
 
 def etcd_manifest(config: Object) -> str:
-    """As far as it is read: the arguments of etcd."""
+    """As far as it is read: the arguments of etcd, and its image, which is kubeadm's own pick."""
     local = config["etcd"]["local"]
     arguments = [("data-dir", local["dataDir"])]
     arguments += [(each["name"], each["value"]) for each in local.get("extraArgs", ())]
-    return "".join(f"    - --{name}={value}\n" for name, value in arguments)
+    tag = _release(config).components["etcd-image"].removeprefix("v")
+    image = f"    image: registry.k8s.io/etcd:{tag}\n"
+    return "".join(f"    - --{name}={value}\n" for name, value in arguments) + image
+
+
+def _release(cluster: Object) -> Release:
+    return catalogue.load().release(cluster["kubernetesVersion"])
 
 
 def _succeed(
@@ -191,7 +199,9 @@ def put_addon(world: World, host: SimHost, name: str, docs: dict[str, Object]) -
     """Objects are written whole: what others have said of them is gone."""
     for key in ADDONS[name]:
         if key == DNS:
-            world.objects[key] = coredns(world.objects.get(key), patch_of(host))
+            deployment = coredns(world.objects.get(key), patch_of(host))
+            deployment["spec"]["template"]["spec"]["containers"] = _containers(docs, name)
+            world.objects[key] = deployment
             yield
             continue
         data: Object = {}
@@ -204,9 +214,17 @@ def put_addon(world: World, host: SimHost, name: str, docs: dict[str, Object]) -
         if key == PROXY:
             # Pods go on with what they have read.
             world.objects[key] = there or world.objects[key]
+            world.objects[key]["spec"] = {
+                "template": {"spec": {"containers": _containers(docs, name)}}
+            }
             if there is None:
                 run_proxy(world)
         yield
+
+
+def _containers(docs: dict[str, Object], name: str) -> list[Object]:
+    references = _release(docs["ClusterConfiguration"]).image_references()
+    return [{"name": name, "image": references[name]}]
 
 
 def patch_of(host: SimHost) -> str:

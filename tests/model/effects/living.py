@@ -78,6 +78,8 @@ def reconfigure_control_plane(
         yield from wait(step, missing)
     record_manifests(host)
     yield
+    host.remove(marks.path(marks.UPGRADING))
+    yield
     host.mark(marks.JOINED, f"{action.fingerprint}\n")
     yield
     return Outcome.CHANGED

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from kanae.errors import StepFailed
 from kanae.execute.events import Outcome
+from kanae.facts.nodes import CORDONED
 from kanae.layout import units
 from kanae.plan import actions
 from kanae.plan.model import Step
@@ -90,11 +92,20 @@ def drain(world: World, step: Step, action: actions.DrainNode) -> Effects:
     if node is None:
         return Outcome.OK
     yield
+    annotations: Object = node["metadata"].setdefault("annotations", {})
+    ours = action.returns and (CORDONED in annotations or not node["spec"].get("unschedulable"))
     node["spec"]["unschedulable"] = True
+    if ours:
+        annotations[CORDONED] = "upgrade"
     yield
     if world.node_ready(action.node):
         budget = world.budgets.get(action.node, "")
-        yield from wait(step, lambda: budget and f"PodDisruptionBudget {budget}")
+        try:
+            yield from wait(step, lambda: budget and f"PodDisruptionBudget {budget}")
+        except StepFailed:
+            if ours:
+                del annotations[CORDONED], node["spec"]["unschedulable"]
+            raise
     return Outcome.CHANGED
 
 

@@ -41,10 +41,12 @@ def member(cluster: Object) -> str:
 
 
 def manifest(world: World, host: SimHost, pod: str, config: Object) -> str:
-    """A static pod's manifest: changes when anything it is made from does."""
+    """A static pod's manifest, with its image as kubeadm writes it: changes when anything does that
+    it is made from."""
     patch = host.files.get(at.API_SERVER_PATCH)
     patched = patch.sha if patch is not None and pod == API_SERVER else ""
-    return json.dumps([pod, host.name, config, patched], sort_keys=True)
+    made_from = json.dumps([pod, host.name, config, patched], sort_keys=True)
+    return f"{made_from}\n    image: registry.k8s.io/{pod}:{config['kubernetesVersion']}\n"
 
 
 def write_manifests(world: World, host: SimHost, config: Object) -> Iterator[None]:

@@ -31,6 +31,7 @@ from kanae.execute.scripts import (
     resources,
     restore,
     scratch,
+    upgrade,
 )
 from kanae.facts.model import ObjectKey
 from kanae.layout import marks, units
@@ -65,6 +66,7 @@ from kanae.plan.actions import (
     Unfence,
 )
 from kanae.plan.preflight import left_by_init
+from kanae.plan.upgrade_actions import KubeadmUpgrade
 from kanae.resources.artifact import Image
 from kanae.resources.file import Absent, File
 from kanae.resources.system import SwapOff
@@ -80,6 +82,7 @@ LIMIT: Final = 585.0
 INIT: Final = KubeadmInit("", "f" * 64, "e" * 64, "prod")
 JOIN: Final = KubeadmJoin("", "worker", "e" * 64, False, "m1")
 LEAD: Final = LeadTo("https://10.0.0.9:6440", (at.ADMIN_CONF, at.KUBELET_CONF), kubelet=True)
+UPGRADE: Final = KubeadmUpgrade("", "f" * 64, "v1.37.2", first=True)
 CLEAR: Final = ClearNode("m2", "m1", control_plane=True)
 MEMBER: Final = "https://192.168.1.11:2380"
 IMAGES: Final = (
@@ -116,6 +119,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "backup-send": backup.send("/srv/b.tar"),
     "backup-remove": backup.remove("/srv/b.tar"),
     "guarded-succeeded": guarded.succeeded(marks.JOINED, 60),
+    "guarded-succeeded-holding": guarded.succeeded(marks.JOINED, 60, "f" * 64),
     "kubeadm-init": kubeadm.init(INIT, LIMIT),
     "kubeadm-init-resumed": kubeadm.init(
         replace(INIT, ignored=left_by_init(example("three-machines"))), LIMIT
@@ -128,6 +132,12 @@ SCRIPTS: Final[Mapping[str, str]] = {
         ReconfigureControlPlane("", "f" * 64, "192.168.1.10", 6443), LIMIT
     ),
     "kubeadm-upload-config": kubeadm.upload_config(LIMIT),
+    "kubeadm-serving-certificate": kubeadm.serving_certificate(),
+    "kubeadm-record-manifests": kubeadm.record_manifests(),
+    "upgrade-control-plane-first": upgrade.control_plane(UPGRADE, LIMIT),
+    "upgrade-control-plane": upgrade.control_plane(replace(UPGRADE, first=False), LIMIT),
+    "upgrade-deprecated": upgrade.deprecated("192.168.1.10", 6443),
+    "upgrade-webhooks": upgrade.webhooks(),
     "kubeadm-addon-coredns": kubeadm.addon(Addon("coredns", ""), LIMIT),
     "kubeadm-addon-kube-proxy-restart": kubeadm.addon(Addon("kube-proxy", "", restart=True), LIMIT),
     "kubeadm-reconfigure-kubelet": kubeadm.reconfigure_kubelet(ReconfigureKubelet("e" * 64), LIMIT),
@@ -176,6 +186,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "kubectl-kubelet-healthy-without-port": kubectl.kubelet_healthy(AwaitKubelet(0)),
     "kubectl-nodes": kubectl.nodes(),
     "kubectl-dns": kubectl.dns(),
+    "kubectl-rolled-out": kubectl.rolled_out("deployments.apps/coredns", LIMIT),
     "etcd-health": etcd.health(
         AwaitEtcd(("https://192.168.1.10:2379", "https://192.168.1.11:2379"))
     ),
@@ -188,6 +199,8 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "etcd-promote": etcd.promote("91bc3c398fb3c146"),
     "nodes-get": nodes.get("w1"),
     "nodes-cordon": nodes.cordon("w1"),
+    "nodes-set-aside": nodes.set_aside("w1"),
+    "nodes-uncordon": nodes.uncordon("w1"),
     "nodes-drain": nodes.drain("w1", 10),
     "nodes-pods": nodes.pods("w1"),
     "nodes-budgets": nodes.budgets(),
@@ -216,6 +229,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     ),
     "lease-guard": lease.guard(at.LEASE, "run-2"),
     "restore-save": restore.save(SaveSnapshot(f"{at.RESTORES}/before-{ATTEMPT}.db")),
+    "restore-save-anew": restore.save(SaveSnapshot(f"{at.RESTORES}/before-v1.37.2.db", anew=True)),
     "restore-objects": restore.objects(),
     "restore-looked": restore.looked(RESTORE),
     "restore-restore": restore.restore(RESTORE),
@@ -320,6 +334,7 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         resources,
         restore,
         scratch,
+        upgrade,
     )
     for module in modules:
         for name, _ in inspect.getmembers(module, inspect.isfunction):

@@ -9,9 +9,19 @@ from pathlib import Path
 import pytest
 
 from kanae.errors import ConnectError, UsageError
-from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, UnitFact
+from kanae.facts.model import (
+    ApiFact,
+    BootSetting,
+    EtcdFact,
+    Interface,
+    Listener,
+    Route,
+    UnitFact,
+)
+from kanae.facts.pods import Budget
 from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts
+from kanae.facts.upgrading import DeprecatedApi, Upgrading, Webhook
 from kanae.layout import paths as at
 from kanae.layout import units
 from kanae.layout.marks import MANAGED
@@ -76,6 +86,18 @@ def test_kanaes_own_containerd_that_a_reset_left_is_nobody_elses() -> None:
 
 
 LOST = {"w1": ConnectError("w1", "no route")}
+
+_OURS = {"cluster": "demo", "joined": ""}
+
+
+def _asked(subject: Subject, **told: object) -> Subject:
+    """As before an upgrade. told: what the cluster says."""
+    return replace(subject, upgrading=replace(Upgrading(), **told))
+
+
+def _etcd(size: int, *errors: str) -> EtcdFact:
+    return EtcdFact((), "1", "1", "3.6.16", size, size, 1, 1, 1, errors)
+
 
 BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
     (
@@ -392,6 +414,87 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
         Severity.ERROR,
         None,
         lambda s: replace(s, missing_artifacts=("binary/kubeadm/v1.37.2/amd64",)),
+    ),
+    (
+        "removed",
+        Severity.ERROR,
+        None,
+        lambda s: replace(
+            s,
+            spec=make_spec(apiServer={"extraArgs": {"feature-gates": "APIServerTracing=true"}}),
+        ),
+    ),
+    (
+        "removed",
+        Severity.ERROR,
+        None,
+        lambda s: replace(
+            s,
+            spec=make_spec(controllerManager={"extraArgs": {"concurrent-service-syncs": "5"}}),
+        ),
+    ),
+    (
+        "removed",
+        Severity.ERROR,
+        None,
+        lambda s: replace(s, spec=make_spec(kubelet={"featureGates": {"SidecarContainers": True}})),
+    ),
+    (
+        "upgrade-nodes",
+        Severity.ERROR,
+        "w1",
+        lambda s: _asked(
+            change(s, "m1", api=ApiFact(True, "v1.36.3", {"w1": node("v1.36.3")}, {}))
+        ),
+    ),
+    ("upgrade-etcd", Severity.ERROR, "m1", lambda s: _asked(change(s, "m1", marks=_OURS))),
+    (
+        "upgrade-etcd",
+        Severity.ERROR,
+        "m1",
+        lambda s: _asked(change(s, "m1", marks=_OURS, etcd=_etcd(1, "alarm: NOSPACE"))),
+    ),
+    (
+        "upgrade-etcd",
+        Severity.ERROR,
+        "m1",
+        lambda s: _asked(change(s, "m1", marks=_OURS, etcd=_etcd(7 << 30))),
+    ),
+    (
+        "upgrade-disk",
+        Severity.ERROR,
+        "w1",
+        lambda s: _asked(change(s, "w1", disks={"/var/lib": (1 << 30, 100 << 30)})),
+    ),
+    (
+        "upgrade-apis",
+        Severity.ERROR,
+        "m1",
+        lambda s: _asked(s, deprecated={"m1": (DeprecatedApi("batch", "v9", "jobs", "1.37"),)}),
+    ),
+    (
+        "upgrade-apis",
+        Severity.INFO,
+        "m1",
+        lambda s: _asked(s, deprecated={"m1": (DeprecatedApi("batch", "v9", "jobs", "1.40"),)}),
+    ),
+    (
+        "upgrade-webhooks",
+        Severity.ERROR,
+        None,
+        lambda s: _asked(s, webhooks=(Webhook("X a", "w", ("clusterroles",), narrowed=False),)),
+    ),
+    (
+        "upgrade-webhooks",
+        Severity.WARNING,
+        None,
+        lambda s: _asked(s, webhooks=(Webhook("X a", "w", ("clusterroles",), narrowed=True),)),
+    ),
+    (
+        "upgrade-budgets",
+        Severity.ERROR,
+        None,
+        lambda s: _asked(s, budgets=(Budget("default", "web", {}, 0, expected=2, desired=2),)),
     ),
 ]
 

@@ -16,9 +16,10 @@ from kanae.execute.actions import (
     nodes,
     reset,
     restore,
+    upgrade,
 )
 from kanae.execute.context import Handler
-from kanae.plan import actions
+from kanae.plan import actions, upgrade_actions
 from kanae.plan.model import Action
 
 
@@ -77,4 +78,7 @@ def handlers(
         actions.RestartAgents: Handler(restore.restart_agents),
         actions.EndRestore: Handler(restore.end),
         actions.DiscardReplaced: Handler(restore.discard),
+        upgrade_actions.KubeadmUpgrade: Handler(upgrade.control_plane, upgrade.moved),
+        upgrade_actions.ReturnNode: Handler(upgrade.return_node),
+        upgrade_actions.AwaitRollout: Handler(upgrade.await_rollout),
     }

@@ -26,10 +26,13 @@ def raised(
     raise step_failed(transport.host, command, done.status, done.stderr, remedy=remedy)
 
 
-async def took_effect(transport: Transport, mark: str, limit: float) -> bool | None:
-    """Wait for a program that may still run, then say whether it succeeded.
+async def took_effect(
+    transport: Transport, mark: str, limit: float, holds: str = ""
+) -> bool | None:
+    """Wait for a program that may still run, then say whether it succeeded. holds: what the mark
+    says then, where it may be there before.
 
     None: it ended without success, and what it left has to be looked at first.
     """
-    done = await transport.run(guarded.succeeded(mark, limit), timeout=limit + 10)
+    done = await transport.run(guarded.succeeded(mark, limit, holds), timeout=limit + 10)
     return True if done.status == 0 else None

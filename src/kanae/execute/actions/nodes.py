@@ -5,29 +5,32 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from kanae.errors import StepFailed, StepTimedOut
+from kanae.errors import KanaeError, StepFailed, StepTimedOut
 from kanae.execute.conditions import Condition, Seen, poll
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import nodes
-from kanae.facts.nodes import readiness
+from kanae.facts.nodes import cordoned, cordoned_by_us, readiness
 from kanae.facts.pods import Pod, budgets, pods, why_here
 from kanae.plan.actions import DeleteNode, DrainNode, ReleaseVolumes
 from kanae.transport.protocol import Transport, must
 
 # Seconds for which kubectl evicts before it is seen what is left; then it goes on.
 _TURN = 10
+# Seconds for a node to take pods again that could not be drained: within what a step keeps back.
+_UNCORDON = 20.0
 
 
 async def drain(ctx: StepContext) -> Outcome:
     """kubectl itself evicts, again and again: it knows the pods that stay and repeats what a budget
     refuses for the moment. What it says of pods that do not leave is not enough to act upon."""
-    name = ctx.action(DrainNode).node
-    transport = ctx.transport()
+    action = ctx.action(DrainNode)
+    name, transport = action.node, ctx.transport()
     text = await must(transport, nodes.get(name), command=f"kubectl get node {name}")
     if not text.strip():
         return Outcome.OK
-    ready = _ready(text)
+    node = cast("dict[str, object]", json.loads(text))
+    ready = readiness(node).ready
     here = await _leaving(transport, name)
     if ready and any(pod.alone for pod in here):
         raise _blocked(
@@ -37,14 +40,26 @@ async def drain(ctx: StepContext) -> Outcome:
             f"nothing was evicted and {name} still takes pods: delete these pods if nobody needs "
             "them, or have a controller (a Deployment, say) start them, then run it again",
         )
-    await must(transport, nodes.cordon(name), command=f"kubectl cordon {name}", timeout=ctx.left())
+    ours = action.returns and (cordoned_by_us(node) or not cordoned(node))
+    script = nodes.set_aside(name) if ours else nodes.cordon(name)
+    await must(transport, script, command=f"kubectl cordon {name}", timeout=ctx.left())
     if ready:
-        await _evict(ctx, name)
+        try:
+            await _evict(ctx, action)
+        except KanaeError:
+            if ours:
+                await uncordon(transport, name)
+            raise
     return Outcome.CHANGED
 
 
-async def _evict(ctx: StepContext, name: str) -> None:
-    transport = ctx.transport()
+async def uncordon(transport: Transport, name: str) -> None:
+    command = f"kubectl uncordon {name}"
+    await must(transport, nodes.uncordon(name), command=command, timeout=_UNCORDON)
+
+
+async def _evict(ctx: StepContext, action: DrainNode) -> None:
+    name, transport = action.node, ctx.transport()
     blocking: dict[str, str] = {}
 
     async def look() -> Seen:
@@ -68,10 +83,15 @@ async def _evict(ctx: StepContext, name: str) -> None:
         return Seen(False, told or done.stderr.strip()[-300:])
 
     condition = Condition(transport.host, f"the pods of {name} to leave it", look)
+    stays = (
+        f"{name} takes pods again, and its kubelet is as it was"
+        if action.returns
+        else f"{name} stays cordoned and the pods that have left stay away"
+    )
+    keep = "" if action.returns else f"; to keep the node after all: kubectl uncordon {name}"
     remedy = (
-        f"{name} stays cordoned and the pods that have left stay away. Give each pod above room to "
-        "leave (more replicas, a budget that allows one to be away, or delete it), then run it "
-        f"again; to keep the node after all: kubectl uncordon {name}"
+        f"{stays}. Give each pod above room to leave (more replicas, a budget that allows one to "
+        f"be away, or delete it), then run it again{keep}"
     )
     try:
         await poll(condition, timeout=ctx.left(), interval=1.0, progress=ctx.progress)

@@ -31,13 +31,15 @@ def run(
     command: str,
     *,
     mark: str,
+    holds: str = "",
     after: str = "",
     before: str = "",
     limit: float,
 ) -> str:
     """A script that reads kubeadm's configuration from stdin and runs `command` with it.
 
-    command: sh text in which "$config" is the file. mark: of success; when it is there already
+    command: sh text in which "$config" is the file. mark: of success; when it is there already (and
+    holds the text `holds`, where one is given)
     nothing is run. after: lines that run on success, before the mark is set, whose content is what
     `after` leaves in "$mark.new". limit: seconds, for its turn and for the program together.
     """
@@ -64,7 +66,7 @@ mkdir -p {at.RUN} {at.LOGS} {marks.FOLDER}
 config={at.RUN}/{name}.yaml log={at.LOGS}/{name}.log mark={marks.path(mark)}
 {deadline(limit)}
 {locked(limit)}
-if [ -e "$mark" ]; then cat >/dev/null; echo {ALREADY}; exit 0; fi
+if {_set(mark, holds)}; then cat >/dev/null; echo {ALREADY}; exit 0; fi
 cat >"$config"
 {before}
 status=0 limit=$({LEFT})
@@ -93,9 +95,14 @@ def _seconds(limit: float) -> int:
     return max(1, int(limit))
 
 
-def succeeded(mark: str, limit: float) -> str:
+def succeeded(mark: str, limit: float, holds: str = "") -> str:
     """Wait for a program that may still run, then say by the exit status whether it succeeded.
 
-    limit: seconds, after which the status is BUSY.
+    limit: seconds, after which the status is BUSY. holds: as of `run`.
     """
-    return f"{locked(limit)}; [ -e {marks.path(mark)} ]"
+    return f"{locked(limit)}; {_set(mark, holds)}"
+
+
+def _set(mark: str, holds: str) -> str:
+    path = marks.path(mark)
+    return f'[ "$(cat {path} 2>/dev/null)" = {shlex.quote(holds)} ]' if holds else f"[ -e {path} ]"

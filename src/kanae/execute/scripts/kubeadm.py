@@ -39,7 +39,7 @@ def init(action: KubeadmInit, limit: float) -> str:
         before=f"{_validated()}\ntouch {marks.path(marks.INIT_STARTED)}",
         after="\n".join(
             [
-                _record_manifests(),
+                record_manifests(),
                 _record_kubelet(action.kubelet_fingerprint),
                 f'echo {action.fingerprint} >"$mark.new"',
             ]
@@ -52,7 +52,7 @@ def join(action: KubeadmJoin, limit: float) -> str:
     """limit: seconds, for its turn and for kubeadm together."""
     after = [_record_kubelet(action.kubelet_fingerprint), f'echo {action.fingerprint} >"$mark.new"']
     if action.control_plane:
-        after.insert(0, _record_manifests())
+        after.insert(0, record_manifests())
     return guarded.run(
         JOIN,
         f'kubeadm join --config "$config"{_ignored(action.ignored)}',
@@ -77,13 +77,7 @@ def reconfigure_control_plane(action: ReconfigureControlPlane, limit: float) -> 
         f"""manifest={at.MANIFESTS}/kube-apiserver.yaml
 before=$(cat "$manifest" 2>/dev/null | sha256sum); old=$({ids})
 echo changing >{marks.path(marks.JOINED)}
-made={at.PKI}/apiserver.new; rm -rf "$made"; mkdir "$made"
-ln -s {at.PKI}/ca.crt {at.PKI}/ca.key "$made"
-sed "s|^kind: ClusterConfiguration$|&\\ncertificatesDir: $made|" "$config" >"$made/config"
-kubeadm init phase certs apiserver --config "$made/config" >/dev/null
-sync -- "$made/apiserver.key" "$made/apiserver.crt"
-mv -f "$made/apiserver.key" "$made/apiserver.crt" {at.PKI}
-rm -rf "$made"
+{serving_certificate()}
 kubeadm init phase control-plane all --config "$config" >/dev/null
 if [ "$before" != "$(sha256sum <"$manifest")" ]; then
   while
@@ -98,7 +92,8 @@ if [ "$before" != "$(sha256sum <"$manifest")" ]; then
     sleep 0.3
   done
 fi
-{_record_manifests()}
+{record_manifests()}
+rm -f {marks.path(marks.UPGRADING)}
 echo {action.fingerprint} >{marks.path(marks.JOINED)}""",
         limit,
     )
@@ -169,6 +164,20 @@ def _record_kubelet(fingerprint: str) -> str:
     )
 
 
-def _record_manifests() -> str:
+def record_manifests() -> str:
     mark = marks.path(marks.MANIFESTS)
     return f"sha256sum {at.MANIFESTS}/*.yaml >{mark}.new\nmv -f {mark}.new {mark}"
+
+
+def serving_certificate() -> str:
+    """Lines that make the API server's certificate anew, beside the one in use, since kubeadm keeps
+    one that is there whatever names it has (cmd/kubeadm/app/phases/certs). The API server reads it
+    again by itself. "$config" is a file with kubeadm's documents for this host.
+    """
+    return f"""made={at.PKI}/apiserver.new; rm -rf "$made"; mkdir "$made"
+ln -s {at.PKI}/ca.crt {at.PKI}/ca.key "$made"
+sed "s|^kind: ClusterConfiguration$|&\\ncertificatesDir: $made|" "$config" >"$made/config"
+kubeadm init phase certs apiserver --config "$made/config" >/dev/null
+sync -- "$made/apiserver.key" "$made/apiserver.crt"
+mv -f "$made/apiserver.key" "$made/apiserver.crt" {at.PKI}
+rm -rf "$made\""""

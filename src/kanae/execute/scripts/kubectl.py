@@ -120,3 +120,12 @@ def dns() -> str:
         f"{KUBECTL} -n kube-system get deployment coredns -o json --ignore-not-found"
         " --request-timeout=5s"
     )
+
+
+def rolled_out(name: str, limit: float) -> str:
+    """Wait until all pods of a workload of kube-system are of its present template and serve."""
+    of, wait = f"-n kube-system {quote(name)}", max(1, int(limit))
+    return (
+        f"there=$({KUBECTL} get {of} -o name --ignore-not-found) || exit\n"
+        f'[ -z "$there" ] || {KUBECTL} rollout status {of} --timeout={wait}s >/dev/null'
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from kanae.execute.scripts.programs import KUBECTL
+from kanae.facts.nodes import CORDONED
 from kanae.resources.model import quote
 
 # kubernetes.io/docs/concepts/cluster-administration/node-shutdown, non-graceful node shutdown.
@@ -18,6 +21,21 @@ def get(node: str) -> str:
 
 def cordon(node: str) -> str:
     return f"{KUBECTL} cordon {quote(node)} >/dev/null"
+
+
+def set_aside(node: str) -> str:
+    """Cordon a node, and let its annotation say that this is kanae's doing."""
+    return _patched(node, {"annotations": {CORDONED: "upgrade"}}, unschedulable=True)
+
+
+def uncordon(node: str) -> str:
+    return _patched(node, {"annotations": {CORDONED: None}}, unschedulable=None)
+
+
+def _patched(node: str, metadata: object, *, unschedulable: bool | None) -> str:
+    """Both at once, or a kill between them would leave one without the other."""
+    patch = json.dumps({"metadata": metadata, "spec": {"unschedulable": unschedulable}})
+    return f"{KUBECTL} patch node {quote(node)} --type=merge -p {quote(patch)} >/dev/null"
 
 
 def drain(node: str, limit: int) -> str:

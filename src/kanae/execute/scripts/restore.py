@@ -41,9 +41,9 @@ def save(action: SaveSnapshot) -> str:
     """Of the member on this host, whether or not there is a quorum. The file appears when it is
     complete."""
     path, part = quote(action.path), quote(f"{action.path}.part")
+    there = "" if action.anew else f"[ ! -e {path} ] || exit 0\n"
     return f"""set -eu; umask 077
-[ ! -e {path} ] || exit 0
-mkdir -p {at.RESTORES}
+{there}mkdir -p {at.RESTORES}
 rm -f {part}
 {ETCDCTL} --command-timeout=1h --endpoints https://127.0.0.1:{ports.ETCD_CLIENT} \
 snapshot save {part} >/dev/null

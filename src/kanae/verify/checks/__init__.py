@@ -17,6 +17,7 @@ from kanae.verify.checks import (
     runtime,
     system,
     traffic,
+    upgrade,
 )
 from kanae.verify.model import Check
 
@@ -63,6 +64,29 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd-data", "the folder for etcd's data is empty, or this cluster's", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
+    Check(
+        "removed", "nothing in the spec that its Kubernetes version has no more", upgrade.removed
+    ),
     Check("backups", "scheduled backups are made, the newest is not too old", backups.scheduled),
     Check("artifacts", "binaries and images are stored or a source has them", cluster.artifacts),
+    Check("upgrade-nodes", "before an upgrade: every node is Ready", upgrade.nodes),
+    Check(
+        "upgrade-etcd", "before an upgrade: every member of etcd is well, with room", upgrade.etcd
+    ),
+    Check("upgrade-disk", "before an upgrade: room for two versions", upgrade.disk),
+    Check("upgrade-apis", "before an upgrade: nobody asks for APIs that go", upgrade.deprecated),
+    Check(
+        "upgrade-webhooks",
+        "before an upgrade: no webhook can keep a new API server from starting",
+        upgrade.webhooks,
+    ),
+    Check(
+        "upgrade-budgets",
+        "before an upgrade: every PodDisruptionBudget lets a pod go",
+        upgrade.budgets,
+    ),
+)
+# Those that stop an upgrade, whatever host they are of.
+OF_UPGRADES = frozenset(
+    {"removed", *(check.id for check in CHECKS if check.id.startswith("upgrade-"))}
 )

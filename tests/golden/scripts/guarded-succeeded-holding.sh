@@ -1,0 +1,1 @@
+mkdir -p /run/kanae; exec 9>/run/kanae/kubeadm.lock; flock -w 60 9 || { echo "another kubeadm still runs on this host" >&2; exit 75; }; [ "$(cat /var/lib/kanae/marks/joined 2>/dev/null)" = ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff ]

@@ -1,0 +1,2 @@
+sha256sum /etc/kubernetes/manifests/*.yaml >/var/lib/kanae/marks/manifests.new
+mv -f /var/lib/kanae/marks/manifests.new /var/lib/kanae/marks/manifests
