@@ -25,7 +25,10 @@ class BuildSupplier:
     parallel = 1
 
     def key(self, item: Item) -> str:
-        return item_key("build", item, repr(oci.ZSTD) if item.layout is not None else "")
+        if item.layout is None:
+            return item_key("build", item, "")
+        below = userland.shape(item.layout.layer, item.arch)
+        return item_key("build", item, f"{oci.ZSTD!r} {below}")
 
     def close(self) -> None:
         pass

@@ -23,11 +23,13 @@ from kanae.artifacts.store import Store
 from kanae.environment import inherited
 from kanae.errors import ArtifactError, MachineUnfit
 
-PROGRAMS = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "ipset")
+# netbase has /etc/protocols. Without it nft tells protocols by number, and a kube-proxy that starts
+# takes the elements of its own maps for others, and deletes them: no Service is reached any more.
+PROGRAMS = ("iptables", "nftables", "conntrack", "iproute2", "kmod", "ipset", "netbase")
 CERTIFICATES = ("ca-certificates",)
 # What the closure brings in and no program above needs at run time.
 UNWANTED = re.compile(
-    r"^(perl.*|debconf|dpkg|tar|install-info|openssl|libdb5.*|gcc-\d+-base|lsb-base|netbase|"
+    r"^(perl.*|debconf|dpkg|tar|install-info|openssl|libdb5.*|gcc-\d+-base|lsb-base|"
     r"libpam.*|libaudit.*|libcap-ng.*|libcrypt1|passwd|adduser|init-system-helpers|sysvinit-utils|"
     r"coreutils|util-linux.*|bash|dash|sed|grep|libgcc-s1|cdebconf|libdebconf.*|mount)$"
 )
@@ -62,9 +64,17 @@ def layers(kind: str, arch: str, store: Store, progress: Progress) -> tuple[Laye
     return (base, _stored("userland", PROGRAMS, arch, store, progress))
 
 
+def shape(kind: str, arch: str) -> str:
+    """Changes with anything here that shapes the layers of a kind; "" for none."""
+    keys = [] if kind == "" else [layer_key("base", CERTIFICATES, arch)]
+    if kind == "userland":
+        keys.append(layer_key("userland", PROGRAMS, arch))
+    return " ".join(keys)
+
+
 def layer_key(kind: str, packages: tuple[str, ...], arch: str) -> str:
     """Key of a layer in the store: changes with anything in this file that shapes it."""
-    shape = (
+    shaped = (
         ZSTD,
         kind,
         packages,
@@ -74,7 +84,7 @@ def layer_key(kind: str, packages: tuple[str, ...], arch: str) -> str:
         sorted(LINKS.items()),
         USERS,
     )
-    return hashlib.sha256(repr(shape).encode()).hexdigest()
+    return hashlib.sha256(repr(shaped).encode()).hexdigest()
 
 
 def _stored(
@@ -178,5 +188,9 @@ def _userland_members(debs: list[Path], work: Path, arch: str) -> Iterator[Membe
     folders = {folder for path in members for folder in parents(path)}
     yield from (Member(folder, 0o755, directory=True) for folder in sorted(folders))
     yield from members.values()
-    if f"usr/lib/{GNU[arch]}/libc.so.6" not in members:
-        raise ArtifactError("the userland layer came out without a C library")
+    for path, what in (
+        (f"usr/lib/{GNU[arch]}/libc.so.6", "a C library"),
+        ("etc/protocols", "the names of protocols"),
+    ):
+        if path not in members:
+            raise ArtifactError(f"the userland layer came out without {what}")
