@@ -66,5 +66,5 @@ def serves_api(draft: Draft, host: str) -> bool:
     """Whether others are touched only when the API server of a host serves: where it does now, and
     in an upgrade wherever there is one, since one that was busy when it was asked is not dead."""
     view = draft.view
-    upgraded = bool(draft.at.delivered) and host in view.joined_control_planes
+    upgraded = draft.at.upgrading and host in view.joined_control_planes
     return upgraded or view.api_ready(host)
