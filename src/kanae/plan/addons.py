@@ -59,7 +59,7 @@ def plan(draft: Draft) -> None:
     if view.joined_control_planes and view.api:
         written = _addons(draft, view.api)
     _service(draft, written.get("coredns"))
-    if draft.at.delivered:
+    if draft.at.upgrading:
         # An upgrade goes on to the nodes: none is drained while cluster DNS is short of pods.
         draft.at.addons = [_await_rollout(draft, [*draft.reached, *written.values()])]
 

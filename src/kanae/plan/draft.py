@@ -16,15 +16,16 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 class Milestones:
     """Steps that other parts wait for. By host where every host has its own.
 
-    delivered: everything of the version that an upgrade goes to is on every host, and etcd's data
-    is saved. programs: those are there by which images are loaded, and all that comes before them.
-    patched: kubeadm's patches are there, and all that comes before them. let_go: no node leads pods
-    to a balancer that goes.
+    upgrading: hosts have still to be moved to the release of the spec. delivered: everything of it
+    is on every host, and etcd's data is saved. programs: those are there by which images are
+    loaded, and all that comes before them. patched: kubeadm's patches are there, and all that comes
+    before them. let_go: no node leads pods to a balancer that goes.
     """
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
     programs: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    upgrading: bool = False
     delivered: list[StepId] = field(default_factory=list[StepId])
     quorum: StepId = None
     patched: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

@@ -15,7 +15,7 @@ from kanae.plan.actions import MoveLeader
 from kanae.plan.draft import Draft
 from kanae.plan.model import Change, Verb
 from kanae.plan.view import View
-from kanae.plan.waits import await_api, await_etcd
+from kanae.plan.waits import await_api, await_etcd, serves_api
 from kanae.render import etcd, etcd_failover, haproxy
 from kanae.resources.file import Absent, Directory, File
 from kanae.resources.model import Resource
@@ -225,7 +225,7 @@ def plan(draft: Draft) -> None:
         if _member(view, host):
             step = await_etcd(draft, host, "etcd", "member-healthy", step, without=later)
             draft.hosts[host].last = (step,)
-        if view.api_ready(host):
+        if serves_api(draft, host):
             step = await_api(draft, host, "etcd", "api-ready", step)
         return step
 

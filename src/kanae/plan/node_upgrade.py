@@ -92,6 +92,7 @@ def _return(draft: Draft, host: str, after: str | None) -> str:
         ReturnNode(host, draft.view.spec.version, _dns(draft.view)),
         needs=[after] if after is not None else draft.reached,
         changes=[Change(Verb.RUN, "uncordon", host)],
+        timeout=600.0,
     )
 
 

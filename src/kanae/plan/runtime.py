@@ -9,7 +9,7 @@ from kanae.layout import units
 from kanae.plan import binaries, versions
 from kanae.plan.draft import Draft
 from kanae.plan.view import View
-from kanae.plan.waits import await_api, await_kubelet
+from kanae.plan.waits import await_api, await_kubelet, serves_api
 from kanae.render import containerd, kubelet
 from kanae.resources.file import File
 from kanae.resources.model import Resource
@@ -95,6 +95,6 @@ def turn(draft: Draft, host: str, stage: str, needs: Sequence[str | None]) -> st
 def well(draft: Draft, host: str, stage: str, after: str) -> str:
     """The step after which a host whose kubelet was restarted serves again."""
     step = await_kubelet(draft, host, stage, "kubelet-healthy", after)
-    if draft.view.api_ready(host):
+    if serves_api(draft, host):
         step = await_api(draft, host, stage, "api-ready", step)
     return step

@@ -27,6 +27,7 @@ def plan(draft: Draft) -> None:
         )
     if view.unanswered or not versions.upgrading(view):
         return
+    draft.at.upgrading = True
     delivered: list[StepId] = [each for build in draft.hosts.values() for each in build.last]
     draft.at.delivered = delivered
     for line in _route(view):

@@ -60,3 +60,11 @@ def await_etcd(
     return draft.builder.add(
         host, stage, name, "wait for etcd's quorum", AwaitEtcd(endpoints), needs=after
     )
+
+
+def serves_api(draft: Draft, host: str) -> bool:
+    """Whether others are touched only when the API server of a host serves: where it does now, and
+    in an upgrade wherever there is one, since one that was busy when it was asked is not dead."""
+    view = draft.view
+    upgraded = draft.at.upgrading and host in view.joined_control_planes
+    return upgraded or view.api_ready(host)

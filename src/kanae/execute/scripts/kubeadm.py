@@ -133,13 +133,15 @@ def _ignored(checks: Sequence[str]) -> str:
 
 def _with_config(lines: str, limit: float) -> str:
     """Lines in which "$config" is a file that holds what came by stdin, and which may ask how much
-    of their time is left. The file is the one's who has the lock. limit: seconds.
+    of their time is left. The file is written when it is their turn: another that waits has the
+    same one. limit: seconds.
     """
     return (
         f"{proxies.UNSET}\n"
-        f"set -eu; umask 077\n{guarded.deadline(limit)}\n{guarded.locked(limit)}\n"
-        f"config={at.RUN}/kubeadm-phase.yaml; trap 'rm -f \"$config\"' EXIT\n"
-        f'cat >"$config"\n{_validated()}\n{lines}\n'
+        f"set -eu; umask 077; mkdir -p {at.RUN}; config={at.RUN}/kubeadm-phase.yaml\n"
+        f"{guarded.deadline(limit)}\n{guarded.locked(limit)}\n"
+        f'cat >"$config"; trap \'rm -f "$config"\' EXIT\n'
+        f"{_validated()}\n{lines}\n"
     )
 
 

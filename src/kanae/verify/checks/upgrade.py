@@ -96,6 +96,8 @@ def webhooks(subject: Subject) -> Iterator[Finding]:
     """A new API server asks them before its own first writes, through old ones."""
     if subject.upgrading is None:
         return
+    if subject.upgrading.webhooks is None:
+        yield _untold("upgrade-webhooks", "admission webhooks")
     for each in subject.upgrading.webhooks or ():
         evidence = (
             f"webhook {each.name} of {each.object} must answer before {', '.join(each.matches)} "
@@ -111,6 +113,8 @@ def webhooks(subject: Subject) -> Iterator[Finding]:
 def budgets(subject: Subject) -> Iterator[Finding]:
     if subject.upgrading is None:
         return
+    if subject.upgrading.budgets is None:
+        yield _untold("upgrade-budgets", "PodDisruptionBudgets")
     for each in subject.upgrading.budgets or ():
         if each.never:
             yield error(
@@ -120,6 +124,11 @@ def budgets(subject: Subject) -> Iterator[Finding]:
                 f"{each.expected} pods at all times, so that no node with one of them is drained",
                 "let it allow one to be away, or give it one replica more",
             )
+
+
+def _untold(check: str, what: str) -> Finding:
+    evidence = f"no API server tells which {what} there are"
+    return error(check, None, evidence, "kanae status tells what is down")
 
 
 def removed(subject: Subject) -> Iterator[Finding]:
