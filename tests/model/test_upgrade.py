@@ -192,7 +192,8 @@ def test_the_first_host_is_moved_by_kubeadm_upgrade_apply_and_only_it() -> None:
 
 
 def test_one_worker_goes_alone_before_the_others() -> None:
-    document = document_of("reference") | {"policies": {"maxUnavailableWorkers": "100%"}}
+    document = document_of("reference")
+    document["policies"] = {"maxUnavailableWorkers": "100%"}
     for number in range(4):
         address = f"10.77.1.{200 + number}"
         document["hosts"][f"w{number}"] = {"address": address, "roles": ["worker"]}
@@ -315,7 +316,8 @@ def test_stacked_etcd_goes_on_where_it_can_and_stays_where_it_cannot() -> None:
 
 def test_nobody_joins_with_an_etcd_to_which_the_others_cannot_go() -> None:
     sim = _upgrading("three-machines")
-    document = document_of("three-machines") | {"kubernetes": NEW}
+    document = document_of("three-machines")
+    document["kubernetes"] = NEW
     for number in (4, 5):
         address = f"10.77.5.{40 + number}"
         document["hosts"][f"new{number}"] = {"address": address, "roles": ["control-plane"]}

@@ -72,9 +72,9 @@ def images(live: Mapping[str, object]) -> tuple[str, ...]:
     """References of the images that new pods of a workload run, its init containers' left aside."""
     found: object = live
     for name in ("spec", "template", "spec", "containers"):
-        found = (
-            cast("Mapping[str, object]", found).get(name) if isinstance(found, Mapping) else None
-        )
+        if not isinstance(found, Mapping):
+            return ()
+        found = cast("Mapping[str, object]", found).get(name)
     containers = cast("list[object]", found) if isinstance(found, list) else []
     return tuple(
         str(cast("Mapping[str, object]", each).get("image", ""))

@@ -32,7 +32,8 @@ def plan(draft: Draft) -> None:
     the endpoint.
 
     With stacked etcd each control-plane join adds an etcd member, and etcd takes one at a time;
-    with external etcd they run together. Workers do, so many at a time.
+    with external etcd they run together. Workers do, so many at a time. None joins while no API
+    server answers: whether it would let them register cannot be told.
     """
     view = draft.view
     joining = [
@@ -40,7 +41,7 @@ def plan(draft: Draft) -> None:
         for host in view.spec.nodes
         if host in view.reachable and not view.joined(host) and host != draft.first
     ]
-    if not joining:
+    if not joining or view.unanswered:
         return
     token = None
     if draft.at.init is None:
