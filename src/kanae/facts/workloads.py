@@ -70,12 +70,14 @@ def _number(fields: Mapping[str, object], name: str, default: int = 0) -> int:
 
 def images(live: Mapping[str, object]) -> tuple[str, ...]:
     """References of the images that new pods of a workload run, its init containers' left aside."""
-    found: object = live
-    for name in ("spec", "template", "spec", "containers"):
-        if not isinstance(found, Mapping):
+    found = live
+    for name in ("spec", "template", "spec"):
+        part = found.get(name)
+        if not isinstance(part, Mapping):
             return ()
-        found = cast("Mapping[str, object]", found).get(name)
-    containers = cast("list[object]", found) if isinstance(found, list) else []
+        found = cast("Mapping[str, object]", part)
+    given = found.get("containers")
+    containers = cast("list[object]", given) if isinstance(given, list) else []
     return tuple(
         str(cast("Mapping[str, object]", each).get("image", ""))
         for each in containers
