@@ -290,6 +290,23 @@ def test_a_removed_taint_and_a_deleted_kube_proxy_are_seen_and_repaired_alone(
     test_row_9_masters_are_tainted_and_the_worker_is_not(cluster)
 
 
+def test_a_kube_proxy_that_starts_again_goes_on_with_what_is_there(cluster: Cluster) -> None:
+    """Twice: what the first leaves is what the second finds. It is healthy once it has synced."""
+    started = "crictl ps -q --name kube-proxy"
+    for _ in range(2):
+        before = cluster.on("server4", started).strip()
+        cluster.on("server4", f"crictl stop {before}")
+        cluster.in_time(
+            "server4",
+            f'[ -n "$({started})" ] && [ "$({started})" != {before} ]'
+            " && curl -sf http://127.0.0.1:10256/healthz",
+            timeout=120.0,
+        )
+        elements = cluster.on("server4", "nft list map ip kube-proxy service-ips")
+        assert "10.96.0.1 . tcp . 443" in elements
+        assert "10.96.0.10 . udp . 53" in elements
+
+
 def test_status_shows_the_whole_cluster(cluster: Cluster) -> None:
     status = json.loads(cluster.kanae("status", str(cluster.spec), "-o", "json").stdout)
     text = json.dumps(status)

@@ -326,6 +326,23 @@ def test_the_build_key_of_an_image_follows_its_compression(
     assert BuildSupplier().key(item) != before
 
 
+@pytest.mark.parametrize(("name", "made_anew"), [("kube-proxy", True), ("kube-apiserver", False)])
+def test_an_image_is_made_anew_when_a_layer_below_it_changes(
+    monkeypatch: pytest.MonkeyPatch, name: str, made_anew: bool
+) -> None:
+    item = RELEASE.item(Kind.IMAGE, name, "amd64")
+    before = BuildSupplier().key(item)
+    monkeypatch.setattr(userland, "PROGRAMS", (*userland.PROGRAMS, "less"))
+    assert (BuildSupplier().key(item) != before) is made_anew
+
+
+def test_names_of_protocols_are_in_the_userland() -> None:
+    # kube-proxy compares what nft lists with what it wants, and nft lists by name only with these.
+    assert "netbase" in userland.PROGRAMS
+    assert not userland.UNWANTED.match("netbase")
+    assert userland.WANTED.match("etc/protocols")
+
+
 @pytest.mark.parametrize(
     ("path", "kept"),
     [
