@@ -51,7 +51,7 @@ def _hosts_are_bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async def survey(project: Project, fleet: object) -> Facts:
         return bare(project.spec)
 
-    async def passes(*args: object) -> None: ...
+    async def passes(*args: object, **more: object) -> None: ...
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(change, "Fleet", Untouched)
