@@ -30,14 +30,15 @@ def plan(draft: Draft) -> None:
     before = [*draft.at.delivered, *draft.reached, draft.at.network, *draft.at.addons]
 
     def change(host: str, needs: Sequence[str | None]) -> str:
-        return _move(draft, host, [*before, *needs])
+        # A part of the change and no gate: a node whose kubelet stands still has none, and was
+        # drained all the same.
+        return _return(draft, host, _move(draft, host, [*before, *needs]))
 
     alone = workers[:1] if len(workers) == len(_joined_workers(view)) else []
     for batch in (masters, alone, [host for host in workers if host not in alone]):
         before += draft.rolling.roll(
             batch,
             change,
-            lambda host, step: _return(draft, host, step),
             serves=lambda host: view.active(host, units.KUBELET),
         )
     for host in view.spec.nodes:
