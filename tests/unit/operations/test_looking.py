@@ -120,7 +120,8 @@ async def test_a_refusal_that_may_come_of_a_lost_host_is_that_hosts_error(
 async def test_a_check_refuses_names_that_there_are_not_before_hosts_are_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def inspect(spec: Spec, fleet: Fleet) -> Subject:
+    async def inspect(spec: Spec, fleet: Fleet, *, upgrade: bool) -> Subject:
+        assert not upgrade
         return Subject(spec, facts("m1"))
 
     def gone(project: Project, arches: frozenset[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from kanae.errors import Refused
 from kanae.facts.login import Login
-from kanae.facts.model import Facts, FileFact
+from kanae.facts.model import ApiFact, Facts, FileFact
 from kanae.layout import marks
 from kanae.plan.actions import KubeadmInit, KubeadmJoin, RemoveKubeconfig, WriteKubeconfig
 from kanae.plan.clients import KUBECONFIG
@@ -73,7 +73,12 @@ def test_a_host_joins_by_one_that_has_joined() -> None:
     spec = Spec.model_validate(document_of("three-machines"))
     facts = marked(bare(spec), "node2", **{marks.JOINED: "fingerprint"})
     held = {path: FileFact("file", 0o600, "root:root", 1, "0") for path in AUTHORITY_FILES}
-    facts = Facts({**facts.hosts, "node2": replace(facts.hosts["node2"], files=held)})
+    api = ApiFact(True, "v1.37.2", {"node2": {}}, {})
+    here = replace(facts.hosts["node2"], files=held)
+    # Nobody joins while no API server answers.
+    facts = Facts({**facts.hosts, "node2": here})
+    assert by_host(Desk.of(spec).plan(facts), KubeadmJoin) == {}
+    facts = Facts({**facts.hosts, "node2": replace(here, api=api)})
     joins = by_host(Desk.of(spec).plan(facts), KubeadmJoin)
     assert {host: join.source for host, join in joins.items()} == {
         "node1": "node2",
