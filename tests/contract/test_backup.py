@@ -20,13 +20,14 @@ from kanae import cli
 from kanae.artifacts.store import Store
 from kanae.backup import archive, name
 from kanae.errors import KanaeError
-from kanae.execute.actions.authorities import issue_leaf, make_authority
+from kanae.execute.actions.authorities import make_authority
+from kanae.execute.actions.leaves import issue_leaf
 from kanae.layout import marks, ports
 from kanae.layout import paths as at
 from kanae.plan.actions import LeafCertificate
 from kanae.plan.backup import OBJECTS, files
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.membership import identity_of
-from kanae.plan.pki import AUTHORITIES
 from kanae.render import backup
 from kanae.spec.load import load
 

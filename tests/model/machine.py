@@ -23,10 +23,15 @@ from kanae.facts.model import (
 from kanae.layout import marks, units
 from kanae.layout import paths as at
 
-from .certificate import certificate
+from .certificate import certificate, embedded, matches
 from .fixtures import READ_AT
 
 KUBELET: Final = units.KUBELET
+# Static pods that read these only when they start.
+READERS: Final = {
+    "kube-controller-manager": at.CONTROLLER_MANAGER_CONF,
+    "kube-scheduler": at.SCHEDULER_CONF,
+}
 _SERVER: Final = re.compile(r"(?m)^ *server: (\S+)")
 
 
@@ -65,7 +70,8 @@ class SimUnit:
 
 @dataclass(slots=True)
 class SimHost:
-    """inputs: unit -> paths that its process reads, the unit's own files among them."""
+    """inputs: unit -> paths that its process reads, the unit's own files among them. read: by
+    static pod, the kubeconfig that it has read, as its sha."""
 
     name: str
     base: HostBase
@@ -78,6 +84,7 @@ class SimHost:
     pods: dict[str, str] = field(default_factory=dict[str, str])
     log: list[str] = field(default_factory=list[str])
     powered: bool = True
+    read: dict[str, str] = field(default_factory=dict[str, str])
 
     def copy(self) -> SimHost:
         return SimHost(
@@ -92,6 +99,7 @@ class SimHost:
             dict(self.pods),
             list(self.log),
             self.powered,
+            dict(self.read),
         )
 
     # Files
@@ -200,8 +208,17 @@ class SimHost:
         }
         for pod, sha in wanted.items():
             if self.pods.get(pod) != sha:
-                self.log.append(f"pod {pod}")
+                self.restart_pod(pod)
         self.pods = wanted
+
+    def restart_pod(self, pod: str) -> None:
+        self.log.append(f"pod {pod}")
+        if pod in READERS and self.has(READERS[pod]):
+            self.read[pod] = self.files[READERS[pod]].sha
+
+    def reads_now(self) -> None:
+        """What has read a kubeconfig has read what is there now."""
+        self.read = {pod: self.files[READERS[pod]].sha for pod in self.read if pod in self.pods}
 
     # Power
 
@@ -275,7 +292,14 @@ class SimHost:
         )
 
     def _certificate(self, path: str) -> CertificateFact | None:
-        file = self.files.get(path)
-        if file is None or "BEGIN CERTIFICATE" not in file.text:
+        held = embedded(self.text(path)) if self.has(path) else ""
+        if not held:
             return None
-        return replace(certificate(file.text), key_matches=self.has(at.key(path)) or None)
+        key = self.text(at.key(path)) if self.has(at.key(path)) else self.text(path)
+        known = matches(held, key) if "PRIVATE KEY-----" in key else None
+        return replace(certificate(held), key_matches=known)
+
+    def ended(self, *paths: str) -> bool:
+        """Whether a certificate that is there, one of these, has."""
+        held = [embedded(self.text(path)) for path in paths if self.has(path)]
+        return any(certificate(text).not_after <= READ_AT for text in held if text)

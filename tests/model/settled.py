@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from kanae.facts.workloads import PROXY
 from kanae.layout import marks
 from kanae.layout import paths as at
+from kanae.plan.actions import Form
 from kanae.plan.addons import ADDONS
-from kanae.plan.pki import AUTHORITIES
+from kanae.plan.certificates import AUTHORITIES, leaves
 from kanae.render import kubeadm
 from kanae.render.kubelet_config import kubelet_configuration
 from kanae.spec.models import Role
 
 from . import in_cluster
+from .certificate import certificate, embedded, matches
 from .effects.base import STATIC_PODS
 from .effects.node import kubelet_config, manifest
+from .fixtures import READ_AT
+from .machine import READERS
 from .world import World
 
 
@@ -36,6 +40,7 @@ def unsettled(world: World) -> list[str]:
     found += _dns(world)
     for host in spec.hosts:
         found += _units(world, host)
+        found += _certificates(world, host)
     for host in spec.nodes:
         found += _kubelet(world, host)
     for host in planes:
@@ -96,3 +101,32 @@ def _manifests(world: World, host: str) -> Iterator[str]:
     for pod, sha in here.pods.items():
         if here.files[f"{at.MANIFESTS}/{pod}.yaml"].sha != sha:
             yield f"{host}: {pod} runs with an older manifest"
+    for pod, path in READERS.items():
+        if here.read.get(pod) != here.files[path].sha:
+            yield f"{host}: {pod} runs with an older {path}"
+
+
+def _certificates(world: World, host: str) -> Iterator[str]:
+    """Everybody can show everybody who he is, and nobody else can."""
+    here = world.hosts[host]
+    for certificate_, leaf in leaves(world.spec, host):
+        if not here.has(leaf.path):
+            if not certificate_.optional:
+                yield f"{host}: no {leaf.path}"
+            continue
+        held = certificate(embedded(here.text(leaf.path)))
+        issuers = {
+            certificate(embedded(each.text(public))).subject_key_id
+            for each in world.hosts.values()
+            if each.has(public := AUTHORITIES[leaf.authority][0])
+        }
+        if held.not_after <= READ_AT:
+            yield f"{host}: {leaf.path} has ended"
+        if {held.authority_key_id} != issuers:
+            yield f"{host}: {leaf.path} was issued by another {leaf.authority}"
+        if leaf.form is Form.PAIR and not matches(
+            embedded(here.text(leaf.path)), here.text(at.key(leaf.path))
+        ):
+            yield f"{host}: {leaf.path} is not of its key"
+        if (mode := here.files[certificate_.secret].mode) & 0o077:
+            yield f"{host}: {certificate_.secret} has mode {mode:o}"

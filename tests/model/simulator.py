@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, Final
 
 from kanae.errors import ConnectError, ConnectionLost
-from kanae.execute.actions import authorities, client, reset
+from kanae.execute.actions import authorities, client, leaves, reset
 from kanae.execute.actions.kubeadm import TOKEN, new_token
 from kanae.execute.context import Handler, StepContext
 from kanae.execute.events import Event, Outcome
@@ -21,9 +21,11 @@ from kanae.execute.result import RunResult
 from kanae.execute.scheduler import RunContext, run_plan
 from kanae.execute.scripts import files as file_scripts
 from kanae.execute.values import Values
+from kanae.operations.certificates import chosen
 from kanae.plan import actions
 from kanae.plan.model import Action, Plan
 from kanae.plan.planner import plan as planner_plan
+from kanae.plan.planner import renew as plan_renewal
 from kanae.plan.reset import reset as plan_reset
 from kanae.plan.restore import restore as plan_restore
 from kanae.plan.restore_refusals import refuse as refuse_restore
@@ -150,6 +152,11 @@ class Simulator:
     def plan(self) -> Plan:
         return self.world.desk.plan(self.world.facts())
 
+    def renewal_plan(self, *only: str) -> Plan:
+        view = self.world.desk.view(self.world.facts())
+        asked = chosen(view.spec, only)
+        return plan_renewal(replace(view, site=replace(view.site, renewing=asked)))
+
     def reset_plan(self, *, keep_artifacts: bool = False, identity: str = "") -> Plan:
         view = self.world.desk.view(self.world.facts())
         return plan_reset(view, keep_artifacts=keep_artifacts, identity=identity)
@@ -246,7 +253,7 @@ class Simulator:
             actions.GatherAuthorities: Handler(authorities.gather),
             actions.WriteAuthorities: Handler(authorities.write),
             actions.RecordIdentity: Handler(authorities.record_identity),
-            actions.IssueCertificates: Handler(authorities.issue),
+            actions.IssueCertificates: Handler(leaves.issue),
             actions.WriteKubeconfig: Handler(client.write),
             actions.RemoveKubeconfig: Handler(reset.remove_kubeconfig),
         }

@@ -27,6 +27,8 @@ OPERATORS: Final = (
     "policies.parallelHosts",
     "policies.drainTimeout",
     "policies.maxUnavailableWorkers",
+    # When kanae acts, see test_certificates.
+    "certificates.renewBefore",
     "hosts.*.ssh",
     "hosts.*.power",
     "backup.target",

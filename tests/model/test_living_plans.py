@@ -97,7 +97,7 @@ DRIFTS: Final[dict[str, tuple[str, Callable[[World], None]]]] = {
 }
 
 
-def _recorded(plan: Plan) -> str:
+def recorded(plan: Plan) -> str:
     """A step a paragraph: its id and title, what it waits for, what it changes."""
     lines: list[str] = []
     for step in plan:
@@ -118,7 +118,7 @@ def test_an_edit_of_a_living_cluster_is_planned_as_recorded(name: str) -> None:
     sim.world.edit(Spec.model_validate(document))
     plan = sim.plan()
     assert not plan.empty
-    agree(GOLDEN / "plan/living" / f"{name}.txt", _recorded(plan))
+    agree(GOLDEN / "plan/living" / f"{name}.txt", recorded(plan))
     sim.converge()
     assert sim.world.violations == []
 
@@ -130,7 +130,7 @@ def test_a_former_endpoint_is_taken_away_as_recorded() -> None:
     sim.converge()
     del document["endpoint"]
     sim.world.edit(Spec.model_validate(document))
-    agree(GOLDEN / "plan/living/vip-former-gone.txt", _recorded(sim.plan()))
+    agree(GOLDEN / "plan/living/vip-former-gone.txt", recorded(sim.plan()))
     sim.converge()
     assert sim.world.violations == []
 
@@ -142,6 +142,6 @@ def test_a_repair_of_a_living_cluster_is_planned_as_recorded(name: str) -> None:
     harm(sim.world)
     plan = sim.plan()
     assert not plan.empty
-    agree(GOLDEN / "plan/living" / f"{name}.txt", _recorded(plan))
+    agree(GOLDEN / "plan/living" / f"{name}.txt", recorded(plan))
     sim.converge()
     assert sim.world.violations == []

@@ -14,8 +14,8 @@ from kanae.errors import Refused
 from kanae.execute.actions import authorities
 from kanae.facts.model import Facts
 from kanae.layout import marks, units
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.membership import KnownHost, identity_mark, known, leaving, roster
-from kanae.plan.pki import AUTHORITIES
 from kanae.spec.models import Role, Spec
 
 from .fixtures import EXAMPLES, Desk, document_of, example

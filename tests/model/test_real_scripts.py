@@ -58,7 +58,15 @@ from kanae.spec.models import Balancer, Role, Spec
 from .effects import EFFECTS
 from .effects.base import STATIC_PODS, documents
 from .effects.kubeadm import CA, etcd_manifest, local_server, server_of, stored
-from .effects.node import admin_conf, kubelet_conf, kubelet_config, manifest, member, serving
+from .effects.node import (
+    issued_by_kubeadm,
+    kubelet_client,
+    kubelet_conf,
+    kubelet_config,
+    manifest,
+    member,
+    serving,
+)
 from .fixtures import BASES, SNAPSHOT, Desk, document_of
 from .real_host import RealHost, RealHosts, State, membership, programs, words
 from .simulator import Moments, Simulator
@@ -320,8 +328,8 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
             docs = documents(action.config)
             config = docs["ClusterConfiguration"]
             files: dict[str, str | None] = {
-                **serving(world, host.name, config),
-                at.ADMIN_CONF: admin_conf(host.name, server_of(config)),
+                **issued_by_kubeadm(world, host.name, config, server_of(config), init=True),
+                **kubelet_client(world, host.name),
                 at.KUBELET_CONF: kubelet_conf(local_server(world, host.name)),
             }
             kubelet_ = kubelet(docs["KubeletConfiguration"])
@@ -330,10 +338,10 @@ def kubeadm_writes(world: World, real: RealHost, step: Step) -> None:
             config = stored(world, 0)
             plane = action.control_plane
             leads = local_server(world, host.name) if plane else server_of(config)
-            files = {at.KUBELET_CONF: kubelet_conf(leads)}
+            files = {at.KUBELET_CONF: kubelet_conf(leads), **kubelet_client(world, host.name)}
             if plane:
-                files |= serving(world, host.name, config)
-                files[at.ADMIN_CONF] = admin_conf(host.name, server_of(config))
+                leads = server_of(config)
+                files |= issued_by_kubeadm(world, host.name, config, leads, init=False)
                 files |= control_plane(config) | stacked(config)
             else:
                 files[CA] = world.hosts[action.source].text(CA)

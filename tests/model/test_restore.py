@@ -14,9 +14,9 @@ from kanae.layout import marks, units
 from kanae.layout import paths as at
 from kanae.plan import actions
 from kanae.plan.attempt import STEP, Attempt, aside, chosen
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.etcd import member_folder
 from kanae.plan.model import Plan
-from kanae.plan.pki import AUTHORITIES
 from kanae.plan.saved import Saved
 from kanae.spec.models import EtcdTopology, Role, Spec
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from itertools import permutations
 from typing import Any, Final
@@ -15,10 +17,10 @@ from kanae.facts.workloads import DNS
 from kanae.layout import marks, ports, units
 from kanae.layout import paths as at
 from kanae.plan.attempt import seal
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.etcd import member_folder
 from kanae.plan.hosts import queries, resources
 from kanae.plan.membership import former, known, recognized
-from kanae.plan.pki import AUTHORITIES
 from kanae.plan.saved import Saved
 from kanae.plan.view import Site
 from kanae.render import haproxy, keepalived, nginx, registration
@@ -26,7 +28,7 @@ from kanae.render.kubeadm import taints
 from kanae.resources.unit import Unit
 from kanae.spec.models import EtcdTopology, Role, Spec
 
-from .certificate import certificate
+from .certificate import certificate, embedded, ending
 from .dns import Pods, place, settled
 from .fixtures import READ_AT, V2, Desk, backup_of, base_of
 from .in_cluster import Reconcilers
@@ -40,6 +42,7 @@ POLICY: Final = ObjectKey(
 )
 
 
+_OF_CLUSTER: Final = (f"{at.KUBERNETES}/", f"{at.KUBELET_STATE}/")
 _held = cache(keepalived.held)
 
 
@@ -197,8 +200,10 @@ class World:
     # etcd
 
     def etcd_runs(self, host: str) -> bool:
+        """So that others can reach it."""
         here = self.hosts[host]
-        return here.active(units.ETCD) if self.external else "etcd" in here.pods
+        runs = here.active(units.ETCD) if self.external else "etcd" in here.pods
+        return runs and not here.ended(at.ETCD_SERVER, at.ETCD_PEER)
 
     def peer(self, host: str) -> str:
         return f"https://{self.address(host)}:{ports.ETCD_PEER}"
@@ -292,6 +297,8 @@ class World:
         here = self.hosts[host]
         if not here.powered or API_SERVER not in here.pods or not self.quorum():
             return False
+        if here.ended(SERVING, at.ETCD_API_CLIENT):
+            return False
         if self.external:
             return here.active(units.ETCD_BALANCER)
         # The member of one that has been removed ends as soon as it is told.
@@ -309,7 +316,11 @@ class World:
         host, _, port = server.removeprefix("https://").rpartition(":")
         named = host == self.spec.endpoint.name
         ready = self.answering(str(self.spec.endpoint_address) if named else host, int(port))
-        return bool(ready) and all(host in self.hosts[each].text(SERVING).split() for each in ready)
+        return bool(ready) and all(host in self.names(each) for each in ready)
+
+    def names(self, host: str) -> frozenset[str]:
+        """Of the API server's certificate there."""
+        return certificate(embedded(self.hosts[host].text(SERVING))).sans
 
     def answering(self, address: str, port: int) -> list[str]:
         """Hosts whose API servers answer there, by what runs and what it was told."""
@@ -367,6 +378,7 @@ class World:
         proxy = ObjectKey("daemonsets.apps", "kube-system", "kube-proxy")
         return (
             name in self.nodes
+            and not here.ended(at.KUBELET_CLIENT)
             and here.active(units.KUBELET)
             and here.active(units.CONTAINERD)
             and network in self.objects
@@ -410,7 +422,7 @@ class World:
     def _api(self, host: str, keys: tuple[ObjectKey, ...]) -> ApiFact | None:
         if not self.hosts[host].has(at.ADMIN_CONF) or API_SERVER not in self.hosts[host].pods:
             return None
-        if not self.api_ready(host):
+        if not self.api_ready(host) or self.hosts[host].ended(at.ADMIN_CONF):
             return None
         objects = {key: self.objects[key] for key in keys if key in self.objects}
         nodes = {name: node | {"status": self._status(name)} for name, node in self.nodes.items()}
@@ -423,6 +435,8 @@ class World:
     def _etcd(self, host: str) -> EtcdFact | None:
         """Of external etcd and of a stacked member alike, to whoever asks."""
         if not self.etcd_runs(host) or host not in self.members or not self.quorum():
+            return None
+        if self.hosts[host].ended(at.ETCD_PROBE):
             return None
         members = tuple(
             EtcdMember(
@@ -555,6 +569,35 @@ class World:
                         text = here.text(public)
                         if self.authorities.setdefault(name, text) != text:
                             yield f"{host} has another {name}"
+
+    def age(self, end: datetime, only: Callable[[str, str], bool] = lambda _host, _path: True) -> None:
+        """Time has passed: certificates that were issued end then. only: of a host and a path.
+
+        What has not served since then has never served, as far as `watch` knows.
+        """
+        keys = {
+            certificate(embedded(here.text(public))).subject_key_id: here.text(private)
+            for here in self.hosts.values()
+            for public, private in AUTHORITIES.values()
+            if here.has(public, private) and embedded(here.text(public))
+        }
+        for name, here in self.hosts.items():
+            for path, file in list(here.files.items()):
+                old = embedded(file.text) if path.startswith(_OF_CLUSTER) else ""
+                issuer = certificate(old).authority_key_id if old else ""
+                if issuer and only(name, path):
+                    new = ending(old, keys[issuer], end)
+                    before, after = (b64encode(each.encode()).decode() for each in (old, new))
+                    text = file.text.replace(old, new).replace(before, after)
+                    here.write(path, text, file.mode, file.owner)
+            here.reads_now()
+            client = marks.path(marks.KUBECONFIG + self.spec.name)
+            if here.has(client) and only(name, client):
+                words = [*here.text(client).split()[:3], end.isoformat()]
+                here.write(client, " ".join(words), 0o600)
+        if end <= READ_AT:
+            self.served = self.quorate = False
+            self.been_up, self.well = {}, ([], False, False)
 
     def serves_with(self, host: str, leaf: str, authority: str) -> bool:
         """Whether a certificate with its key is there and was issued by the authority there."""

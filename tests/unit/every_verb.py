@@ -33,6 +33,7 @@ WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("init",): ("new.yaml",),
     ("apply",): ("--yes",),
     ("reset",): ("--yes",),
+    ("certificates", "renew"): ("--yes",),
     ("restore",): ("--discard", "--confirm", "demo"),
     ("completion",): ("bash",),
     ("artifacts", "fetch"): ("kubeadm", *MIRROR),

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "replace": ("replace", "Replace a host that is lost by another of the same name."),
     "restore": ("restore", "Take the cluster back to a backup, whatever has been lost."),
     "status": ("status", "Show how the cluster is, also when its API is down."),
+    "certificates": ("certificates", "See how long certificates last, and renew them."),
     "backup": ("backup", "Keep the cluster in one file: etcd's data, its keys, its configuration."),
     "reset": ("reset", "Take the cluster off its hosts."),
     "logs": ("logs", "List the runs of a cluster, or show what one did."),

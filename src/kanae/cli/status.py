@@ -18,11 +18,10 @@ from kanae.operations.project import Project
 from kanae.operations.status import status
 from kanae.transport.acceptance import HostKeys
 from kanae.verify.backups import backup_words
+from kanae.verify.certificates import words
 from kanae.verify.status import Status
 
 MIB = 1 << 20
-# Days left below which a certificate is shown among those that end soon.
-SOON = 60
 # Exit code when something differs from the spec, as with `kanae plan --exit-code`.
 DIFFERS = 2
 # Of one host more than this many changes are counted and not named, unless asked for.
@@ -157,9 +156,14 @@ def _drift(found: Status, verbose: bool) -> list[str]:
 
 
 def _certificates(found: Status, verbose: bool) -> list[str]:
-    shown = [c for c in found.certificates if verbose or c.days < SOON]
-    lines = [f"certificate  {c.host:<16} {c.days} days left: {c.path}" for c in shown]
-    rest = found.certificates[len(shown) :]
+    """All, or those that have ended or should have been renewed."""
+    shown = [c for c in found.certificates if verbose or c.soon]
+    lines = [
+        f"certificate  {c.host:<16} "
+        + (click.style(words(c), fg="red") if c.soon else f"{c.days} days left: {c.path}")
+        for c in shown
+    ]
+    rest = [c for c in found.certificates if c not in shown]
     if rest and not verbose:
         soonest = rest[0]
         lines.append(

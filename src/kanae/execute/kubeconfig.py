@@ -5,12 +5,16 @@ Source of the format: kubernetes.io/docs/concepts/configuration/organize-cluster
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from datetime import datetime
 from typing import cast
 
+from cryptography import x509
 from ruamel.yaml import YAMLError
 
 from kanae.errors import Refused
+from kanae.plan.actions import LeafCertificate
 from kanae.render.yaml import plain_yaml, read_as_written
 
 Document = dict[str, object]
@@ -39,6 +43,58 @@ def named(admin: str, cluster: str) -> Document:
         "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": user}}],
         "current-context": cluster,
     }
+
+
+def embedded(leaf: LeafCertificate, authority: str, certificate: str, key: str) -> str:
+    """A kubeconfig as kubeadm writes it, with all three (PEM) in it."""
+
+    def data(text: str) -> str:
+        return b64encode(text.encode()).decode()
+
+    who = leaf.common_name
+    context = f"{who}@{leaf.cluster}"
+    cluster = {"certificate-authority-data": data(authority), "server": leaf.leads}
+    user = {"client-certificate-data": data(certificate), "client-key-data": data(key)}
+    return plain_yaml(
+        {
+            "apiVersion": "v1",
+            "clusters": [{"cluster": cluster, "name": leaf.cluster}],
+            "contexts": [{"context": {"cluster": leaf.cluster, "user": who}, "name": context}],
+            "current-context": context,
+            "kind": "Config",
+            "users": [{"name": who, "user": user}],
+        }
+    )
+
+
+def end(document: Mapping[str, object], user: str = "") -> datetime | None:
+    """When a user's certificate ends; None where he has none that can be read. user: "" for the
+    first."""
+    data = _field(document, "users", "user", user, "client-certificate-data")
+    try:
+        text = b64decode(data, validate=True)
+        return x509.load_pem_x509_certificate(text).not_valid_after_utc
+    except ValueError:
+        return None
+
+
+def authority(document: Mapping[str, object], cluster: str) -> str:
+    """What a kubeconfig trusts of a cluster by this name, in base64; "" where it knows none."""
+    return _field(document, "clusters", "cluster", cluster, "certificate-authority-data")
+
+
+def _field(document: Mapping[str, object], kind: str, what: str, name: str, field: str) -> str:
+    """Of the entry of this name, or of the first; "" where there is none."""
+    for entry in cast("list[Document]", document.get(kind) or []):
+        held = entry.get(what)
+        if (not name or entry.get("name") == name) and isinstance(held, dict):
+            return str(cast("Document", held).get(field) or "")
+    return ""
+
+
+def read(text: str) -> Document:
+    """Raises Refused for what is no kubeconfig."""
+    return _load(text, "the existing kubeconfig")
 
 
 def merged(existing: str, ours: Mapping[str, object]) -> Document:

@@ -71,7 +71,8 @@ class Applied:
 class FileFact:
     """kind: file, directory, link or other. mode: e.g. 0o644. sha256: hex, "" unless a file.
 
-    text: only when asked for and valid UTF-8.
+    text: only when asked for and valid UTF-8. modified: when its content was, seconds since the
+    epoch, 0 where that is not told; it makes no difference between two.
     """
 
     kind: str
@@ -81,6 +82,7 @@ class FileFact:
     sha256: str = ""
     target: str = ""
     text: str | None = None
+    modified: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from kanae.facts.frame import Answer
 from kanae.facts.model import CertificateFact
+from kanae.shown import shown
 
 
 def parse_certificates(answer: Answer, asked: Sequence[str]) -> dict[str, CertificateFact | None]:
@@ -52,8 +53,8 @@ def certificate(der: bytes, public_key: bytes | None = None) -> CertificateFact 
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         return CertificateFact(
-            subject=cert.subject.rfc4514_string(),
-            issuer=cert.issuer.rfc4514_string(),
+            subject=shown(cert.subject.rfc4514_string()),
+            issuer=shown(cert.issuer.rfc4514_string()),
             not_before=cert.not_valid_before_utc,
             not_after=cert.not_valid_after_utc,
             sans=_sans(cert),
@@ -73,7 +74,8 @@ def _sans(cert: x509.Certificate) -> frozenset[str]:
     except x509.ExtensionNotFound:
         return frozenset()
     addresses = names.get_values_for_type(x509.IPAddress)
-    return frozenset((*names.get_values_for_type(x509.DNSName), *map(str, addresses)))
+    found = names.get_values_for_type(x509.DNSName)
+    return frozenset((*map(shown, found), *map(str, addresses)))
 
 
 def _is_ca(cert: x509.Certificate) -> bool:

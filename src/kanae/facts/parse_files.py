@@ -10,7 +10,8 @@ from dataclasses import replace
 from kanae.facts.frame import Answer
 from kanae.facts.model import FileFact
 
-_STAT = re.compile(r"S ([0-9a-f]{1,8}) (\S+) (\d{1,18}) \S+ \S+ \S+ (/.*)")
+_STAT = re.compile(r"S ([0-9a-f]{1,8}) (\S+) (\d{1,18}) \S+ (\S+) \S+ (/.*)")
+_SECONDS = re.compile(r"\d{1,10}(\.\d{1,9})?")
 _HASH = re.compile(r"([0-9a-f]{64})  (/.*)")
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
@@ -37,10 +38,13 @@ def parse_files(answer: Answer) -> dict[str, FileFact]:
 def _stat(match: re.Match[str]) -> tuple[str, FileFact]:
     mode = int(match[1], 16)
     kind = _KINDS.get(stat.S_IFMT(mode), "other")
-    path, target = match[4], ""
+    path, target = match[5], ""
     if kind == "link":
         path, _, target = path.partition(" -> ")
-    return path, FileFact(kind, stat.S_IMODE(mode), match[2], int(match[3]), target=target)
+    modified = float(match[4]) if _SECONDS.fullmatch(match[4]) else 0.0
+    return path, FileFact(
+        kind, stat.S_IMODE(mode), match[2], int(match[3]), target=target, modified=modified
+    )
 
 
 def _texts(answer: Answer, facts: dict[str, FileFact], shown: list[str]) -> dict[str, FileFact]:

@@ -58,6 +58,8 @@ ETCD_MANIFEST: Final = f"{MANIFESTS}/etcd.yaml"
 SERVICE_ACCOUNT_PUBLIC: Final = f"{PKI}/sa.pub"
 ADMIN_CONF: Final = f"{KUBERNETES}/admin.conf"
 SUPER_ADMIN_CONF: Final = f"{KUBERNETES}/super-admin.conf"
+CONTROLLER_MANAGER_CONF: Final = f"{KUBERNETES}/controller-manager.conf"
+SCHEDULER_CONF: Final = f"{KUBERNETES}/scheduler.conf"
 KUBELET_CONF: Final = f"{KUBERNETES}/kubelet.conf"
 BOOTSTRAP_KUBELET_CONF: Final = f"{KUBERNETES}/bootstrap-kubelet.conf"
 
@@ -90,8 +92,15 @@ ETCD_SERVER: Final = f"{ETCD_PKI}/server.crt"
 ETCD_PEER: Final = f"{ETCD_PKI}/peer.crt"
 # Shown by whoever asks a member how it is; kubeadm makes it for a stacked one.
 ETCD_PROBE: Final = f"{ETCD_PKI}/healthcheck-client.crt"
-# What the API server shows to etcd.
+# What the API server shows to etcd, its clients, kubelets and aggregated API servers.
 ETCD_API_CLIENT: Final = f"{PKI}/apiserver-etcd-client.crt"
+API_SERVER: Final = f"{PKI}/apiserver.crt"
+API_KUBELET_CLIENT: Final = f"{PKI}/apiserver-kubelet-client.crt"
+FRONT_PROXY_CLIENT: Final = f"{PKI}/front-proxy-client.crt"
+# A link of kubelet's to the file that it uses, with the key in it; and what kanae issues for one
+# whose own has ended. kubelet gives its files names with a time.
+KUBELET_CLIENT: Final = f"{KUBELET_STATE}/pki/kubelet-client-current.pem"
+KUBELET_ISSUED: Final = f"{KUBELET_STATE}/pki/kubelet-client-kanae.pem"
 
 ETCD_BALANCER_UNIT: Final = f"{UNITS}/{units.ETCD_BALANCER}"
 ETCD_BALANCER_CONFIG: Final = f"{KANAE}/etcd-balancer.cfg"

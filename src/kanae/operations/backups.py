@@ -18,7 +18,8 @@ from kanae.backup.target import Kept, Target, newest_first
 from kanae.errors import BackupBroken, BackupError, HostError, NoBackup, Refused
 from kanae.operations.backup_targets import opened, schedule_places
 from kanae.operations.project import Project
-from kanae.spec.backup import Keep, age
+from kanae.spec.backup import Keep
+from kanae.spec.duration import age
 from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import FleetError
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from kanae import paths
-from kanae.errors import HostError, Refused, StepFailed
+from kanae.errors import HostError, KanaeError, Refused, StepFailed
 from kanae.execute import kubeconfig
 from kanae.execute.actions.client import admin_conf
 from kanae.execute.kubeconfig import Document
@@ -47,10 +48,24 @@ async def _admin(spec: Spec, fleet: Fleet) -> Document:
 
 
 async def keep(spec: Spec, fleet: Fleet) -> Path:
-    """With the cluster's state, for `kanae` itself and whoever wants a file of its own."""
-    file = _kept(spec)
-    write_private(file, kubeconfig.to_text(await _admin(spec, fleet)))
+    """With the cluster's state, for `kanae` itself and whoever wants a file of its own; and in the
+    operator's own file where it was merged before and its certificate ends earlier."""
+    file, ours = _kept(spec), await _admin(spec, fleet)
+    write_private(file, kubeconfig.to_text(ours))
+    with suppress(KanaeError, OSError):  # his file is as it was
+        _keep_own(spec, ours)
     return file
+
+
+def _keep_own(spec: Spec, ours: Document) -> None:
+    """Entries of the same names, but of another cluster, are left alone: who trusts the same
+    authority is led to the same one."""
+    file = own_file()
+    held = kubeconfig.read(file.read_text(errors="replace")) if file.is_file() else {}
+    trusted = kubeconfig.authority(held, spec.name)
+    old, new = kubeconfig.end(held, f"{spec.name}-admin"), kubeconfig.end(ours)
+    if trusted and trusted == kubeconfig.authority(ours, spec.name) and old and new and old < new:
+        merge_into(file, ours)
 
 
 def forget(spec: Spec) -> None:

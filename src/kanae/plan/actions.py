@@ -7,6 +7,7 @@ the run's memory, on their way from host to host.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from kanae.facts.model import ObjectKey
@@ -45,7 +46,7 @@ class GatherAuthorities(Action):
     """Have the cluster's certificate authorities and service-account key in the run's memory.
 
     source: the host to read them from, or "" to make new ones for a new cluster; backup: or to take
-    them from this folder on the operator's machine. names: of `kanae.plan.pki.AUTHORITIES`.
+    them from this folder on the operator's machine. names: of `kanae.plan.certificates`.
     """
 
     names: tuple[str, ...]
@@ -61,9 +62,19 @@ class WriteAuthorities(Action):
     public: tuple[str, ...] = ()
 
 
+class Form(StrEnum):
+    """How a certificate lies on a host: its key beside it with the suffix .key; both within a
+    kubeconfig; both in one file, as kubelet keeps them."""
+
+    PAIR = "pair"
+    KUBECONFIG = "kubeconfig"
+    COMBINED = "combined"
+
+
 @dataclass(frozen=True, slots=True)
 class LeafCertificate:
-    """path: of the certificate; its key lies beside it with the suffix .key."""
+    """path: of the file that holds the certificate. leads, cluster: of a kubeconfig, the URL of its
+    server and the cluster's name."""
 
     path: str
     authority: str
@@ -72,13 +83,34 @@ class LeafCertificate:
     sans: tuple[str, ...] = ()
     server: bool = False
     client: bool = False
+    form: Form = Form.PAIR
+    leads: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class IssueCertificates(Action):
-    """Issue leaf certificates from authorities in the run's memory and write them to the host."""
+    """Issue leaf certificates from authorities in the run's memory and write them to the host.
+
+    marks: names of those that are written before, since what reads a certificate only at its start
+    has to begin anew.
+    """
 
     certificates: tuple[LeafCertificate, ...]
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RestartComponents(Action):
+    """What reads its certificate only at its start begins anew on the step's host.
+
+    pods: static pods, one after another. kubelet: kubelet before them. renewed: it takes the
+    certificate that was issued for it.
+    """
+
+    pods: tuple[str, ...]
+    kubelet: bool = False
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Final
 
 from kanae.layout import marks, units
 from kanae.layout import paths as at
+from kanae.plan.certificates import AUTHORITIES, authorities
 from kanae.plan.draft import Draft
-from kanae.plan.pki import AUTHORITIES, wanted
 from kanae.plan.view import View
 from kanae.render import backup
 from kanae.render.documents import to_yaml
@@ -32,7 +32,8 @@ def files(spec: Spec, host: str) -> Mapping[str, str]:
     """Those of a control-plane or etcd host that belong into a backup: path -> name there."""
     found = {
         path: f"pki/{PurePosixPath(path).relative_to(at.PKI)}"
-        for name in wanted(spec, host).names
+        for name, private in authorities(spec, host).items()
+        if private
         for path in AUTHORITIES[name]
     }
     if Role.CONTROL_PLANE in spec.hosts[host].roles:

@@ -16,9 +16,10 @@ StepId = str | None  # None: nothing is to be done, so nothing has to be waited 
 class Milestones:
     """Steps that other parts wait for. By host where every host has its own. patched: kubeadm's
     patches are there, and all that comes before them. let_go: no node leads pods to a balancer that
-    goes."""
+    goes. gathered: by authority, those that are in the run's memory."""
 
     marked: dict[str, StepId] = field(default_factory=dict[str, StepId])
+    gathered: dict[str, str] = field(default_factory=dict[str, str])
     certificates: dict[str, StepId] = field(default_factory=dict[str, StepId])
     quorum: StepId = None
     patched: dict[str, StepId] = field(default_factory=dict[str, StepId])

@@ -13,6 +13,7 @@ from kanae.plan import (
     backup,
     balancer,
     binaries,
+    certificates,
     clients,
     control_plane,
     endpoint,
@@ -21,7 +22,6 @@ from kanae.plan import (
     in_cluster,
     kubernetes,
     network,
-    pki,
     registration,
     runtime,
     system,
@@ -78,7 +78,7 @@ def _query(site: Site, unasked: View, host: str) -> Query:
     asked = [resource.query() for resource in resources(unasked, host)]
     asked += [
         system.query(spec, host),
-        pki.query(spec, host),
+        certificates.query(spec, host),
         etcd.query(spec, host),
         control_plane.query(spec, host),
         network.query(site, host),

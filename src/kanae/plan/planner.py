@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kanae.errors import Refused
 from kanae.plan import (
     addons,
     backends,
@@ -28,6 +29,7 @@ from kanae.plan import (
     reconfigure,
     refusals,
     registration,
+    renewal,
     runtime,
     system,
 )
@@ -47,6 +49,7 @@ _PARTS = (
     runtime,
     images,
     pki,
+    renewal,
     identity,
     rebuilt,
     etcd,
@@ -76,12 +79,35 @@ def plan(view: View) -> Plan:
     back = etcd.returned(view) if view.site.replacing else ()
     view = view.passing_over(back)
     refusals.refuse(view)
-    builder = Builder(view.spec.name)
+    draft = _begun(view)
     for host in back:
-        builder.note(
+        draft.builder.note(
             f"{host} has left the cluster and came back with what it had; nothing is done there, "
             f"and it is still to be replaced: kanae replace {host}"
         )
+    for part in _PARTS:
+        part.plan(draft)
+    return draft.builder.plan()
+
+
+def renew(view: View) -> Plan:
+    """Certificates alone, those of `Site.renewing`. Raises Refused as `plan` does, and where there
+    is no cluster."""
+    refusals.refuse(view)
+    if not view.joined_control_planes:
+        raise Refused(
+            f"{view.spec.name} has not been built: there are no certificates to renew",
+            remedy="kanae apply builds it",
+        )
+    draft = _begun(view)
+    pki.gather(draft, renewal.issuers(view))
+    renewal.plan(draft)
+    clients.plan(draft)
+    return draft.builder.plan()
+
+
+def _begun(view: View) -> Draft:
+    builder = Builder(view.spec.name)
     hosts = {
         host: HostBuilder(
             builder,
@@ -94,7 +120,4 @@ def plan(view: View) -> Plan:
     first = first_host(view)
     joined = view.joined_control_planes
     via = first or next((host for host in joined if view.api_ready(host)), joined[0])
-    draft = Draft(view, builder, hosts, Rolling(view), via, first)
-    for part in _PARTS:
-        part.plan(draft)
-    return builder.plan()
+    return Draft(view, builder, hosts, Rolling(view), via, first)

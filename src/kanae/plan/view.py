@@ -31,7 +31,9 @@ class Site:
     off: hosts without power, as the operator says. away: hosts that leave to be replaced; one that
     has left before and came back is not remembered. replacing: this is about hosts that are
     replaced; others that have left and came back are passed over, not refused. backup: the cluster
-    is built again with it, since nothing else is left of its control plane.
+    is built again with it, since nothing else is left of its control plane. renewing: names of
+    certificates that are issued anew whatever is left of them, and no others; None: those whose
+    end comes near.
     """
 
     spec: Spec
@@ -43,6 +45,7 @@ class Site:
     away: tuple[KnownHost, ...] = ()
     replacing: bool = False
     backup: Saved | None = None
+    renewing: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,20 @@ def certificate_sans(spec: Spec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def serving_sans(spec: Spec, host: str) -> tuple[str, ...]:
+    """All names and addresses of one API server's certificate, with those that kubeadm puts in
+    itself."""
+    of_service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    own = (
+        host,
+        *of_service,
+        f"{of_service[-1]}.{spec.networks.dns_domain}",
+        str(spec.networks.services[1]),
+        str(spec.hosts[host].address),
+    )
+    return tuple(dict.fromkeys((*own, *certificate_sans(spec))))
+
+
 def arguments(spec: Spec) -> dict[str, str]:
     """kanae's defaults with the spec's on top.
 

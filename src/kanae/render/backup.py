@@ -13,7 +13,8 @@ import kanae
 from kanae.layout import paths as at
 from kanae.layout import ports
 from kanae.render.banner import banner
-from kanae.spec.backup import BackupSchedule, Keep, age
+from kanae.spec.backup import BackupSchedule, Keep
+from kanae.spec.duration import age
 from kanae.spec.models import Spec
 
 # Which host made the last scheduled backup, and in which period; beside the keys of Kubernetes.

@@ -81,9 +81,3 @@ class Backup(Model):
     schedule: BackupSchedule | None = None
     keep: Keep = Keep(count=10)
     s3: ObjectStorage | None = None
-
-
-def age(text: str) -> timedelta:
-    """Of `Keep.age`, whose pattern has refused anything else."""
-    hours = {"h": 1, "d": 24, "w": 24 * 7}
-    return timedelta(hours=int(text[:-1]) * hours[text[-1]])

@@ -1,8 +1,10 @@
-"""Durations as the spec has them (Go's notation), for programs with notations of their own."""
+"""Durations as the spec has them (Go's notation, and ages), for programs with notations of their
+own."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Final
 
 _MILLISECONDS: Final = {"ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
@@ -25,3 +27,9 @@ def milliseconds(text: str) -> int:
     if value is None:
         raise ValueError(f"not a duration: {text!r}")
     return value
+
+
+def age(text: str) -> timedelta:
+    """Of `kanae.spec.text.Age`, whose pattern has refused anything else."""
+    hours = {"h": 1, "d": 24, "w": 24 * 7}
+    return timedelta(hours=int(text[:-1]) * hours[text[-1]])

@@ -26,17 +26,18 @@ from kanae.spec.balancer import (
     Vrrp,
 )  # fmt: skip
 from kanae.spec.base import Model
+from kanae.spec.certificates import Certificates
 from kanae.spec.host import Host, Power, Role, Ssh, Sudo, Taint
 from kanae.spec.networks import Dns, Networks, PodNetwork, PodNetworkProvider
 from kanae.spec.source import Artifacts, ArtifactSource, ImageArchive, Manifest, Mirror
 from kanae.spec.text import ClusterName, HostCount, HostName, Version
 
 __all__ = [
-    "ApiServer", "ArtifactSource", "Artifacts", "Backup", "Balancer", "ComponentArgs", "Dns",
-    "Endpoint", "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck", "Host", "ImageArchive",
-    "InCluster", "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model", "Networks",
-    "PodNetwork", "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role", "Spec", "Ssh",
-    "Sudo", "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
+    "ApiServer", "ArtifactSource", "Artifacts", "Backup", "Balancer", "Certificates",
+    "ComponentArgs", "Dns", "Endpoint", "Etcd", "EtcdTopology", "FormerEndpoint", "HealthCheck",
+    "Host", "ImageArchive", "InCluster", "KubeProxy", "LoadBalancer", "Manifest", "Mirror", "Model",
+    "Networks", "PodNetwork", "PodNetworkProvider", "Policies", "Power", "ProxyMode", "Role",
+    "Spec", "Ssh", "Sudo", "SwapPolicy", "Taint", "VirtualAddress", "Vrrp",
 ]  # fmt: skip
 
 
@@ -163,6 +164,7 @@ class Spec(Model):
         description="Loaded onto nodes before anything runs there.",
     )
     policies: Policies = Policies()
+    certificates: Certificates = Certificates()
     backup: Backup = Backup()
 
     def having(self, *roles: Role) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from kanae.facts.probe import ProbeQuery
 from kanae.layout import families, units
 from kanae.layout import paths as at
 from kanae.layout.runtimes import RUNTIMES
+from kanae.plan import certificates
 from kanae.plan.answering import may_bind, may_have
 from kanae.plan.hosts import TYPICAL
 from kanae.plan.system import OVERRULABLE
@@ -52,9 +53,10 @@ def check_query(spec: Spec, host: str) -> Query:
     if spec.etcd_role in roles:
         files = (*files, f"{spec.etcd.data_dir}/member")
         folders = (*folders, str(spec.etcd.data_dir))
-    backups = backup_query(spec, host)
+    backups, held = backup_query(spec, host), certificates.query(spec, host)
     return Query(
-        files=files,
+        files=(*files, *held.files),
+        certificates=held.certificates,
         contents=(
             *((at.CONTAINERD_CONFIG, at.KUBELET_CONFIG, *_resolv_conf(spec, host)) if node else ()),
             *(balancer if Role.LOAD_BALANCER in roles else ()),

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from kanae.facts.balancer import Backend, BalancerQuery
-from kanae.facts.model import ApiFact, Facts, HostFacts, ObjectKey, Query
+from kanae.facts.model import ApiFact, Facts, ObjectKey, Query
 from kanae.facts.nodes import kubelet_version, readiness
 from kanae.facts.workloads import Serving, serving, workloads
 from kanae.layout import paths as at
 from kanae.layout import units
+from kanae.plan import certificates as listed
 from kanae.spec.models import Balancer, Role, Spec
 from kanae.verify.backups import BackupStatus, backup_query, backup_status, backup_words
-
-KUBECONFIGS = tuple(
-    f"{at.KUBERNETES}/{name}.conf"
-    for name in ("admin", "super-admin", "controller-manager", "scheduler")
-)
-CERTIFICATES = (
-    f"{at.PKI}/ca.crt",
-    f"{at.PKI}/apiserver.crt",
-    f"{at.PKI}/apiserver-kubelet-client.crt",
-    f"{at.PKI}/front-proxy-ca.crt",
-    f"{at.PKI}/front-proxy-client.crt",
-    at.ETCD_API_CLIENT,
-)
-ETCD_CERTIFICATES = (
-    at.ETCD_CA,
-    at.ETCD_SERVER,
-    at.ETCD_PEER,
-    at.ETCD_PROBE,
-)
-KUBELET_CERTIFICATE = f"{at.KUBELET_STATE}/pki/kubelet-client-current.pem"
+from kanae.verify.certificates import CertificateStatus, certificates, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +54,6 @@ class WorkloadStatus:
     name: str
     serving: Serving | None
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateStatus:
-    host: str
-    path: str
-    days: int
-    not_after: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +112,8 @@ class Status:
                 if not backend.up:
                     yield f"{host}: backend {backend.name} is {backend.state}"
         for certificate in self.certificates:
-            if certificate.days <= 0:
-                yield f"{certificate.host}: {certificate.path} has ended"
+            if certificate.ended:
+                yield f"{certificate.host}: {words(certificate)}"
         if self.backup is not None:
             yield from backup_words(self.backup)
 
@@ -149,14 +122,8 @@ def status_query(spec: Spec, host: str) -> Query:
     roles = spec.hosts[host].roles
     master = Role.CONTROL_PLANE in roles
     member = spec.etcd_role in roles
-    node = master or Role.WORKER in roles
-    certificates = (
-        *((*CERTIFICATES, *KUBECONFIGS) if master else ()),
-        *(ETCD_CERTIFICATES if member else ()),
-        *((KUBELET_CERTIFICATE,) if node else ()),
-    )
     return Query(
-        certificates=certificates,
+        certificates=listed.query(spec, host).certificates,
         units=(*_units(spec, host), *backup_query(spec, host).units),
         folders=backup_query(spec, host).folders,
         etcd=member,
@@ -206,7 +173,7 @@ def status(
         workloads=tuple(_workload(api, key) for key in workloads(objects)),
         etcd=tuple(_members(spec, facts)),
         balancers=balancers,
-        certificates=tuple(_certificates(spec, facts)),
+        certificates=certificates(spec, facts),
         units=tuple(
             (host, unit, fact.active if fact is not None else "not there")
             for host, answered in facts.hosts.items()
@@ -276,17 +243,3 @@ def _members(spec: Spec, facts: Facts) -> list[MemberStatus]:
             )
         )
     return found
-
-
-def _certificates(spec: Spec, facts: Facts) -> list[CertificateStatus]:
-    found = (
-        CertificateStatus(host, path, _days(fact.not_after, answered), fact.not_after)
-        for host, answered in facts.hosts.items()
-        for path in status_query(spec, host).certificates
-        if (fact := answered.certificates.get(path)) is not None
-    )
-    return sorted(found, key=lambda c: (c.not_after, c.host, c.path))
-
-
-def _days(not_after: datetime, answered: HostFacts) -> int:
-    return (not_after - answered.read_at).days

@@ -12,13 +12,14 @@ from kanae.plan import actions
 from kanae.plan.model import Action, Step
 
 from ..world import World
-from . import cluster, host, kubeadm, living, membership, reset, restore
+from . import certificates, cluster, host, kubeadm, living, membership, reset, restore
 from .base import Effects
 
 EFFECTS: Final[dict[type[Action], Callable[[World, Step, Any], Effects]]] = {
     actions.Converge: host.converge,
     actions.DeliverBinaries: host.binaries,
     actions.LoadImages: host.images,
+    actions.RestartComponents: certificates.restart,
     actions.KubeadmInit: kubeadm.init,
     actions.MintToken: cluster.mint_token,
     actions.KubeadmJoin: kubeadm.join,

@@ -16,7 +16,7 @@ from kanae.render.kubeadm import held
 from kanae.render.objects import key_of
 
 from ..in_cluster import behind
-from ..world import SERVING, Object, World
+from ..world import Object, World
 from .base import Effects, failed, require_api, wait
 
 
@@ -97,7 +97,7 @@ def await_api(world: World, step: Step, action: actions.AwaitApi) -> Effects:
             return "" if world.answering(action.address, action.port) else "refused"
         if not world.api_ready(host.name):
             return "refused"
-        good = not action.name or action.name in host.text(SERVING).split()
+        good = not action.name or action.name in world.names(host.name)
         return "" if good else f"x509: certificate is not valid for {action.name}"
 
     yield from wait(step, missing)

@@ -23,12 +23,12 @@ from ..world import Object, World
 from . import preflight
 from .base import Effects, documents, failed, wait
 from .node import (
-    admin_conf,
+    issued_by_kubeadm,
+    kubelet_client,
     kubelet_conf,
     member,
     record_kubelet,
     record_manifests,
-    serving,
     start_kubelet,
     write_manifests,
 )
@@ -74,9 +74,11 @@ def init(world: World, step: Step, action: actions.KubeadmInit) -> Effects:
         raise failed(step, wrong)
     if not host.has(*SHARED):
         world.violations.append(f"kubeadm init makes authorities of its own on {name}")
-    yield from certify(world, host, config)
-    host.write(at.ADMIN_CONF, admin_conf(name, server_of(config)), 0o600)
-    yield
+    if not host.has(*SHARED):
+        raise failed(step, "the simulation has no authorities of kubeadm's own")
+    yield from certify(world, host, config, init=True)
+    for path, text in kubelet_client(world, name).items():
+        host.write(path, text, 0o600)
     host.write(at.KUBELET_CONF, kubelet_conf(local_server(world, name)), 0o600)
     yield
     if not world.external:
@@ -135,8 +137,9 @@ def _succeed(
     yield
 
 
-def certify(world: World, host: SimHost, cluster: Object) -> Iterator[None]:
-    for path, text in serving(world, host.name, cluster).items():
+def certify(world: World, host: SimHost, cluster: Object, *, init: bool) -> Iterator[None]:
+    files = issued_by_kubeadm(world, host.name, cluster, server_of(cluster), init=init)
+    for path, text in files.items():
         host.write(path, text, 0o600)
     yield
 
@@ -241,9 +244,7 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     if plane:
         if not host.has(*SHARED):
             raise failed(step, "one or more conditions for hosting a new control plane: no keys")
-        yield from certify(world, host, cluster)
-        host.write(at.ADMIN_CONF, admin_conf(name, server_of(cluster)), 0o600)
-        yield
+        yield from certify(world, host, cluster, init=False)
         yield from write_manifests(world, host, cluster)
     host.write(at.BOOTSTRAP_KUBELET_CONF, "token", 0o600)
     yield
@@ -253,6 +254,8 @@ def join(world: World, step: Step, action: actions.KubeadmJoin) -> Effects:
     yield from start_kubelet(host, stored(world, 1))
     register(world, name, config)
     leads = local_server(world, name) if plane else server_of(cluster)
+    for path, text in kubelet_client(world, name).items():
+        host.write(path, text, 0o600)
     host.write(at.KUBELET_CONF, kubelet_conf(leads), 0o600)
     host.remove(at.BOOTSTRAP_KUBELET_CONF)
     yield

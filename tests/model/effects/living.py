@@ -13,11 +13,12 @@ from kanae.plan.model import Step
 
 from ..world import API_SERVER, World
 from .base import Effects, documents, failed, require_api, wait
-from .kubeadm import certify, put_addon, run_proxy, server_of, store_config, stored
+from .kubeadm import put_addon, run_proxy, server_of, store_config, stored
 from .node import (
     cleared,
     record_kubelet,
     record_manifests,
+    serving,
     start_kubelet,
     write_manifests,
 )
@@ -67,7 +68,9 @@ def reconfigure_control_plane(
     config = documents(action.config)["ClusterConfiguration"]
     host.mark(marks.JOINED, "changing\n")
     yield
-    yield from certify(world, host, config)
+    for path, text in serving(world, host.name, config).items():
+        host.write(path, text, 0o600)
+    yield
     yield from write_manifests(world, host, config)
 
     def missing() -> str:

@@ -3,31 +3,82 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 
+from kanae.execute import kubeconfig
 from kanae.layout import marks, units
 from kanae.layout import paths as at
+from kanae.plan.actions import Form, LeafCertificate
+from kanae.plan.certificates import AUTHORITIES, leaves
 
+from ..certificate import issued
 from ..machine import SimHost
 from ..world import API_SERVER, SERVING, Object, World
 from .base import STATIC_PODS
 
 
-def admin_conf(host: str, server: str) -> str:
+def _issue(world: World, host: str, leaf: LeafCertificate) -> tuple[str, str]:
+    public, private = AUTHORITIES[leaf.authority]
+    here = world.hosts[host]
+    if not here.has(public, private):
+        # A worker has none: the controller manager issues.
+        here = next(each for each in world.hosts.values() if each.has(public, private))
+    return issued(leaf, here.text(public), here.text(private))
+
+
+def admin_conf(world: World, host: str, server: str) -> str:
     """A kubeconfig as kubeadm writes it, with a key that tests look for where it must not be."""
+    leaf = next(leaf for _, leaf in leaves(world.spec, host) if leaf.path == at.ADMIN_CONF)
+    certificate, _ = _issue(world, host, leaf)
+    authority = world.hosts[host].text(AUTHORITIES["ca"][0])
+    data = b64encode(authority.encode()).decode()
     return (
         "apiVersion: v1\nkind: Config\n"
-        f"clusters:\n- name: kubernetes\n  cluster:\n    server: {server}\n"
-        f"users: [{{name: kubernetes-admin, user: {{client-key-data: SECRET-KEY-OF-{host}}}}}]\n"
+        "clusters:\n- name: kubernetes\n  cluster:\n"
+        f"    certificate-authority-data: {data}\n    server: {server}\n"
+        "users:\n- name: kubernetes-admin\n  user:\n"
+        f"    client-certificate-data: {b64encode(certificate.encode()).decode()}\n"
+        f"    client-key-data: SECRET-KEY-OF-{host}\n"
         "contexts: [{name: c, context: {cluster: kubernetes, user: kubernetes-admin}}]\n"
         "current-context: c\n"
     )
 
 
 def serving(world: World, host: str, cluster: Object) -> dict[str, str]:
-    """An API server's certificate, which here is the names that it is good for, and its key."""
-    names = f"{host} {world.address(host)} {' '.join(cluster['apiServer']['certSANs'])}\n"
-    return {SERVING: names, at.key(SERVING): names}
+    """An API server's certificate by what kubeadm is told, and its key."""
+    names = (host, world.address(host), *cluster["apiServer"]["certSANs"])
+    leaf = next(leaf for _, leaf in leaves(world.spec, host) if leaf.path == SERVING)
+    certificate, key = _issue(world, host, replace(leaf, sans=tuple(dict.fromkeys(names))))
+    return {SERVING: certificate, at.key(SERVING): key}
+
+
+def issued_by_kubeadm(
+    world: World, host: str, cluster: Object, server: str, *, init: bool
+) -> dict[str, str]:
+    """All certificates of a control-plane host, with their keys."""
+    files = serving(world, host, cluster)
+    for certificate, leaf in leaves(world.spec, host):
+        path = leaf.path
+        left_out = path == at.SUPER_ADMIN_CONF and not init
+        if not certificate.by_kubeadm or left_out or path in files:
+            continue
+        if leaf.form is Form.PAIR:
+            files[path], files[at.key(path)] = _issue(world, host, leaf)
+        elif path == at.ADMIN_CONF:
+            files[path] = admin_conf(world, host, server)
+        elif leaf.form is Form.KUBECONFIG:
+            authority = world.hosts[host].text(AUTHORITIES["ca"][0])
+            pair = _issue(world, host, leaf)
+            files[path] = kubeconfig.embedded(leaf, authority, *pair)
+    return files
+
+
+def kubelet_client(world: World, host: str) -> dict[str, str]:
+    """What kubelet has got by its bootstrap."""
+    leaf = next(leaf for _, leaf in leaves(world.spec, host) if leaf.path == at.KUBELET_CLIENT)
+    return {at.KUBELET_CLIENT: "".join(_issue(world, host, leaf))}
 
 
 def kubelet_conf(server: str) -> str:

@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from kanae.execute.actions.authorities import (
-    AUTHORITY_DAYS,
-    LEAF_DAYS,
-    authority_hash,
-    issue_leaf,
-    make_authority,
-)
+from kanae.execute.actions.authorities import AUTHORITY_DAYS, authority_hash, make_authority
+from kanae.execute.actions.leaves import issue_leaf
 from kanae.plan.actions import LeafCertificate
+from kanae.plan.certificates import LIFETIME
 
 LEAF = LeafCertificate(
     "/etc/kubernetes/pki/etcd/server.crt",
@@ -115,7 +111,7 @@ def test_another_authority_of_the_same_name_is_not_taken_for_it(
         openssl("verify", "-CAfile", str(other), str(issued.leaf))
 
 
-@pytest.mark.parametrize(("which", "days"), [("authority", AUTHORITY_DAYS), ("leaf", LEAF_DAYS)])
+@pytest.mark.parametrize(("which", "days"), [("authority", AUTHORITY_DAYS), ("leaf", LIFETIME.days)])
 def test_it_lives_as_long_as_kubeadms_own(issued: Issued, which: str, days: int) -> None:
     path = str(issued.authority if which == "authority" else issued.leaf)
 

@@ -16,6 +16,7 @@ import pytest
 from kanae.execute import scripts
 from kanae.execute.scripts import (
     backup,
+    certificates,
     clear,
     etcd,
     files,
@@ -57,6 +58,7 @@ from kanae.plan.actions import (
     RemoveEtcd,
     ReplaceData,
     RestartAgents,
+    RestartComponents,
     RestoreSnapshot,
     SaveSnapshot,
     SetNode,
@@ -225,6 +227,12 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "restore-restart-agents": restore.restart_agents(
         RestartAgents(("kube-proxy", "kube-flannel")), LIMIT
     ),
+    "certificates-restart": certificates.restart(
+        RestartComponents(("kube-controller-manager", "kube-scheduler")), LIMIT
+    ),
+    "certificates-restart-kubelet": certificates.restart(
+        RestartComponents((), kubelet=True, renewed=True), LIMIT
+    ),
     "restore-end": restore.end(EndRestore(f"{at.RESTORES}/{ATTEMPT}.db")),
     "restore-end-without-snapshot": restore.end(EndRestore("")),
     "restore-discard": restore.discard(DiscardReplaced("/var/lib/etcd")),
@@ -302,6 +310,7 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
     }
     modules = (
         backup,
+        certificates,
         clear,
         etcd,
         files,

@@ -25,9 +25,9 @@ from kanae.facts.parse_cluster import Hash, parse_hashes
 from kanae.operations.decryption import Undecided, decrypted
 from kanae.operations.restore import opened
 from kanae.plan.actions import GatherAuthorities
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.membership import roster
 from kanae.plan.model import Step
-from kanae.plan.pki import AUTHORITIES
 
 from ...model.fixtures import example
 

@@ -12,9 +12,9 @@ from kanae.facts.login import Login
 from kanae.facts.model import Facts, FileFact
 from kanae.layout import marks
 from kanae.plan.actions import KubeadmInit, KubeadmJoin, RemoveKubeconfig, WriteKubeconfig
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.clients import KUBECONFIG
 from kanae.plan.model import Action, Plan
-from kanae.plan.pki import AUTHORITIES
 from kanae.plan.reset import reset
 from kanae.spec.models import Spec
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from kanae.facts.model import Facts, FileFact, HostBase, HostFacts, Interface, Listener, Route
+from kanae.facts.model import (
+    CertificateFact,
+    Facts,
+    FileFact,
+    HostBase,
+    HostFacts,
+    Interface,
+    Listener,
+    Route,
+)
 from kanae.facts.probe import ProbeFacts
 from kanae.spec.models import Spec
 from kanae.verify.model import Finding, Severity, Subject
@@ -92,6 +101,13 @@ def change(subject: Subject, host: str, **changes: object) -> Subject:
     return replace(
         subject, facts=replace(subject.facts, hosts={**subject.facts.hosts, host: changed})
     )
+
+
+def ending(subject: Subject, path: str, days: float) -> Subject:
+    """The same with a certificate of this cluster on m1 that ends so soon."""
+    begun, end = NOW - timedelta(days=300), NOW + timedelta(days=days)
+    held = CertificateFact("CN=x", "CN=ca", begun, end, frozenset(), "f", False, "", "")
+    return change(subject, "m1", marks={"cluster": "demo"}, certificates={path: held})
 
 
 def file(text: str | None = None) -> FileFact:

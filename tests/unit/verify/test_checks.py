@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from kanae.errors import ConnectError, UsageError
-from kanae.facts.model import ApiFact, BootSetting, Interface, Listener, Route, UnitFact
+from kanae.facts.model import (
+    ApiFact,
+    BootSetting,
+    FileFact,
+    Interface,
+    Listener,
+    Route,
+    UnitFact,
+)
 from kanae.facts.ports import Outcome, Port
 from kanae.facts.probe import ProbeFacts
 from kanae.layout import paths as at
@@ -22,7 +30,7 @@ from kanae.verify.run import alike, as_line, errors, judge
 from kanae.verify.traffic import Path as Way
 from kanae.verify.traffic import Tried
 
-from .subjects import change, errors_of, file, make_spec, make_subject, node
+from .subjects import change, ending, errors_of, file, make_spec, make_subject, node
 from .subjects import found as findings
 
 
@@ -385,6 +393,20 @@ BROKEN: list[tuple[str, Severity, str | None, Callable[[Subject], Subject]]] = [
             "m1",
             marks={"cluster": "demo", "joined": ""},
             units={units.BACKUP: UnitFact("loaded", "failed", "static")},
+        ),
+    ),
+    ("certificates", Severity.WARNING, "m1", lambda s: ending(s, at.API_SERVER, 89)),
+    ("certificates", Severity.ERROR, "m1", lambda s: ending(s, at.API_SERVER, -1)),
+    ("certificates", Severity.WARNING, "m1", lambda s: ending(s, f"{at.PKI}/ca.crt", 20)),
+    (
+        "certificates",
+        Severity.WARNING,
+        "m1",
+        lambda s: change(
+            s,
+            "m1",
+            marks={"cluster": "demo"},
+            files={f"{at.PKI}/sa.key": FileFact("file", 0o640, "root:root", 9)},
         ),
     ),
     (

@@ -1,4 +1,4 @@
-"""Certificate authorities and the leaf certificates of external etcd.
+"""Certificate authorities and the service-account key.
 
 Keys are made or read into the run's memory and travel from there over SSH; they are written on the
 hosts with mode 0600, private before public, so that a public file never stands for a missing key.
@@ -8,34 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from kanae.execute.context import StepContext
 from kanae.execute.events import Outcome
 from kanae.execute.scripts import files
 from kanae.execute.values import Values
 from kanae.layout import paths as at
-from kanae.plan.actions import (
-    GatherAuthorities,
-    IssueCertificates,
-    LeafCertificate,
-    RecordIdentity,
-    WriteAuthorities,
-)
+from kanae.plan.actions import GatherAuthorities, RecordIdentity, WriteAuthorities
+from kanae.plan.certificates import AUTHORITIES
 from kanae.plan.membership import identity_of
-from kanae.plan.pki import AUTHORITIES
 from kanae.transport.protocol import Upload, must_text
 
-# kubeadm's own: CertificateAuthorityDefaultPeriod and CertificateDefaultPeriod
-# (cmd/kubeadm/app/constants).
+# kubeadm's own: CertificateAuthorityDefaultPeriod (cmd/kubeadm/app/constants).
 AUTHORITY_DAYS = 3650
-LEAF_DAYS = 365
 # Common names as kubeadm gives them (cmd/kubeadm/app/phases/certs/certlist.go).
 COMMON_NAMES = {"ca": "kubernetes", "front-proxy-ca": "front-proxy-ca", "etcd-ca": "etcd-ca"}
 
@@ -43,11 +34,12 @@ COMMON_NAMES = {"ca": "kubernetes", "front-proxy-ca": "front-proxy-ca", "etcd-ca
 CLOCK_ALLOWANCE = timedelta(minutes=5)
 
 
-def _public(name: str) -> str:
+def public_name(name: str) -> str:
+    """Of an authority among the run's values."""
     return f"authority/{name}/public"
 
 
-def _private(name: str) -> str:
+def private_name(name: str) -> str:
     return f"authority/{name}/private"
 
 
@@ -73,8 +65,8 @@ async def gather(ctx: StepContext) -> Outcome:
 
 
 def remember(values: Values, name: str, public: str, private: str) -> None:
-    values.put(_public(name), public)
-    values.put(_private(name), private)
+    values.put(public_name(name), public)
+    values.put(private_name(name), private)
 
 
 async def write(ctx: StepContext) -> Outcome:
@@ -83,36 +75,21 @@ async def write(ctx: StepContext) -> Outcome:
     for name in action.names:
         public, private = AUTHORITIES[name]
         uploads += [
-            Upload(private, ctx.values.get(_private(name)).encode(), 0o600),
-            Upload(public, ctx.values.get(_public(name)).encode(), 0o644),
+            Upload(private, ctx.values.get(private_name(name)).encode(), 0o600),
+            Upload(public, ctx.values.get(public_name(name)).encode(), 0o644),
         ]
     for name in action.public:
-        uploads.append(Upload(AUTHORITIES[name][0], ctx.values.get(_public(name)).encode(), 0o644))
+        text = ctx.values.get(public_name(name))
+        uploads.append(Upload(AUTHORITIES[name][0], text.encode(), 0o644))
     await ctx.transport().upload(uploads)
     return Outcome.CHANGED
 
 
 async def record_identity(ctx: StepContext) -> Outcome:
-    key = ctx.values.get(_public("sa"))
+    key = ctx.values.get(public_name("sa"))
     identity = identity_of(hashlib.sha256(key.encode()).hexdigest())
     path = ctx.action(RecordIdentity).path
     await ctx.transport().upload([Upload(path, identity.encode(), 0o600)])
-    return Outcome.CHANGED
-
-
-async def issue(ctx: StepContext) -> Outcome:
-    uploads: list[Upload] = []
-    for leaf in ctx.action(IssueCertificates).certificates:
-        certificate, key = issue_leaf(
-            leaf,
-            ctx.values.get(_public(leaf.authority)),
-            ctx.values.get(_private(leaf.authority)),
-        )
-        uploads += [
-            Upload(leaf.path.removesuffix(".crt") + ".key", key.encode(), 0o600),
-            Upload(leaf.path, certificate.encode(), 0o644),
-        ]
-    await ctx.transport().upload(uploads)
     return Outcome.CHANGED
 
 
@@ -133,7 +110,7 @@ def make_authority(name: str) -> tuple[str, str]:
         public = account.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        return public.decode(), _pem(account)
+        return public.decode(), pem(account)
     key = ec.generate_private_key(ec.SECP256R1())
     name_ = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAMES[name])])
     start = datetime.now(UTC) - CLOCK_ALLOWANCE
@@ -146,68 +123,17 @@ def make_authority(name: str) -> tuple[str, str]:
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
+        .add_extension(key_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(COMMON_NAMES[name])]), critical=False
         )
         .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), _pem(key)
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem(key)
 
 
-def issue_leaf(leaf: LeafCertificate, public: str, private: str) -> tuple[str, str]:
-    """(certificate, key) as PEM, signed by the authority given as PEM."""
-    authority = x509.load_pem_x509_certificate(public.encode())
-    signer = serialization.load_pem_private_key(private.encode(), None)
-    if not isinstance(signer, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise TypeError(f"{leaf.authority}: a key of a kind that cannot sign certificates")
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name)]
-    if leaf.organization:
-        names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf.organization))
-    usages = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.server else []
-    usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if leaf.client else []
-    start = datetime.now(UTC) - CLOCK_ALLOWANCE
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(names))
-        .issuer_name(authority.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=LEAF_DAYS))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .add_extension(_authority_key_id(authority), critical=False)
-    )
-    if leaf.sans:
-        names_ = x509.SubjectAlternativeName([_san(san) for san in leaf.sans])
-        builder = builder.add_extension(names_, critical=False)
-    certificate = builder.sign(signer, hashes.SHA256())
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), _pem(key)
-
-
-def _authority_key_id(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    try:
-        identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        key = authority.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
-            raise TypeError("an authority with a key of an unknown kind") from None
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(key)
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
-
-
-def _san(text: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(text))
-    except ValueError:
-        return x509.DNSName(text)
-
-
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
+def key_usage(*, authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -221,7 +147,7 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -231,7 +157,7 @@ def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
 
 async def authority_public(ctx: StepContext, source: str) -> str:
     """The cluster's authority as PEM, from the run's memory or from a control-plane host."""
-    known = ctx.values.find(_public("ca"))
+    known = ctx.values.find(public_name("ca"))
     if known is not None:
         return known
     path = AUTHORITIES["ca"][0]

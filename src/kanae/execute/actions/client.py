@@ -12,6 +12,7 @@ from kanae.execute.scripts import files
 from kanae.layout import marks
 from kanae.layout import paths as at
 from kanae.plan.actions import WriteKubeconfig
+from kanae.plan.clients import made_for
 from kanae.transport.protocol import Transport, Upload, must, must_text
 
 
@@ -30,10 +31,11 @@ async def write(ctx: StepContext) -> Outcome:
     await must(transport, folder, command=f"make the folder of {action.path}")
     there = await transport.run(files.read_if_there(action.path))
     existing = there.stdout.decode(errors="replace")
-    document = kubeconfig.merged(existing, kubeconfig.named(admin, action.cluster))
+    ours = kubeconfig.named(admin, action.cluster)
+    document = kubeconfig.merged(existing, ours)
     authority = await authority_public(ctx, action.source)
     digest = hashlib.sha256(authority.encode()).hexdigest()
-    mark = f"{action.endpoint} {digest} {action.path}"
+    mark = made_for(action.endpoint, digest, action.path, kubeconfig.end(ours))
     await transport.upload(
         [
             Upload(action.path, kubeconfig.to_text(document).encode(), 0o600, action.owner),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from ipaddress import ip_address
 
 from kanae.spec.models import Spec
@@ -22,6 +23,7 @@ _NOT_FOR_DATA = re.compile(
 # Others have folders in them.
 _OF_EVERYBODY = re.compile(r"/var/(lib|local|opt)|/home/[^/]+")
 _DOMAIN = re.compile(rf"(\*\.)?{DOMAIN}")
+_LONGEST_WINDOW = timedelta(days=300)
 
 
 def cluster_rules(spec: Spec) -> Iterator[Violation]:
@@ -38,6 +40,10 @@ def cluster_rules(spec: Spec) -> Iterator[Violation]:
     if (replicas := spec.dns.replicas) is not None and 1 < takers < replicas:
         message = f"expected at most {takers}, one on each node that takes CoreDNS, not {replicas}"
         yield Violation(("dns", "replicas"), message)
+    if spec.certificates.window > _LONGEST_WINDOW:
+        # Those of a year would be issued anew by every apply.
+        message = f"expected at most 300d, not {spec.certificates.renew_before}"
+        yield Violation(("certificates", "renewBefore"), message)
     for index, name in enumerate(spec.api_server.cert_sans):
         if not _is_address(name) and not (_DOMAIN.fullmatch(name) and len(name) <= 253):
             message = f"expected an address or a DNS name, not {quoted(name)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanae.verify.checks import (
     backups,
     capacity,
+    certificates,
     cluster,
     dns,
     endpoint,
@@ -63,6 +64,11 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd-data", "the folder for etcd's data is empty, or this cluster's", cluster.etcd_data),
     Check("leftovers", "no other cluster, or half of one, is on a host", cluster.leftovers),
     Check("versions", "versions are supported and may work together", cluster.versions),
+    Check(
+        "certificates",
+        "certificates have not ended and are renewed in time, keys are root's alone",
+        certificates.ending,
+    ),
     Check("backups", "scheduled backups are made, the newest is not too old", backups.scheduled),
     Check("artifacts", "binaries and images are stored or a source has them", cluster.artifacts),
 )
