@@ -18,9 +18,7 @@ from kanae.facts.model import CertificateFact
 
 _EMBEDDED: Final = re.compile(r"client-certificate-data: (\S+)")
 _KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [^\n]*\n", re.DOTALL)
-_PEM: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL
-)
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
 
 # What kubeadm issues is the same wherever the same is issued: the real script and the simulated
@@ -28,6 +26,7 @@ _PEM: Final = re.compile(
 issued = cache(issue_leaf)
 
 
+@cache
 def embedded(text: str) -> str:
     """The certificate that a file holds, as PEM; "" where it holds none."""
     found = _EMBEDDED.search(text)

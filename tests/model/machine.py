@@ -299,6 +299,14 @@ class SimHost:
         known = matches(held, key) if "PRIVATE KEY-----" in key else None
         return replace(certificate(held), key_matches=known)
 
+    def of_cluster(self) -> list[str]:
+        """Files of Kubernetes and kubelet that hold certificates."""
+        folders = (f"{at.KUBERNETES}/", f"{at.KUBELET_STATE}/")
+        return [
+            path for path, file in self.files.items()
+            if path.startswith(folders) and embedded(file.text)
+        ]  # fmt: skip
+
     def ended(self, *paths: str) -> bool:
         """Whether a certificate that is there, one of these, has."""
         held = [embedded(self.text(path)) for path in paths if self.has(path)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -194,7 +195,7 @@ def test_clients_get_the_new_one_when_theirs_ends() -> None:
 def test_control_plane_hosts_are_renewed_one_after_another(name: str) -> None:
     steps = aged(name).plan().by_id()
     masters = example(name).having(Role.CONTROL_PLANE)
-    for earlier, later in zip(masters, masters[1:], strict=False):
+    for earlier, later in pairwise(masters):
         before = ancestors(steps, f"{later}/certificates/leaves")
         assert f"{earlier}/certificates/api-ready" in before
 

@@ -42,7 +42,6 @@ POLICY: Final = ObjectKey(
 )
 
 
-_OF_CLUSTER: Final = (f"{at.KUBERNETES}/", f"{at.KUBELET_STATE}/")
 _held = cache(keepalived.held)
 
 
@@ -65,7 +64,7 @@ class World:
     foreign: endpoints of somebody else's balancers. been_lost: hosts that were once without power.
     dns: CoreDNS's pods, see `schedule`. backup: nodes and objects of a time that is past. holding:
     the attempt to restore that etcd's data is of, "" for none. restored: attempt -> its members.
-    reconcilers: see there.
+    reconcilers: see there. ended: some certificate has.
     """
 
     desk: Desk
@@ -97,6 +96,7 @@ class World:
     backup: str = "[{}, []]"
     holding: str = ""
     restored: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    ended: bool = False
 
     @classmethod
     def bare(cls, desk: Desk, kind: HostBase = V2) -> World:
@@ -167,6 +167,7 @@ class World:
             self.backup,
             self.holding,
             dict(self.restored),
+            self.ended,
         )
         for name, host in self.hosts.items():
             world.hosts[name] = host.copy()
@@ -461,8 +462,17 @@ class World:
         self.schedule()
         self._register()
         self.reconcilers.look(self)
-        if self.resetting:
-            self.well = ([], False, False)
+        self.ended = self.ended and any(
+            here.ended(*here.of_cluster()) for here in self.hosts.values()
+        )
+        if self.resetting or self.ended:
+            # What has not served since then has never served.
+            self.well, self.served, self.quorate, self.been_up = (
+                ([], False, False),
+                False,
+                False,
+                {},
+            )
         else:
             self.violations += self._broken()
 
@@ -570,11 +580,10 @@ class World:
                         if self.authorities.setdefault(name, text) != text:
                             yield f"{host} has another {name}"
 
-    def age(self, end: datetime, only: Callable[[str, str], bool] = lambda _host, _path: True) -> None:
-        """Time has passed: certificates that were issued end then. only: of a host and a path.
-
-        What has not served since then has never served, as far as `watch` knows.
-        """
+    def age(
+        self, end: datetime, only: Callable[[str, str], bool] = lambda _host, _path: True
+    ) -> None:
+        """Time has passed: certificates that were issued end then. only: of a host and a path."""
         keys = {
             certificate(embedded(here.text(public))).subject_key_id: here.text(private)
             for here in self.hosts.values()
@@ -582,8 +591,9 @@ class World:
             if here.has(public, private) and embedded(here.text(public))
         }
         for name, here in self.hosts.items():
-            for path, file in list(here.files.items()):
-                old = embedded(file.text) if path.startswith(_OF_CLUSTER) else ""
+            for path in here.of_cluster():
+                file = here.files[path]
+                old = embedded(file.text)
                 issuer = certificate(old).authority_key_id if old else ""
                 if issuer and only(name, path):
                     new = ending(old, keys[issuer], end)
@@ -595,9 +605,7 @@ class World:
             if here.has(client) and only(name, client):
                 words = [*here.text(client).split()[:3], end.isoformat()]
                 here.write(client, " ".join(words), 0o600)
-        if end <= READ_AT:
-            self.served = self.quorate = False
-            self.been_up, self.well = {}, ([], False, False)
+        self.ended = self.ended or end <= READ_AT
 
     def serves_with(self, host: str, leaf: str, authority: str) -> bool:
         """Whether a certificate with its key is there and was issued by the authority there."""

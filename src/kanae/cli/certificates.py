@@ -76,8 +76,8 @@ def _renewable(ctx: click.Context) -> tuple[str, ...]:
     multiple=True,
     metavar="NAME",
     shell_complete=completer(_renewable),
-    help="Only this one, as `kanae certificates status` calls it; may be repeated. Default: all but "
-    "kubelets' own, which they renew by themselves.",
+    help="Only this one, as `kanae certificates status` calls it; may be repeated. Default: all "
+    "but kubelets' own, which they renew by themselves.",
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing anything.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step of the plan.")

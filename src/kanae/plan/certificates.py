@@ -58,8 +58,8 @@ class Certificate:
 
     authority: which of `AUTHORITIES` it is itself, "" for a leaf. private: whether the key is there
     too. leaf: how it is issued, None for an authority and for a key. users: who shows or reads it.
-    reload: how a new one is read, in words. restart: the static pod that reads it only at its start.
-    by_kubeadm: made when the host joins. optional: not on every host of its roles.
+    reload: how a new one is read, in words. restart: the static pod that reads it only when it
+    starts. by_kubeadm: made when the host joins. optional: not on every host of its roles.
     """
 
     name: str
@@ -228,9 +228,7 @@ def _control_plane(spec: Spec, host: str) -> Iterator[Certificate]:
     yield _shown(
         "front-proxy-client",
         "API server, shown to aggregated API servers",
-        LeafCertificate(
-            at.FRONT_PROXY_CLIENT, "front-proxy-ca", "front-proxy-client", client=True
-        ),
+        LeafCertificate(at.FRONT_PROXY_CLIENT, "front-proxy-ca", "front-proxy-client", client=True),
     )
     yield from _kubeconfigs(spec, host)
 

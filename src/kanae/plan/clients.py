@@ -76,7 +76,7 @@ def _why(draft: Draft, host: str, path: str) -> str:
     if draft.at.init is not None or wanted != facts.marks.get(_mark(view), "").split()[:3]:
         return "known after apply"
     held = view.host(draft.via).certificates.get(at.ADMIN_CONF)
-    again = any(each.leaf.path == at.ADMIN_CONF for each in due(view, draft.via))
+    again = any(each.leaf.path == at.ADMIN_CONF for each in due(view)[draft.via])
     if held is None or (end is not None and end - facts.read_at >= view.spec.certificates.window):
         return ""
     later = again or end is None or held.not_after > end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -31,14 +32,18 @@ class Due:
     ended: bool = False
 
 
-def due(view: View, host: str) -> tuple[Due, ...]:
-    """Those of a host that answers. Before it has joined, only those that kubeadm does not make.
+def due(view: View) -> Mapping[str, tuple[Due, ...]]:
+    """Those of each host that answers. Before it has joined, only those that kubeadm does not make.
 
     Where certificates are asked for by name (`Site.renewing`), those alone, as far as they are
     there.
     """
-    facts, asked, joined = view.host(host), view.site.renewing, view.joined(host)
     issuers = {name: authority(view, name) for name in AUTHORITIES}
+    return {host: _due(view, host, issuers) for host in view.reachable}
+
+
+def _due(view: View, host: str, issuers: Mapping[str, CertificateFact | None]) -> tuple[Due, ...]:
+    facts, asked, joined = view.host(host), view.site.renewing, view.joined(host)
     found: list[Due] = []
     for certificate, leaf in leaves(view.spec, host):
         if certificate.by_kubeadm and not joined:

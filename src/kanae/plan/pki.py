@@ -112,7 +112,8 @@ def _lacking(
         and (
             not _has(facts, name, private=False)
             or (
-                sources[name] and _identity(facts, name) != _identity(view.host(sources[name]), name)
+                sources[name]
+                and _identity(facts, name) != _identity(view.host(sources[name]), name)
             )
         )
     )

@@ -27,13 +27,13 @@ _PODS = (CONTROLLER_MANAGER, SCHEDULER)
 
 def issuers(view: View) -> set[str]:
     """The authorities that have to issue something."""
-    return {each.leaf.authority for host in view.reachable for each in due(view, host)}
+    return {each.leaf.authority for found in due(view).values() for each in found}
 
 
 def plan(draft: Draft) -> None:
     """They wait for the authorities, which `pki` has gathered and put on the host."""
     view = draft.view
-    found = {host: due(view, host) for host in draft.hosts}
+    found = due(view)
     _note_authorities(draft)
 
     def change(host: str, needs: Sequence[str | None]) -> str | None:

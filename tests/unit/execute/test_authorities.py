@@ -111,7 +111,9 @@ def test_another_authority_of_the_same_name_is_not_taken_for_it(
         openssl("verify", "-CAfile", str(other), str(issued.leaf))
 
 
-@pytest.mark.parametrize(("which", "days"), [("authority", AUTHORITY_DAYS), ("leaf", LIFETIME.days)])
+@pytest.mark.parametrize(
+    ("which", "days"), [("authority", AUTHORITY_DAYS), ("leaf", LIFETIME.days)]
+)
 def test_it_lives_as_long_as_kubeadms_own(issued: Issued, which: str, days: int) -> None:
     path = str(issued.authority if which == "authority" else issued.leaf)
 

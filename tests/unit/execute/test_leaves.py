@@ -1,4 +1,4 @@
-"""What is issued, as it lies on a host: read by a real shell and openssl, taken up by real scripts."""
+"""What is issued, as it lies on a host: read by a real shell and openssl, taken up by scripts."""
 
 from __future__ import annotations
 
@@ -239,7 +239,8 @@ def test_one_that_waits_to_be_started_is_not_stopped(root: OwnRoot) -> None:
     """It has failed: kubelet, which has just restarted, makes another."""
     root.program(
         "crictl",
-        'case "$*" in "ps -a -q"*) echo x >>/looks; wc -l </looks ;; "ps -q"*) ;; *) exit 9 ;; esac',
+        'case "$*" in "ps -a -q"*) echo x >>/looks; wc -l </looks ;; '
+        '"ps -q"*) ;; *) exit 9 ;; esac',
     )
     done = root.run(scripts.restart(RestartComponents(("kube-scheduler",)), 20))
     assert done.returncode == 0, done.stderr
