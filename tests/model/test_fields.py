@@ -27,6 +27,7 @@ OPERATORS: Final = (
     "policies.parallelHosts",
     "policies.drainTimeout",
     "policies.maxUnavailableWorkers",
+    "policies.destructiveDrills",
     "hosts.*.ssh",
     "hosts.*.power",
     "backup.target",

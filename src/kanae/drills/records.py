@@ -18,6 +18,9 @@ INSIDE = "inside"
 DNS = "dns"
 CONTROL = "control"
 
+# The change that a drill's own backup is: it alters nothing, but takes of what there is.
+BACKUP = "backup"
+
 # What is rarely written, and all that an idle watch hears of: names of ConfigMaps begin with it.
 BEAT = "beat-"
 
@@ -241,10 +244,28 @@ class Heal:
     """Something is whole again, `seconds` after the undo began; None: not within its deadline."""
 
     at: float
-    what: Literal["host", "node", "redundancy"]
+    what: Literal["api", "host", "node", "redundancy"]
     seconds: float | None
     detail: str = ""
     k: Literal["heal"] = "heal"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The cluster was taken back, in the `seconds` that end `at`, to etcd's revision `revision`:
+    what was written after it is gone. Revisions go on from `reached`. source: from what.
+    """
+
+    at: float
+    revision: int
+    reached: int
+    seconds: float
+    source: str
+    k: Literal["restored"] = "restored"
+
+    def undoes(self, revision: int) -> bool:
+        """Whether a write of that revision was undone by it."""
+        return self.revision < revision <= self.reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +364,7 @@ Record = (
     | Leader
     | Hashes
     | Heal
+    | Restored
     | Proof
     | ReadBack
     | Lag
@@ -372,6 +394,7 @@ class History:
     leaders: tuple[Leader, ...] = ()
     hashes: tuple[Hashes, ...] = ()
     heals: tuple[Heal, ...] = ()
+    restored: tuple[Restored, ...] = ()
     proofs: tuple[Proof, ...] = ()
     read_backs: tuple[ReadBack, ...] = ()
     lags: tuple[Lag, ...] = ()

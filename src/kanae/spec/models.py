@@ -124,6 +124,11 @@ class Policies(Model):
         default=600.0,
         description="Seconds that the pods of a node that leaves have to move to other nodes.",
     )
+    destructive_drills: bool = Field(
+        default=False,
+        description="The cluster is there for drills: also those may be run that destroy etcd's "
+        "data or whole hosts, and restore a backup.",
+    )
 
     def workers_at_once(self, workers: int) -> int:
         """How many of so many workers may be unavailable together; at least 1."""

@@ -12,6 +12,7 @@ from kanae.drills.children import kill
 from kanae.environment import inherited
 from kanae.errors import HostError, Refused, StepFailed, StepTimedOut
 from kanae.lab import faults, record
+from kanae.lab.hardware import Choice
 from kanae.lab.lab import Lab
 from kanae.paths import lab_dir
 from kanae.spec.models import Spec
@@ -27,6 +28,7 @@ class PowerCommand(StrEnum):
     ON = "on"
     PAUSE = "pause"
     PARTITION = "partition"
+    BLANK = "blank"  # on, with nothing of what it had
 
 
 class Direction(StrEnum):
@@ -60,6 +62,15 @@ class Power(Protocol):
 
     async def heal(self) -> None:
         """Undo every partition."""
+        ...
+
+    async def blank(self, host: str) -> None:
+        """On, with a new disk, machine-id and SSH host key; returns when its sshd answers."""
+        ...
+
+    async def host_key(self, host: str) -> str | None:
+        """Fingerprint of the SSH host key that the host has now, where this is known without
+        asking the host."""
         ...
 
     async def allow_realtime(self, host: str) -> None:
@@ -100,6 +111,16 @@ class LabPower:
 
     async def heal(self) -> None:
         await asyncio.to_thread(lambda: faults.heal(self._lab()))
+
+    async def blank(self, host: str) -> None:
+        await asyncio.to_thread(lambda: faults.power_on(self._lab(), host, choice=Choice.BLANK))
+
+    async def host_key(self, host: str) -> str | None:
+        from asyncssh import import_public_key
+
+        lab = self._lab()
+        key = lab.ssh.host_key(host, lab.record.host(host).disk)
+        return import_public_key(key.public).get_fingerprint()
 
     async def allow_realtime(self, host: str) -> None:
         await asyncio.to_thread(lambda: faults.allow_realtime(self._lab(), host))
@@ -176,6 +197,12 @@ class BmcPower:
 
     async def heal(self) -> None:
         """There is no partition to undo."""
+
+    async def blank(self, host: str) -> None:
+        raise self._cannot(host, PowerCommand.BLANK)
+
+    async def host_key(self, host: str) -> str | None:
+        return None
 
     async def allow_realtime(self, host: str) -> None:
         """A machine of its own does so for root."""

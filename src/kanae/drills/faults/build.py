@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kanae.drills.faults.loss import Blank, Wipe
 from kanae.drills.faults.network import Partition
 from kanae.drills.faults.pause import Pause
 from kanae.drills.faults.power import PowerCut, PowerOff, Return
@@ -47,3 +48,7 @@ def build(plan: FaultPlan, tools: Tools) -> Fault:
             return Partition(plan, tools)
         case "pause":
             return Pause(plan, tools)
+        case "wipe":
+            return Wipe(plan, tools)
+        case "blank":
+            return Blank(plan, tools)

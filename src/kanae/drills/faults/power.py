@@ -34,22 +34,25 @@ _REBOOT = "( sleep 1; systemctl reboot ) >/dev/null 2>&1 </dev/null &\n"
 _POWEROFF = "( sleep 1; systemctl poweroff ) >/dev/null 2>&1 </dev/null &\n"
 
 
-async def boot_id(tools: Tools, host: str) -> str:
-    """Names one boot of a kernel, or of a lab host (whose kernel is this machine's own)."""
-    # A container's boot is told by when its PID 1 began, field 22 of its stat (proc(5)).
-    script = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d' ' -f20\n"
+async def read_of(tools: Tools, host: str, script: str, command: str) -> str:
+    """What a script prints that only reads, without spaces at its ends."""
 
     async def read() -> bytes:
-        return await must(
-            tools.transport(host), script, command="read boot id", timeout=_READ_SECONDS
-        )
+        return await must(tools.transport(host), script, command=command, timeout=_READ_SECONDS)
 
     try:
         text = await read()
     except ConnectionLost:
         # A connection of the boot before, which only ends now. Reading may be done again.
         text = await read()
-    return " ".join(text.decode().split())
+    return " ".join(text.decode(errors="replace").split())
+
+
+async def boot_id(tools: Tools, host: str) -> str:
+    """Names one boot of a kernel, or of a lab host (whose kernel is this machine's own)."""
+    # A container's boot is told by when its PID 1 began, field 22 of its stat (proc(5)).
+    script = "cat /proc/sys/kernel/random/boot_id; sed 's/.*) //' /proc/1/stat | cut -d' ' -f20\n"
+    return await read_of(tools, host, script, "read boot id")
 
 
 class EachHost:

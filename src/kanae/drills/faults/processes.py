@@ -14,7 +14,7 @@ from typing import Final
 from kanae.layout import units
 from kanae.spec.models import Spec
 
-_PODS: Final = "*/kubepods*"
+PODS: Final = "*/kubepods*"
 _STATIC_POD: Final = "*/kubepods*pod" + "[0-9a-f]" * 32 + "[./]*"
 
 
@@ -43,7 +43,7 @@ def serving(spec: Spec) -> tuple[str, ...]:
         units.keepalived(spec.name),
         units.tickle(spec.name),
     )
-    return (_PODS, *map(_unit, names))
+    return (PODS, *map(_unit, names))
 
 
 def each(cgroups: Iterable[str], command: str, *, comm: str = "") -> str:

@@ -14,7 +14,7 @@ from kanae.transport.protocol import Transport
 from kanae.transport.settings import reach_of
 from kanae.transport.target import resolve
 
-Kind = Literal["none", "cut", "off", "return", "kill", "partition", "pause"]
+Kind = Literal["none", "cut", "off", "return", "kill", "partition", "pause", "wipe", "blank"]
 
 
 @dataclass(frozen=True, slots=True)

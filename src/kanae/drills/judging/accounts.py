@@ -4,6 +4,9 @@ A request that had been given up may still be carried out: after a partition, TC
 to an API server half a minute late. A write that was acknowledged only after the last write of the
 run is therefore *belated*: whoever listed or watched an older state need not have it. Without the
 dates, by revisions alone, a member that lost its newest state would be excused in the same way.
+
+Where the cluster was restored meanwhile, writes acknowledged beyond the revision that it was taken
+back to are *undone*: nobody need have them any more, and they are counted apart. All others bind.
 """
 
 from __future__ import annotations
@@ -23,16 +26,17 @@ _FINAL = "final-write"
 class _Acknowledgement:
     """at: when the 201 came. revision: the resourceVersion with it, 0 when there was none.
 
-    belated: it came after the last write of the run.
+    belated: it came after the last write of the run. undone: by a restore.
     """
 
     at: float
     revision: int
     belated: bool
+    undone: bool = False
 
     def binds(self, revision: int) -> bool:
         """Whether a state of a revision must have the object."""
-        return not self.belated or self.revision <= revision
+        return not self.undone and (not self.belated or self.revision <= revision)
 
 
 def acknowledged(history: History) -> dict[str, _Acknowledgement]:
@@ -42,7 +46,12 @@ def acknowledged(history: History) -> dict[str, _Acknowledgement]:
     answers = [(r.key, r.end, r.revision) for r in history.requests if r.key and r.ok]
     answers += [(r.key, r.end, r.revision) for r in history.late if r.key and r.status == 201]
     return {
-        key: _Acknowledgement(at, revision, at > last and revision > 0)
+        key: _Acknowledgement(
+            at,
+            revision,
+            belated=at > last and revision > 0,
+            undone=any(restored.undoes(revision) for restored in history.restored),
+        )
         for key, at, revision in answers
     }
 
@@ -58,13 +67,26 @@ def writes(history: History) -> Writes:
         for key, ack in given.items()
         if key not in anywhere and any(ack.binds(back.revision) for back, _ in backs)
     }
+    undone = {key for key, ack in given.items() if ack.undone and key not in anywhere}
     return Writes(
         acknowledged=len(given),
         unknown=len(unknown),
         unknown_kept=len(unknown & anywhere),
         lost=tuple(sorted(lost)),
         differing=tuple(sorted(_differing(given, anywhere, backs))),
+        undone=tuple(sorted(undone)),
+        undone_seconds=_span(given, undone),
     )
+
+
+def _span(given: dict[str, _Acknowledgement], undone: set[str]) -> float:
+    """Seconds from the last acknowledgement that a restore has kept to the last that it has not."""
+    if not undone:
+        return 0.0
+    last = max(given[key].at for key in undone)
+    first = min(given[key].at for key in undone)
+    kept = (ack.at for ack in given.values() if not ack.undone and ack.at <= last)
+    return last - max(kept, default=first)
 
 
 def _differing(
@@ -111,7 +133,7 @@ def watch(history: History, stream: Stream, fault: float, until: float) -> Watch
 
     def due(ack: _Acknowledgement) -> bool:
         """Of a workload that was cut short, only what later events have overtaken."""
-        return ack.binds(last) if history.read_backs else 0 < ack.revision < last
+        return ack.binds(last) and (bool(history.read_backs) or 0 < ack.revision < last)
 
     given = acknowledged(history)
     if stream.connection == "serial":

@@ -20,7 +20,7 @@ from kanae.drills.judging.verdict import (
     Window,
     Writes,
 )
-from kanae.drills.records import History, Request, Stream
+from kanae.drills.records import BACKUP, History, Request, Stream
 
 _SHOWN = 3  # how many examples a reason names
 
@@ -150,6 +150,8 @@ def check(
         took_leader=took_leader,
         single_balancer=header.single_balancer,
         inside=header.inside,
+        backups=tuple(change for change in history.changes if change.name == BACKUP),
+        restored=history.restored,
     )
 
 
@@ -232,6 +234,9 @@ def broken_promises(history: History, writes: Writes, watches: Iterable[WatchFig
         ):
             if items:
                 found.append(f"watch through {watch.route}: {name}: {_examples(items)}")
+        if history.restored and not watch.expired:
+            # It goes on from a revision after which other things have happened than it was told.
+            found.append(f"watch through {watch.name}: was not told to start again (410)")
     for hashes in history.hashes:
         values = {value for value in hashes.hashes.values() if value is not None}
         if len(values) > 1:

@@ -35,6 +35,7 @@ from kanae.drills.records import (
     ReadBack,
     Record,
     Request,
+    Restored,
     WatchEvent,
     WatchState,
 )
@@ -113,6 +114,7 @@ def assemble(records: Iterable[Record], *, torn: bool = False, broken: int = 0) 
         leaders=_of(found, Leader),
         hashes=_of(found, Hashes),
         heals=_of(found, Heal),
+        restored=_of(found, Restored),
         proofs=_of(found, Proof),
         read_backs=_of(found, ReadBack),
         lags=_of(found, Lag),

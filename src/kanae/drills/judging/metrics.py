@@ -30,7 +30,7 @@ COUNTS = (".failed", ".failed-on-return", _LEADER_CHANGES)
 _METRIC = re.compile(
     rf"(inside\.)?(new|kept|serial|any)\.(read|write|any)\.({'|'.join(_FIGURES)})"
     rf"|(inside\.)?(kept|serial|any)\.watch\.{_WATCHED}|{DNS}\.({'|'.join(_FIGURES)})"
-    rf"|heal\.(host|node|redundancy)|proof\.[a-z-]+|{_LEADER_CHANGES}"
+    rf"|heal\.(api|host|node|redundancy)|proof\.[a-z-]+|{_LEADER_CHANGES}"
 )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from kanae.drills.judging.figures import Gap, Latency
-from kanae.drills.records import Connection, Evidence, Stream
+from kanae.drills.records import Change, Connection, Evidence, Restored, Stream
 
 
 class Result(StrEnum):
@@ -74,6 +74,9 @@ class Writes:
     `unknown_kept` are there. lost: acknowledged, and absent from every complete read-back.
     differing: keys that some complete read-backs list and others do not, though they must. A write
     that was acknowledged only while the read-backs were made need not be in an older one.
+
+    undone: acknowledged ones that a restore has taken back, none of which is lost by that name.
+    undone_seconds: from the last acknowledgement that it kept to the last that it did not.
     """
 
     acknowledged: int
@@ -81,6 +84,8 @@ class Writes:
     unknown_kept: int
     lost: tuple[str, ...]
     differing: tuple[str, ...]
+    undone: tuple[str, ...] = ()
+    undone_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,8 @@ class Verdict:
     took_leader: the fault silenced the host of etcd's leader, so that every request had to wait for
     an election, whatever the balancer does; other limits may apply to such a run. single_balancer:
     the fault took the only way to the endpoint, and only the healing was judged. inside: the node
-    whose network was looked from, "" when nobody looked from inside.
+    whose network was looked from, "" when nobody looked from inside. backups, restored: how the
+    cluster was saved and taken back in the run, empty in drills that need not.
     """
 
     run: str
@@ -161,6 +167,8 @@ class Verdict:
     took_leader: bool = False
     single_balancer: bool = False
     inside: str = ""
+    backups: tuple[Change, ...] = ()
+    restored: tuple[Restored, ...] = ()
 
 
 _ADAPTER: TypeAdapter[Verdict] = TypeAdapter(Verdict)

@@ -45,9 +45,14 @@ class Healing:
                 found.append(f"sshd on {host} {answer}")
         return found
 
+    async def api_missing(self) -> list[str]:
+        """It answers through the endpoint what takes a quorum of etcd to know."""
+        await self._kube.get("/api/v1/namespaces/kube-system", timeout=_PATIENCE)
+        return []
+
     async def nodes_missing(self) -> list[str]:
         """A Node may still be called ready for half a minute after its host died: its kubelet must
-        have renewed its Lease since.
+        have renewed its Lease since. One that is older than what was seen comes of a restore.
         """
         nodes, beats = await self._kube.nodes(), await self._kube.heartbeats()
         wanted = [host for host in self._hosts if host in self._tools.spec.nodes]
@@ -55,7 +60,8 @@ class Healing:
         found += [
             f"the kubelet of {host} has not spoken yet"
             for host in wanted
-            if beats.get(host) == self._beats.get(host)
+            # RFC 3339 in UTC, to the microsecond: in order as text.
+            if beats.get(host, "") <= self._beats.get(host, "")
         ]
         return found
 

@@ -27,19 +27,19 @@ from kanae.drills.records import (
     Note,
     Phase,
     PhaseName,
-    Proof,
     Record,
 )
 from kanae.drills.running import recovery_record, run_folder
-from kanae.drills.running.ejections import ejections
 from kanae.drills.running.healing import Healing
 from kanae.drills.running.proofs import Deployments
+from kanae.drills.running.proving import place, prove
 from kanae.drills.running.recovery import recover
 from kanae.drills.running.recovery_record import RecoveryRecord
+from kanae.drills.running.restoring import Restoring
 from kanae.drills.running.run_folder import conclude
 from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios.scenario import SINGLE_POINT, HealKind
-from kanae.errors import CheckFailed, KanaeError
+from kanae.errors import KanaeError
 
 _WARM_UP = 3.0
 _LEADER_EVERY = 1.0
@@ -58,7 +58,9 @@ class Orchestrator:
         self._routes = setting.routes
         self._kube = Kube.of(setting.routes, setting.credentials)
         self._etcd = Etcd(spec, setting.tools.transport)
-        self._healing = Healing(setting.tools, self._kube, self._etcd, setting.hosts)
+        # After a restore every kubelet has to speak again: what the API tells of it is old.
+        waited = setting.hosts if setting.remedy is None else spec.nodes
+        self._healing = Healing(setting.tools, self._kube, self._etcd, waited)
         self._deployments = Deployments(
             spec,
             self._kube,
@@ -67,6 +69,11 @@ class Orchestrator:
             setting.image,
             setting.kubeconfigs,
         )
+        self._restoring: Restoring | None = None
+        if setting.remedy is not None:
+            self._restoring = Restoring(
+                setting, setting.remedy, self._kube, self._deployments, self._now, self._write
+            )
         self._away = NOBODY
         self._disturbed = False
 
@@ -163,7 +170,9 @@ class Orchestrator:
         await asyncio.sleep(_WARM_UP)
         try:
             if scenario.proof == "moved":
-                await self._place()
+                await place(self._set, self._deployments)
+            if self._restoring is not None:
+                await self._restoring.secure()
             self._write(FaultEvent(self._now(), "prepare"))
             self._disturbed = True
             await self._fault.prepare()
@@ -189,13 +198,15 @@ class Orchestrator:
         await self._healing.remember_heartbeats()
         begun = self._now()
         self._write(FaultEvent(begun, "inject", str(scenario.plan(self._set.hosts))))
-        if scenario.kind in ("cut", "off", "partition", "pause"):
+        if scenario.kind in ("cut", "off", "partition", "pause", "blank"):
             self._away = frozenset(self._set.hosts)
         await self._fault.inject()
         self._write(FaultEvent(self._now(), "injected"))
         self._signs(await self._fault.signs())
         if scenario.proof:
-            await self._prove(begun)
+            proof = await prove(self._set, self._deployments, begun, self._now)
+            self._write(proof)
+            self._set.say(f"{self._now():7.1f} s  {proof.name}: {proof.detail}")
         if not scenario.heals_itself or scenario.kind == "none":
             await asyncio.sleep(max(0.0, begun + scenario.hold - self._now()))
         return begun
@@ -205,35 +216,6 @@ class Orchestrator:
             self._write(Evidence(self._now(), sign.name, sign.host, sign.took, sign.detail))
             mark = "seen" if sign.took else "NOT SEEN"
             self._set.say(f"{self._now():7.1f} s  {mark}: {sign.name} {sign.host} ({sign.detail})")
-
-    async def _place(self) -> None:
-        """A pod on the host that is about to die. Raises CheckFailed when it does not get there."""
-        target = self._set.hosts[0]
-        await self._deployments.create((), prefer=target)
-        others = tuple(host for host in self._set.tools.spec.nodes if host != target)
-        if await self._deployments.wait(others, 300.0) is None:
-            raise CheckFailed(
-                f"no pod became available on {target}",
-                remedy="name an image that its nodes can have: --image",
-            )
-
-    async def _prove(self, begun: float) -> None:
-        if self._set.scenario.proof == "deployment":
-            shown = await self._deployments.show(self._set.hosts)
-            proof = Proof(self._now(), "deployment", shown.ok, shown.seconds, shown.detail)
-        elif self._set.scenario.proof == "all-in-use":
-            await asyncio.sleep(max(0.0, begun + self._set.scenario.hold - self._now()))
-            seconds = self._now() - begun
-            found = await ejections(self._set.tools, seconds)
-            detail = "; ".join(found) or "no balancer took a server out of use"
-            proof = Proof(self._now(), "all-in-use", not found, seconds, detail)
-        else:
-            pod = await self._deployments.wait(self._set.hosts, 400.0)
-            seconds = self._now() - begun
-            detail = "the pod runs on another node" if pod else "the pod has not moved"
-            proof = Proof(self._now(), "moved", pod is not None, seconds, detail)
-        self._write(proof)
-        self._set.say(f"{self._now():7.1f} s  {proof.name}: {proof.detail}")
 
     async def _mend(self, injected: float) -> None:
         scenario = self._set.scenario
@@ -250,19 +232,35 @@ class Orchestrator:
             self._write(FaultEvent(self._now(), "undone"))
         self._disturbed = False
         end = asyncio.get_running_loop().time() + scenario.deadline
+        if self._restoring is not None:
+            await self._restored(self._restoring, origin, end)
+        for what in scenario.heals:
+            if what != "api":
+                await self._heal(what, origin, end)
+        if self._restoring is not None:
+            await self._restoring.prove()
+        self._signs(await self._fault.signs_after())
+        await asyncio.sleep(max(0.0, injected + scenario.hold - self._now()))
+
+    async def _restored(self, restoring: Restoring, origin: float, end: float) -> None:
+        """Redundancy is only looked for when it has ended: until then the API tells of the past."""
+        answering = asyncio.create_task(self._heal("api", origin, end))
+        try:
+            await restoring.restore()
+            await answering
+        finally:
+            answering.cancel()
+
+    async def _heal(self, what: HealKind, origin: float, end: float) -> None:
         looks = {
+            "api": self._healing.api_missing,
             "host": self._healing.hosts_missing,
             "node": self._healing.nodes_missing,
             "redundancy": self._healing.redundancy_missing,
         }
-        for what in scenario.heals:
-            missing = await self._healing.until(looks[what], end)
-            self._away = NOBODY
-            self._healed(what, None if missing else self._now() - origin, missing)
-        self._signs(await self._fault.signs_after())
-        await asyncio.sleep(max(0.0, injected + scenario.hold - self._now()))
-
-    def _healed(self, what: HealKind, seconds: float | None, missing: list[str]) -> None:
+        missing = await self._healing.until(looks[what], end)
+        self._away = NOBODY
+        seconds = None if missing else self._now() - origin
         self._write(Heal(self._now(), what, seconds, "; ".join(missing)))
         shown = f"after {seconds:.1f} s" if seconds is not None else f"NOT: {'; '.join(missing)}"
         self._set.say(f"{self._now():7.1f} s  {what} whole again {shown}")

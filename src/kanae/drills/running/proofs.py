@@ -169,9 +169,16 @@ class Deployments:
         self._image = image
         self._kubeconfigs = kubeconfigs
 
-    async def create(self, dead: tuple[str, ...], *, prefer: str = "") -> str:
-        """kubectl apply, from a client host if there is one; where it ran. Raises HostError, and
-        CheckFailed when there is no host to make it from.
+    @property
+    def port(self) -> int:
+        """That its pods listen on."""
+        return self._image.port
+
+    async def create(
+        self, dead: tuple[str, ...], *, prefer: str = "", replicas: int = 1
+    ) -> str:
+        """kubectl apply, from a client host if there is one; where it ran. May be called again with
+        other replicas. Raises HostError, and CheckFailed when there is no host to make it from.
         """
         masters = [host for host in self._spec.having(Role.CONTROL_PLANE) if host not in dead]
         host = next(iter((*self._kubeconfigs, *masters)), None)
@@ -184,7 +191,9 @@ class Deployments:
             kubectl = f"kubectl --kubeconfig {config} --context {self._spec.name}"
         workers = [host for host in self._spec.having(Role.WORKER) if host not in dead]
         anywhere = bool(prefer) or not workers
-        document = manifest(self._namespace, self._image, prefer=prefer, anywhere=anywhere)
+        document = manifest(
+            self._namespace, self._image, replicas=replicas, prefer=prefer, anywhere=anywhere
+        )
         await must(
             self._transport(host),
             f"exec {kubectl} apply --request-timeout=20s -f -\n",

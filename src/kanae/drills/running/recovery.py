@@ -9,7 +9,7 @@ from kanae.drills.faults.build import build
 from kanae.drills.faults.protocol import Tools
 from kanae.drills.launching.place import leave
 from kanae.drills.probing.client import RequestFailed
-from kanae.drills.running import recovery_record
+from kanae.drills.running import recovery_record, run_folder
 from kanae.errors import CheckFailed, KanaeError
 
 
@@ -26,7 +26,7 @@ async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
     if kube is None:
         raise CheckFailed(
             f"the fault of {left.run} is undone, its namespace {', '.join(left.namespaces)} is not",
-            remedy="once the API answers: kanae drill recover SPEC",
+            remedy=_later(folder),
         )
     for namespace in left.namespaces:
         try:
@@ -38,7 +38,16 @@ async def recover(folder: Path, tools: Tools, kube: Kube | None) -> None:
             )
         except RequestFailed as error:
             raise KanaeError(
-                f"namespace {namespace} was not deleted: {error.detail}",
-                remedy="once the API answers: kanae drill recover SPEC",
+                f"namespace {namespace} was not deleted: {error.detail}", remedy=_later(folder)
             ) from None
     recovery_record.settle(folder)
+
+
+def _later(folder: Path) -> str:
+    """What is left to do where no API server answers. Data that a run has destroyed is in the
+    backup that it made before."""
+    again = "once the API answers: kanae drill recover SPEC"
+    backup = run_folder.backup_in(folder)
+    if backup is None:
+        return again
+    return f"if data was destroyed, restore it: kanae restore SPEC --from {backup}; {again}"

@@ -14,6 +14,7 @@ from kanae.drills.probing.client import Credentials, Route
 from kanae.drills.probing.workload import Load, ProbeConfig
 from kanae.drills.records import Header, Stream
 from kanae.drills.running.proofs import Image
+from kanae.drills.running.remedy import Remedy
 from kanae.drills.scenarios.scenario import Scenario
 
 
@@ -26,7 +27,8 @@ class Setting:
     limits: metric -> threshold; leader_limits: those that apply instead when the fault takes the
     host of etcd's leader; validity: see thresholds.toml. say: shows a line to the operator. place:
     where the prober runs. way: into the cluster's own network, None when nobody looks from there.
-    kubeconfigs: client host -> path of its kubeconfig.
+    kubeconfigs: client host -> path of its kubeconfig. remedy: restores the cluster after a fault
+    that destroys data, None where nothing is destroyed.
     """
 
     run: str
@@ -50,6 +52,7 @@ class Setting:
     way: Way | None = None
     leader_limits: Mapping[str, float] = field(default_factory=dict[str, float])
     kubeconfigs: Mapping[str, str] = field(default_factory=dict[str, str])
+    remedy: Remedy | None = None
 
     @property
     def namespace(self) -> str:

@@ -11,6 +11,7 @@ from kanae.errors import UsageError
 _HOST: tuple[HealKind, ...] = ("host", "redundancy")
 _NODE: tuple[HealKind, ...] = ("host", "node", "redundancy")
 _WHOLE: tuple[HealKind, ...] = ("redundancy",)
+_SERVED: tuple[HealKind, ...] = ("api", "node", "redundancy")
 
 _ALL = (
     Scenario(
@@ -76,6 +77,22 @@ _ALL = (
     Scenario(
         "cold-start", "All hosts lose power at once and return.",
         "cut", Target.ALL, 5, _HOST, deadline=600, outage=True,
+    ),
+    Scenario(
+        "etcd-loss",
+        "Every member of etcd loses its data at once; a backup is restored.",
+        "wipe", Target.EVERY_ETCD, 10, _SERVED, deadline=900, outage=True, remedy="backup",
+    ),
+    Scenario(
+        "quorum-loss",
+        "Most members of etcd lose their data for good; what one still has is restored.",
+        "wipe", Target.MOST_ETCD, 10, _SERVED, deadline=900, outage=True, remedy="survivor",
+    ),
+    Scenario(
+        "all-masters-loss",
+        "All control-plane hosts are lost; a backup is restored on blank ones.",
+        "blank", Target.EVERY_CONTROL_PLANE, 10, _SERVED, deadline=1800, outage=True,
+        remedy="backup",
     ),
     Scenario(
         "calm", "No fault: nothing may be ejected and nothing may fail.",

@@ -64,7 +64,7 @@ def choose(
     if scenario.target is Target.NONE:
         return ()
     if named is not None:
-        if scenario.target is Target.ALL or named not in _allowed(scenario.target, spec):
+        if scenario.target.several or named not in _allowed(scenario.target, spec):
             raise Refused(
                 f"{named} cannot be the target of {scenario.name}, which wants {scenario.target}",
                 remedy="leave --target out, or name a host of that role",
@@ -75,10 +75,24 @@ def choose(
             f"{scenario.name} wants {scenario.target}; {spec.name} has none",
             remedy="drill a cluster of another topology (`kanae drill list`)",
         )
-    if scenario.target is Target.ALL:
+    if scenario.target is Target.MOST_ETCD:
+        return _majority(scenario, fitting, turn)
+    if scenario.target.several:
         return fitting
     # From the end: the last host first, as in the reference procedure.
     return (fitting[-1 - turn % len(fitting)],)
+
+
+def _majority(scenario: Scenario, members: Sequence[str], turn: int) -> tuple[str, ...]:
+    """So many that those left have no quorum; another one is left at each turn."""
+    kept = len(members) - (len(members) // 2 + 1)
+    if not kept:
+        raise Refused(
+            f"{scenario.name} wants a member of etcd that is left; there are {len(members)}",
+            remedy="drill a cluster with three members or more",
+        )
+    turned = [members[(turn + number) % len(members)] for number in range(len(members))]
+    return tuple(turned[kept:])
 
 
 def _allowed(target: Target, spec: Spec) -> tuple[str, ...]:
@@ -86,9 +100,9 @@ def _allowed(target: Target, spec: Spec) -> tuple[str, ...]:
     match target:
         case Target.NONE:
             return ()
-        case Target.CONTROL_PLANE:
+        case Target.CONTROL_PLANE | Target.EVERY_CONTROL_PLANE:
             return spec.having(Role.CONTROL_PLANE)
-        case Target.ETCD | Target.ETCD_LEADER:
+        case Target.ETCD | Target.ETCD_LEADER | Target.EVERY_ETCD | Target.MOST_ETCD:
             return spec.etcd_hosts
         case Target.ETCD_ONLY:
             masters = spec.having(Role.CONTROL_PLANE)
@@ -178,4 +192,24 @@ def require(found: Sequence[str], *, accepted: bool) -> None:
         raise Refused(
             "this drill is not safe:\n  - " + "\n  - ".join(found),
             remedy="make the cluster whole first; or, if its users may lose it, --accept-outage",
+        )
+
+
+def require_expendable(scenario: Scenario, spec: Spec, before: Sequence[str]) -> None:
+    """Raise Refused where a drill destroys data and the cluster is not there for that, or is not
+    whole. Nothing on a command line overrides this. before: `problems`.
+    """
+    if not scenario.remedy:
+        return
+    if not spec.policies.destructive_drills:
+        raise Refused(
+            f"{scenario.name} destroys data of {spec.name}, which its spec does not say to be a "
+            "cluster for drills",
+            remedy="where nothing in it is needed: policies: {destructiveDrills: true}",
+        )
+    if before:
+        raise Refused(
+            f"{scenario.name} destroys data, and {spec.name} is not whole:\n  - "
+            + "\n  - ".join(before),
+            remedy="make the cluster whole first: kanae status SPEC",
         )

@@ -14,7 +14,7 @@ from kanae.drills.records import Stream
 from kanae.errors import UsageError
 from kanae.spec.models import Spec
 
-HealKind = Literal["host", "node", "redundancy"]
+HealKind = Literal["api", "host", "node", "redundancy"]
 
 SINGLE_POINT: Final = "the balancer is a single point of failure"
 
@@ -30,6 +30,22 @@ class Target(StrEnum):
     BALANCER = "the balancer that holds the endpoint's address"
     WORKER = "a worker"
     ALL = "all hosts"
+    EVERY_CONTROL_PLANE = "all control-plane hosts"
+    EVERY_ETCD = "all etcd hosts"
+    MOST_ETCD = "a majority of the etcd hosts"
+
+    @property
+    def several(self) -> bool:
+        """Whether it is more than one host, none of which can be named."""
+        return self in _SEVERAL
+
+
+_SEVERAL: Final = (
+    Target.ALL,
+    Target.EVERY_CONTROL_PLANE,
+    Target.EVERY_ETCD,
+    Target.MOST_ETCD,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,9 @@ class Scenario:
 
     deadline: seconds for all of `heals`. proof: what is shown while the fault holds. outage: it
     takes the whole API away on purpose, so it always wants --accept-outage. steady, after: seconds
-    of undisturbed workload before the fault and after everything is whole again.
+    of undisturbed workload before the fault and after everything is whole again. remedy: the fault
+    destroys data for good, and what the cluster is restored from then: a backup, or what one of
+    etcd's members still has.
     """
 
     name: str
@@ -54,6 +72,7 @@ class Scenario:
     outage: bool = False
     steady: float = 15.0
     after: float = 15.0
+    remedy: Literal["", "backup", "survivor"] = ""
 
     def takes_only_way(self, spec: Spec) -> bool:
         """Whether the fault takes the only way to the endpoint: only the healing is then judged."""
@@ -77,8 +96,8 @@ class Scenario:
 
     @property
     def wants_image(self) -> bool:
-        """Whether its proof makes a Deployment."""
-        return self.proof in ("deployment", "moved")
+        """Whether it makes a Deployment."""
+        return self.proof in ("deployment", "moved") or bool(self.remedy)
 
     @property
     def heals_itself(self) -> bool:
