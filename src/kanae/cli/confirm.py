@@ -32,6 +32,24 @@ def named(hosts: Sequence[str]) -> bool:
     return True
 
 
+confirm_option = click.option(
+    "--confirm",
+    metavar="NAME",
+    help="The cluster's name, instead of being asked for it.",
+)
+
+
+def name_said(confirm: str | None, cluster: str, spec: str) -> bool:
+    """Whether the name of the cluster of a spec was said with --confirm. spec: its file's name, for
+    messages. Raises UsageError for another cluster's name."""
+    if confirm is not None and confirm != cluster:
+        raise UsageError(
+            f"--confirm says {confirm!r}, and the cluster of {spec} is {cluster!r}",
+            remedy="say the name of the cluster that is meant",
+        )
+    return confirm is not None
+
+
 def typed(cluster: str, what: str) -> bool:
     """Have a cluster's name typed before harm to all of it; whether it was. what: completes "to go
     on". Raises UsageError where nobody can answer."""

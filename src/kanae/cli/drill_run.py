@@ -10,13 +10,15 @@ from pathlib import Path
 import click
 
 from kanae.cli.arguments import complete_drill, complete_host, host_keys_option, spec_argument
-from kanae.cli.confirm import ask_password, confirmed
+from kanae.cli.backup_options import identity_option
+from kanae.cli.confirm import ask_password, confirm_option, confirmed, name_said, typed
 from kanae.drills.judging.series import SERIES_RESULT
 from kanae.drills.judging.verdict import Result, Verdict
 from kanae.drills.probing.workload import Load
 from kanae.drills.scenarios.catalogue import find
 from kanae.errors import DrillFailed, UsageError
-from kanae.operations.drill import DrillOrder, drill
+from kanae.operations.drill import drill
+from kanae.operations.drill_order import DrillOrder
 from kanae.operations.project import Project
 from kanae.report.drill_text import comparison_text, verdict_text
 from kanae.transport.acceptance import HostKeys
@@ -67,7 +69,11 @@ def say(line: str) -> None:
 @click.option("--thresholds", "limits_file", type=click.Path(path_type=Path), help="TOML file.")
 @click.option("--accept-outage", is_flag=True, help="The users of this cluster may lose it.")
 @click.option("--break-lease", is_flag=True, help="Take the lease from an operator who holds it.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before the fault.")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Do not ask before the fault, unless it destroys data."
+)
+@confirm_option
+@identity_option
 @host_keys_option
 @OUTPUT
 def run_drill(
@@ -88,6 +94,8 @@ def run_drill(
     accept_outage: bool,
     break_lease: bool,
     yes: bool,
+    confirm: str | None,
+    identity_file: Path | None,
     host_keys: HostKeys,
     output: str,
 ) -> None:
@@ -96,10 +104,15 @@ def run_drill(
     Ends with status 40 unless every run passed. With --repeat a run that fails or is void does
     not end the series, unless what it broke is not whole again.
 
+    Drills that destroy data (etcd-loss, quorum-loss, all-masters-loss) run where the spec says that
+    the cluster is there for that, policies.destructiveDrills, and ask for the cluster's name; they
+    make a backup first, and restore the cluster.
+
     \b
     Examples:
       kanae drill run power-cut cluster.yaml
       kanae drill run return cluster.yaml --target server2 --repeat 20 --yes
+      kanae drill run etcd-loss cluster.yaml --accept-outage --confirm demo
     """
     given = {"steady": steady, "hold": hold, "after": after}
     scenario = replace(find(name), **{k: v for k, v in given.items() if v is not None})
@@ -121,8 +134,10 @@ def run_drill(
         accept_outage=accept_outage,
         break_lease=break_lease,
         host_keys=host_keys,
+        identity_file=identity_file,
     )
-    result = asyncio.run(drill(project, order, _Terminal(project.spec.name, yes)))
+    agreed = name_said(confirm, project.spec.name, project.text.name)
+    result = asyncio.run(drill(project, order, _Terminal(project.spec.name, yes, agreed)))
     if result is None:
         raise click.Abort
     if output == "json":
@@ -152,10 +167,12 @@ def raise_unless_passed(verdicts: Sequence[Verdict]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Terminal:
-    """A `kanae.operations.drill.DrillConsole`. yes: do not ask."""
+    """A `kanae.operations.drill_order.DrillConsole`. yes: do not ask. named: the cluster's name was
+    said, which is asked for where data is destroyed."""
 
     cluster: str
     yes: bool
+    named: bool
 
     def password(self) -> str | None:
         return ask_password()
@@ -166,5 +183,8 @@ class _Terminal:
     async def decide(self, order: DrillOrder, hosts: Sequence[str]) -> bool:
         where = f" Hosts: {', '.join(hosts)}." if hosts else ""
         often = f" {order.times} times." if order.times > 1 else ""
-        question = f"{order.scenario.title}{where}{often} Do this to {self.cluster}?"
-        return self.yes or confirmed(question)
+        what = f"{order.scenario.title}{where}{often}"
+        if order.scenario.remedy:
+            say(f"{what} What is written to {self.cluster} meanwhile is lost.")
+            return self.named or typed(self.cluster, "and destroy its data")
+        return self.yes or confirmed(f"{what} Do this to {self.cluster}?")

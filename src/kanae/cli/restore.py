@@ -13,7 +13,8 @@ from kanae.cli.arguments import (
     ignore_option,
     spec_argument,
 )
-from kanae.cli.confirm import ask_password, typed
+from kanae.cli.backup_options import identity_option, target_option
+from kanae.cli.confirm import ask_password, confirm_option, name_said, typed
 from kanae.cli.outcome import carried_out
 from kanae.cli.output import output_option
 from kanae.cli.terminal import Terminal
@@ -34,6 +35,7 @@ from kanae.transport.acceptance import HostKeys
     metavar="BACKUP",
     help="A file, a name that kanae backup list tells, or `newest`.",
 )
+@target_option
 @click.option(
     "--from-member",
     "member",
@@ -42,17 +44,8 @@ from kanae.transport.acceptance import HostKeys
     help="Instead of a backup: what this host's member of etcd still has, when there is no quorum "
     "any more.",
 )
-@click.option(
-    "--identity-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Private keys that open an encrypted backup.",
-)
-@click.option(
-    "--confirm",
-    metavar="NAME",
-    help="The cluster's name, instead of being asked for it.",
-)
+@identity_option
+@confirm_option
 @click.option(
     "--off",
     multiple=True,
@@ -74,6 +67,7 @@ from kanae.transport.acceptance import HostKeys
 def command(
     spec: Path,
     backup: str | None,
+    target: str | None,
     member: str | None,
     identity_file: Path | None,
     confirm: str | None,
@@ -95,6 +89,7 @@ def command(
     \b
     Examples:
       kanae restore cluster.yaml --from prod-20260701T120000Z.tar
+      kanae restore cluster.yaml --from newest --target /mnt/backups
       kanae restore cluster.yaml --from prod.tar.age --identity-file key.txt --confirm prod
       kanae restore cluster.yaml --from prod.tar --off server3
       kanae restore cluster.yaml --from-member server1
@@ -105,19 +100,20 @@ def command(
             "say one of --from BACKUP, --from-member HOST and --discard",
             remedy="kanae restore SPEC --from BACKUP; kanae backup list tells which there are",
         )
+    if target is not None and backup is None:
+        raise UsageError(
+            "--target says where a backup is, and none is asked for",
+            remedy=f"kanae restore SPEC --from newest --target {target}",
+        )
     project = Project.open(spec)
     name = project.spec.name
-    if confirm is not None and confirm != name:
-        raise UsageError(
-            f"--confirm says {confirm!r}, and the cluster of {project.text.name} is {name!r}",
-            remedy="say the name of the cluster that is meant",
-        )
+    agreed = name_said(confirm, name, project.text.name)
     if discard:
-        _discard(project, confirm, verbose, break_lease, host_keys, output)
+        _discard(project, agreed, verbose, break_lease, host_keys, output)
         return
 
     def console() -> Terminal:
-        return Terminal("", True, verbose, ask=None if confirm else lambda: typed(name, _WORDS))
+        return Terminal("", True, verbose, ask=None if agreed else lambda: typed(name, _WORDS))
 
     taken: list[str] = []
 
@@ -125,7 +121,7 @@ def command(
         async with AsyncExitStack() as stack:
             if backup is not None:
                 file = await stack.enter_async_context(
-                    found(lambda: project, backup, None, ask_password, host_keys)
+                    found(lambda: project, backup, target, ask_password, host_keys)
                 )
                 saved = stack.enter_context(restoring.opened(file, identity_file))
             else:
@@ -158,14 +154,14 @@ _WORDS = "and lose what was written since the backup"
 
 def _discard(
     project: Project,
-    confirm: str | None,
+    agreed: bool,
     verbose: bool,
     break_lease: bool,
     host_keys: HostKeys,
     output: str,
 ) -> None:
     name = project.spec.name
-    ask = None if confirm else lambda: typed(name, "and remove the data that etcd had before")
+    ask = None if agreed else lambda: typed(name, "and remove the data that etcd had before")
     console = Terminal("", True, verbose, ask=ask)
     changing = change(
         project, restoring.Discard(), console, break_lease=break_lease, host_keys=host_keys

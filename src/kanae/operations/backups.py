@@ -109,9 +109,12 @@ async def found(
         return
     name = parse(wanted)
     if name is None and wanted != NEWEST:
+        names = f"kanae backup list tells the names; `{NEWEST}` is the newest"
         raise NoBackup(
             f"{wanted} is no file of this machine, and no name of a backup",
-            remedy=f"kanae backup list tells the names; `{NEWEST}` is the newest",
+            remedy=f"say the folder as TARGET beside a name: {names}"
+            if Path(wanted).is_dir()
+            else names,
         )
     project = open_project()
     if name is None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
 
 import kanae
 from kanae.drills.cluster import credentials
@@ -19,68 +18,29 @@ from kanae.drills.judging.series import SeriesResult
 from kanae.drills.launching.place import Here, Place, There, find_python, way_to
 from kanae.drills.launching.way import Direct, Forwarded, Way
 from kanae.drills.probing.client import Credentials, Route
-from kanae.drills.probing.workload import Load
 from kanae.drills.running import recovery_record, run_folder
 from kanae.drills.running.proofs import image_of
 from kanae.drills.running.repeated_runs import repeat, whole_again
 from kanae.drills.running.setting import Setting
 from kanae.drills.scenarios import inside, safety
-from kanae.drills.scenarios.scenario import Scenario
 from kanae.errors import Refused, UsageError
 from kanae.execute.lease import hold
 from kanae.facts.gather import gather
 from kanae.facts.model import Facts, Query
 from kanae.layout.families import UNKNOWN
+from kanae.operations.drill_order import DrillConsole, DrillOrder
+from kanae.operations.drill_remedy import Agreed, Restoration
 from kanae.operations.project import Project
 from kanae.operations.survey import survey
 from kanae.plan.clients import kubeconfig
 from kanae.plan.membership import known, require_ours
 from kanae.spec.models import Role
-from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 from kanae.transport.settings import reach_of
 
 _MOST_REQUESTS = 1000.0  # per second; more is a load test, not a drill
-
-
-@dataclass(frozen=True, slots=True)
-class DrillOrder:
-    """What is to be run. target: the host of the fault, None for one chosen. prober: the host to
-    probe from, None for this machine. inside: the node to look from inside through, None for one
-    chosen; look_inside: whether to. limits_file: TOML, instead of the built-in thresholds.
-
-    image: for drills that make a Deployment, None for one that the nodes have. accept_outage: the
-    users of this cluster may lose it. break_lease: take it from an operator who holds it.
-    host_keys: see `Fleet`.
-    """
-
-    scenario: Scenario
-    load: Load
-    target: str | None = None
-    times: int = 1
-    prober: str | None = None
-    inside: str | None = None
-    look_inside: bool = True
-    limits_file: Path | None = None
-    image: str | None = None
-    accept_outage: bool = False
-    break_lease: bool = False
-    host_keys: HostKeys | None = None
-
-
-class DrillConsole(Protocol):
-    """Whom drills ask and tell."""
-
-    def password(self) -> str | None:
-        """For sudo, the same on all hosts that want one; None when nobody can be asked."""
-        ...
-
-    def say(self, line: str) -> None: ...
-
-    async def decide(self, order: DrillOrder, hosts: Sequence[str]) -> bool:
-        """Whether these hosts may be broken. hosts: of the first run; other runs may take others of
-        their kind."""
-        ...
+# What gives the lease up for a while.
+_Lent = Callable[[], AbstractAsyncContextManager[None]]
 
 
 async def drill(project: Project, order: DrillOrder, console: DrillConsole) -> SeriesResult | None:
@@ -124,6 +84,7 @@ class _Drills:
 
     async def run(self) -> SeriesResult | None:
         spec, order, run = self._spec, self._order, _run_id()
+        safety.require_expendable(order.scenario, spec, ())
         streams = order.load.streams(self._asked())
         order.scenario.require_time(streams, thresholds.validity(self._thresholds)["min-requests"])
         power = power_of(spec)
@@ -146,7 +107,16 @@ class _Drills:
                 await self._allow_prober(order.prober, first, fleet, power)
             if not await self._console.decide(order, hosts):
                 return None
-            async with hold(spec, fleet, run, break_lease=order.break_lease) as inherited:
+            async with AsyncExitStack() as lease:
+                holding = hold(spec, fleet, run, break_lease=order.break_lease)
+                inherited = await lease.enter_async_context(holding)
+
+                @asynccontextmanager
+                async def lent() -> AsyncGenerator[None]:
+                    # Not taken back when it fails: nothing more is done then but to put back.
+                    await lease.aclose()
+                    yield
+                    await lease.enter_async_context(hold(spec, fleet, run, break_lease=False))
 
                 async def prepare(turn: int) -> Setting:
                     facts, chosen = first, hosts
@@ -156,7 +126,7 @@ class _Drills:
                             spec, lambda: survey(self._project, fleet), before
                         )
                         chosen = self._choose(facts, turn)
-                    return await self._setting(chosen, facts, fleet, power)
+                    return await self._setting(chosen, facts, fleet, power, lent)
 
                 return await repeat(order.times, prepare)
 
@@ -171,6 +141,7 @@ class _Drills:
                 remedy="a longer --period, fewer --kept connections, or --no-direct",
             )
         problems = safety.problems(self._spec, facts)
+        safety.require_expendable(order.scenario, self._spec, problems)
         found = safety.refusals(order.scenario, self._spec, hosts, problems)
         safety.require(found, accepted=order.accept_outage)
         self._require_measured(hosts)
@@ -217,7 +188,7 @@ class _Drills:
         return Here() if prober is None else There(fleet[prober], run, self._python)
 
     async def _setting(
-        self, hosts: tuple[str, ...], facts: Facts, fleet: Fleet, power: Power
+        self, hosts: tuple[str, ...], facts: Facts, fleet: Fleet, power: Power, lent: _Lent
     ) -> Setting:
         spec, order, run = self._spec, self._order, _run_id()
         scenario = order.scenario
@@ -254,6 +225,26 @@ class _Drills:
                 for host in spec.having(Role.CLIENT)
                 if host in facts.hosts and (there := kubeconfig(facts.hosts[host])) is not None
             },
+            remedy=self._remedy(hosts, folder, power, lent),
+        )
+
+    def _remedy(
+        self, hosts: tuple[str, ...], folder: Path, power: Power, lent: _Lent
+    ) -> Restoration | None:
+        scenario, order = self._order.scenario, self._order
+        if not scenario.remedy:
+            return None
+        left = (host for host in self._spec.etcd_hosts if host not in hosts)
+        return Restoration(
+            self._project,
+            folder,
+            member=next(left) if scenario.remedy == "survivor" else None,
+            blank=hosts if scenario.kind == "blank" else (),
+            power=power,
+            console=Agreed(self._console.password, self._console.say),
+            lent=lent,
+            identity_file=order.identity_file,
+            host_keys=order.host_keys,
         )
 
 

@@ -16,7 +16,7 @@ from kanae.drills.scenarios import safety
 from kanae.drills.scenarios.catalogue import find
 from kanae.errors import Refused, UsageError
 from kanae.operations import drill
-from kanae.operations.drill import DrillOrder
+from kanae.operations.drill_order import DrillOrder
 from kanae.operations.drill_recovery import recover_drills
 
 from .desk import Desk, facts, project
