@@ -69,6 +69,7 @@ def verdict_text(verdict: Verdict) -> str:
         f"Leader changes: {verdict.leader_changes}"
         + (f"; {LEADER_LOST} by the fault" if verdict.took_leader else ""),
     ]
+    lines += restored_from(verdict)
     lines += [f"Whole again, {what}: {seconds(value)}" for what, value in verdict.heals.items()]
     lines += [f"Proof {name}: {seconds(value)}" for name, value in verdict.proofs.items()]
     lines.append(
@@ -88,6 +89,21 @@ def said(verdict: Verdict) -> tuple[str, ...]:
     down = max(s.failed_seconds for s in verdict.streams if s.stream.route == ENDPOINT)
     alone = f"{SINGLE_POINT}: without it the API could not be reached, for {seconds(down)}"
     return (*verdict.reasons, alone)
+
+
+def restored_from(verdict: Verdict) -> list[str]:
+    """From what the cluster was restored, how long that took, and what it cost (the RPO)."""
+    writes = verdict.writes
+    lines = [f"Backup under load, in {seconds(each.seconds)}: {each.detail}"
+             for each in verdict.backups]  # fmt: skip
+    for each in verdict.restored:
+        lines.append(f"Restored from {each.source} in {seconds(each.seconds)}")
+        named = f" ({writes.undone[0]} to {writes.undone[-1]})" if writes.undone else ""
+        lines.append(
+            f"Acknowledged after what was restored, and gone: {len(writes.undone)} writes of"
+            f" {seconds(writes.undone_seconds)}{named}"
+        )
+    return lines
 
 
 def looked_from(verdict: Verdict) -> str:

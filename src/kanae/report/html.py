@@ -16,6 +16,7 @@ from kanae.report.drill_text import (
     figure,
     looked_from,
     probed_from,
+    restored_from,
     said,
     seconds,
 )
@@ -189,6 +190,7 @@ def _facts(verdict: Verdict) -> str:
         f"{writes.acknowledged} acknowledged writes, <b>{len(writes.lost)} lost</b>;"
         f" {writes.unknown} answered with an error, {writes.unknown_kept} of them are there",
         f"etcd leader changes: {verdict.leader_changes}",
+        *map(escape, restored_from(verdict)),
         *(f"{escape(what)} whole again: {seconds(v)}" for what, v in verdict.heals.items()),
         *(f"proof {escape(name)}: {seconds(v)}" for name, v in verdict.proofs.items()),
         f"the prober's own lag: p99 {seconds(verdict.lag_p99)}, worst {seconds(verdict.lag_worst)},"

@@ -191,7 +191,8 @@ def _axis(scale: _Scale, bottom: float) -> Iterable[str]:
 
 
 def _events(history: History, scale: _Scale, bottom: float) -> Iterable[str]:
-    """What happened once: new leaders, things whole again, proofs. Labels in three rows on top."""
+    """What happened once: new leaders, things whole again, proofs, a backup, a restore. Labels in
+    three rows on top."""
     leaders = [leader for leader in history.leaders if leader.leader]
     found = [
         (now.at, "new etcd leader", f"{before.leader} -> {now.leader}")
@@ -208,6 +209,8 @@ def _events(history: History, scale: _Scale, bottom: float) -> Iterable[str]:
         for proof in history.proofs
         if proof.name != "final-write"
     ]
+    found += [(change.at, change.name, change.detail) for change in history.changes]
+    found += [(each.at, "restored", f"from {each.source}") for each in history.restored]
     free = [0.0, 0.0, 0.0]
     for at, label, detail in sorted(event for event in found if scale.shows(event[0], event[0])):
         x = scale(at)

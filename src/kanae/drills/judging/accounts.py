@@ -74,7 +74,7 @@ def writes(history: History) -> Writes:
         unknown_kept=len(unknown & anywhere),
         lost=tuple(sorted(lost)),
         differing=tuple(sorted(_differing(given, anywhere, backs))),
-        undone=tuple(sorted(undone)),
+        undone=tuple(sorted(undone, key=lambda key: given[key].at)),
         undone_seconds=_span(given, undone),
     )
 

@@ -75,7 +75,7 @@ class Writes:
     differing: keys that some complete read-backs list and others do not, though they must. A write
     that was acknowledged only while the read-backs were made need not be in an older one.
 
-    undone: acknowledged ones that a restore has taken back, none of which is lost by that name.
+    undone: acknowledged ones that a restore has taken back, in order of time; none counts as lost.
     undone_seconds: from the last acknowledgement that it kept to the last that it did not.
     """
 
