@@ -11,7 +11,6 @@ clusters in which controllers and kube-proxy went on with what they remembered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from kanae.layout import paths as at
@@ -31,57 +30,29 @@ from kanae.plan.actions import (
     SaveSnapshot,
     Unfence,
 )
-from kanae.plan.attempt import Attempt, aside, chosen, undecided
+from kanae.plan.attempt import Attempt, chosen, undecided
 from kanae.plan.builder import Builder
 from kanae.plan.control_plane import STATIC_PODS
-from kanae.plan.etcd import OF_RESTORES, answers, data_folder, member_folder
-from kanae.plan.membership import named_after
+from kanae.plan.etcd import OF_RESTORES, answers, data_folder
 from kanae.plan.model import Change, Plan, Verb
 from kanae.plan.rebuilt import restoring, snapshot_path
+from kanae.plan.restore_notes import notes
 from kanae.plan.saved import Saved
+from kanae.plan.stand import Stand, awaited, ours, runs_unit, stand, static_pods
 from kanae.plan.view import View
 from kanae.plan.waits import kubelet_port
-from kanae.spec.models import EtcdTopology, PodNetworkProvider, Role
+from kanae.spec.models import PodNetworkProvider
 
 _API: Final = STATIC_PODS[0]
 _CONTROLLERS: Final = STATIC_PODS[1:]
 _LONG: Final = 3600.0  # gigabytes over a slow line, and written twice
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """Who takes part. members: of the restored etcd. masters: whose API servers serve it. fenced:
-    all on which something of the cluster's would go on otherwise, those that are leaving too.
-    nodes: those that run pods."""
-
-    members: tuple[str, ...]
-    masters: tuple[str, ...]
-    fenced: tuple[str, ...]
-    nodes: tuple[str, ...]
-
-
-def stand(view: View) -> Stand:
-    """A host that is blank, or has not joined yet, joins the cluster when it is restored."""
-    spec, whole = view.spec, view.former.spec
-    ours = [host for host in whole.hosts if host in view.facts.hosts and _ours(view, host)]
-    return Stand(
-        tuple(host for host in spec.etcd_hosts if host in ours and _has_etcd(view, host)),
-        tuple(host for host in view.joined_control_planes if host in ours),
-        tuple(
-            host
-            for host in ours
-            if (Role.CONTROL_PLANE in whole.hosts[host].roles and view.joined(host))
-            or (host in whole.etcd_hosts and _has_etcd(view, host))
-        ),
-        tuple(host for host in spec.nodes if host in ours and view.joined(host)),
-    )
-
-
 def restore(view: View, saved: Saved) -> Plan:
     """Refusals have been made (see `kanae.plan.restore_refusals`)."""
     spec, builder = view.spec, Builder(view.spec.name)
     who, attempt = stand(view), chosen(view, saved)
-    for note in _notes(view, who, saved, attempt):
+    for note in notes(view, who, saved, attempt):
         builder.note(note)
     ready = _prepare(view, builder, who, saved, attempt)
     fences = [_fence(view, builder, host, ready, attempt) for host in who.fenced]
@@ -108,7 +79,7 @@ def restore(view: View, saved: Saved) -> Plan:
         "ready",
         "wait for nodes and cluster DNS",
         AwaitNodes(
-            _awaited(who, saved), spec.networks.pod_network.provider is not PodNetworkProvider.NONE
+            awaited(who, saved), spec.networks.pod_network.provider is not PodNetworkProvider.NONE
         ),
         needs=[*believed, *ghosts],
         timeout=600.0,
@@ -133,7 +104,7 @@ def discard(view: View) -> Plan:
         folder = data_folder(view, host) if host in view.reachable else ""
         names = view.host(host).folders.get(folder, ()) if folder else ()
         kept = [name for name in names if name.startswith(OF_RESTORES)]
-        if kept and _ours(view, host):
+        if kept and ours(view, host):
             builder.add(
                 host,
                 "discard",
@@ -143,11 +114,6 @@ def discard(view: View) -> Plan:
                 changes=[Change(Verb.DELETE, "etcd data", f"{folder}/{name}") for name in kept],
             )
     return builder.plan()
-
-
-def _awaited(who: Stand, saved: Saved) -> tuple[str, ...]:
-    """Nodes that the backup knows: which others may register says the next apply."""
-    return tuple(host for host in who.nodes if host in saved.hosts)
 
 
 def _prepare(view: View, builder: Builder, who: Stand, saved: Saved, attempt: Attempt) -> list[str]:
@@ -191,7 +157,7 @@ def _prepare(view: View, builder: Builder, who: Stand, saved: Saved, attempt: At
 
 
 def _fence(view: View, builder: Builder, host: str, ready: Sequence[str], attempt: Attempt) -> str:
-    pods, etcd = _static_pods(view, host), _is_unit(view, host)
+    pods, etcd = static_pods(view, host), runs_unit(view, host)
     stopped = [*pods, *(["etcd"] if etcd else [])]
     return builder.add(
         host,
@@ -205,19 +171,6 @@ def _fence(view: View, builder: Builder, host: str, ready: Sequence[str], attemp
             *([Change(Verb.UPDATE, "unit", units.ETCD, "stopped and disabled")] if etcd else []),
         ],
     )
-
-
-def _static_pods(view: View, host: str) -> tuple[str, ...]:
-    spec = view.former.spec
-    if Role.CONTROL_PLANE not in spec.hosts[host].roles or not view.joined(host):
-        return ()
-    stacked = spec.etcd_topology is EtcdTopology.STACKED
-    return (*STATIC_PODS, *(["etcd"] if stacked else []))
-
-
-def _is_unit(view: View, host: str) -> bool:
-    spec = view.former.spec
-    return spec.etcd_topology is EtcdTopology.EXTERNAL and host in spec.etcd_hosts
 
 
 def _serve(
@@ -234,7 +187,7 @@ def _serve(
             "restore",
             "etcd",
             "start etcd",
-            Unfence(() if _is_unit(view, host) else ("etcd",), etcd=_is_unit(view, host)),
+            Unfence(() if runs_unit(view, host) else ("etcd",), etcd=runs_unit(view, host)),
             needs=replaced,
         )
         for host in who.members
@@ -342,49 +295,3 @@ def _forget(
         for host in saved.hosts
         if host not in known
     ]
-
-
-def _notes(view: View, who: Stand, saved: Saved, attempt: Attempt) -> list[str]:
-    notes = [
-        f"goes back to {saved.taken}: what was written since is lost",
-        f"what etcd has now is kept as {_kept(view, who, attempt)} on its hosts until it is "
-        "discarded (kanae restore --discard)",
-    ]
-    seen = [facts.etcd.revision for facts in view.facts.hosts.values() if facts.etcd is not None]
-    if seen and not undecided(view):
-        notes.insert(1, f"{max(0, max(seen) - saved.revision)} changes were made since, by etcd's "
-                     "revision")  # fmt: skip
-    held = [host for host in who.members if view.host(host).files.get(member_folder(view.spec))]
-    if held and not seen and not undecided(view):
-        notes.append(
-            f"{', '.join(held)} still has data of etcd's, which may be newer: kanae restore "
-            f"--from-member {held[0]} keeps what it has"
-        )
-    if since := [host for host in who.nodes if host not in _awaited(who, saved)]:
-        notes.append(
-            f"{', '.join(since)} has joined since and is no node any more: kanae apply afterwards "
-            "lets it in again"
-        )
-    later = [host for host in view.spec.etcd_hosts if host not in who.members]
-    if later := [*later, *(h for h in view.control_planes if h not in (*who.masters, *later))]:
-        notes.append(
-            f"{', '.join(later)} takes no part and is to join again: kanae apply or kanae replace "
-            "afterwards"
-        )
-    return notes
-
-
-def _kept(view: View, who: Stand, attempt: Attempt) -> str:
-    folders = dict.fromkeys(data_folder(view, host) for host in who.members)
-    return " and ".join(aside(folder, attempt.id) for folder in folders)
-
-
-def _ours(view: View, host: str) -> bool:
-    return named_after(view.former.spec, view.host(host))
-
-
-def _has_etcd(view: View, host: str) -> bool:
-    """Whether what runs a member is there, with or without data."""
-    if view.former.spec.etcd_topology is EtcdTopology.STACKED:
-        return view.joined(host)
-    return view.host(host).files.get(at.ETCD_CONFIG) is not None

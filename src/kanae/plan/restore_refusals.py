@@ -9,8 +9,8 @@ from kanae.layout import marks
 from kanae.plan.attempt import undecided
 from kanae.plan.etcd import data_folder
 from kanae.plan.membership import require_ours
-from kanae.plan.restore import stand
 from kanae.plan.saved import Saved
+from kanae.plan.stand import stand
 from kanae.plan.view import View
 from kanae.spec.models import Role
 
