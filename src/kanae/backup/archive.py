@@ -12,38 +12,29 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final
 
 from kanae.artifacts import atomic
 from kanae.backup import keys
 from kanae.backup.model import GET_ANOTHER, MANIFEST, SNAPSHOT, Manifest, from_json
-from kanae.errors import BackupBroken, BackupError, BackupLocked, NoBackup
+from kanae.backup.streams import CHUNK, Decrypting, Hashed, Source, damaged
+from kanae.errors import BackupBroken, NoBackup
 
 if TYPE_CHECKING:
     from kanae.backup.keys import Identity
 
 BLOCK: Final = tarfile.BLOCKSIZE
-CHUNK: Final = 1 << 20
 # The digest at the end, with its end of line.
 TRAILER: Final = 65
 # A ConfigMap holds no more than 1 MiB, and no small file here more than a few.
 SMALL: Final = 4 << 20
 _AGE: Final = b"age-encryption.org/v1\n"
 _PLAIN: Final = MANIFEST.encode() + b"\0"
-
-
-class _Source(Protocol):
-    def read(self, size: int, /) -> bytes:
-        """Fewer bytes than asked for only at the end."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -58,7 +49,7 @@ class Archive:
 def sha256(file: Path) -> str:
     """Of a file as it lies there, in hex. BackupBroken when it cannot be read."""
     with _reading(file) as stream:
-        return _Hashed(stream).rest()
+        return Hashed(stream).rest()
 
 
 def is_encrypted(file: Path) -> bool:
@@ -69,7 +60,7 @@ def is_encrypted(file: Path) -> bool:
 
 def peek(file: Path, identities: Sequence[Identity] = ()) -> Manifest:
     """Only what a backup says of itself; the rest is not read. Errors as of `open_archive`."""
-    with _reading(file) as stream, _plain(file, _Hashed(stream), identities) as source:
+    with _reading(file) as stream, _plain(file, Hashed(stream), identities) as source:
         return _manifest(file, _Members(file, source))
 
 
@@ -84,7 +75,7 @@ def open_archive(
     and none of the identities opens it.
     """
     with _reading(file) as stream:
-        hashed = _Hashed(stream)
+        hashed = Hashed(stream)
         with _plain(file, hashed, identities) as source:
             if snapshot is None:
                 return _whole(file, hashed, source, None)
@@ -92,7 +83,7 @@ def open_archive(
                 return _whole(file, hashed, source, out)
 
 
-def _whole(file: Path, outer: _Hashed, source: _Source, out: IO[bytes] | None) -> Archive:
+def _whole(file: Path, outer: Hashed, source: Source, out: IO[bytes] | None) -> Archive:
     sealed = _Sealed(file, source)
     members = _Members(file, sealed)
     manifest = _manifest(file, members)
@@ -100,18 +91,18 @@ def _whole(file: Path, outer: _Hashed, source: _Source, out: IO[bytes] | None) -
     for name, size in members:
         if name == SNAPSHOT:
             if members.copied(size, out) != (manifest.snapshot.sha256, manifest.snapshot.size):
-                raise _damaged(file, f"{name} is not what {MANIFEST} says")
+                raise damaged(file, f"{name} is not what {MANIFEST} says")
             break
         promised = manifest.files.get(name)
         if promised is None or name in found or size != promised.size:
-            raise _damaged(file, f"{name} is not what {MANIFEST} says")
+            raise damaged(file, f"{name} is not what {MANIFEST} says")
         found[name] = members.small(size)
         if hashlib.sha256(found[name]).hexdigest() != promised.sha256:
-            raise _damaged(file, f"{name} is not what {MANIFEST} says")
+            raise damaged(file, f"{name} is not what {MANIFEST} says")
     else:
-        raise _damaged(file, f"{SNAPSHOT} is missing")
+        raise damaged(file, f"{SNAPSHOT} is missing")
     if lacking := [name for name in manifest.files if name not in found]:
-        raise _damaged(file, f"{', '.join(lacking)} missing")
+        raise damaged(file, f"{', '.join(lacking)} missing")
     sealed.finish()
     return Archive(manifest, found, outer.rest())
 
@@ -119,7 +110,7 @@ def _whole(file: Path, outer: _Hashed, source: _Source, out: IO[bytes] | None) -
 def _manifest(file: Path, members: _Members) -> Manifest:
     name, size = next(members)
     if name != MANIFEST:
-        raise _damaged(file, f"it does not begin with {MANIFEST}")
+        raise damaged(file, f"it does not begin with {MANIFEST}")
     return from_json(members.small(size), str(file))
 
 
@@ -149,90 +140,25 @@ def _encrypted(file: Path, stream: io.BufferedReader) -> bool:
 
 @contextmanager
 def _plain(
-    file: Path, stream: _Hashed, identities: Sequence[Identity]
-) -> Generator[_Source, None, None]:
+    file: Path, stream: Hashed, identities: Sequence[Identity]
+) -> Generator[Source, None, None]:
     """What is in the file, decrypted where it is encrypted."""
     if not _encrypted(file, stream.raw):
         yield stream
         return
     if not identities:
         raise keys.no_key(str(file))
-    decrypting = _Decrypting(file, stream, identities)
+    decrypting = Decrypting(file, stream, identities)
     try:
         yield decrypting
     finally:
         decrypting.close()
 
 
-class _Hashed(io.BufferedIOBase):
-    """What is read from a file, hashed on the way."""
-
-    def __init__(self, stream: io.BufferedReader) -> None:
-        super().__init__()
-        self.raw = stream
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        chunk = self.raw.read(size)
-        self._digest.update(chunk)
-        return chunk
-
-    def rest(self) -> str:
-        """The digest of all of it, in hex."""
-        while self.read(CHUNK):
-            pass
-        return self._digest.hexdigest()
-
-
-class _Decrypting:
-    """The library pushes what it decrypts, and archives are pulled: a pipe lies between them."""
-
-    def __init__(self, file: Path, stream: _Hashed, identities: Sequence[Identity]) -> None:
-        self._file = file
-        self._failure: BackupError | None = None
-        out, into = os.pipe()
-        self._out = os.fdopen(out, "rb")
-        self._thread = threading.Thread(target=self._decrypt, args=(stream, into, identities))
-        self._thread.start()
-
-    def _decrypt(self, stream: _Hashed, into: int, identities: Sequence[Identity]) -> None:
-        import pyrage
-
-        try:
-            with os.fdopen(into, "wb") as pipe:
-                pyrage.decrypt_io(stream, pipe, identities)
-        except pyrage.DecryptError as error:
-            self._failure = self._told(str(error))
-        except OSError as error:  # also when nobody reads on
-            self._failure = _damaged(self._file, str(error))
-
-    def _told(self, said: str) -> BackupError:
-        if "No matching keys" not in said:
-            return _damaged(self._file, said)
-        return BackupLocked(
-            f"{self._file} is encrypted for others: no private key given opens it",
-            remedy="--identity-file with a private key of one of backup.recipients; if it is that,"
-            " the beginning of the file is damaged",
-        )
-
-    def read(self, size: int, /) -> bytes:
-        chunk = self._out.read(size)
-        if len(chunk) < size:
-            self._thread.join()
-            if self._failure is not None:
-                raise self._failure
-        return chunk
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._out.close()
-        self._thread.join()
-
-
 class _Sealed:
     """A tar with its digest behind it. Reading ends where the tar does."""
 
-    def __init__(self, file: Path, source: _Source) -> None:
+    def __init__(self, file: Path, source: Source) -> None:
         self._file = file
         self._source = source
         self._digest = hashlib.sha256()
@@ -251,12 +177,12 @@ class _Sealed:
         zeros = 0
         while chunk := self.read(BLOCK):
             if chunk.strip(b"\0"):
-                raise _damaged(self._file, f"something follows {SNAPSHOT}")
+                raise damaged(self._file, f"something follows {SNAPSHOT}")
             zeros += len(chunk)
         if self._ahead != f"{self._digest.hexdigest()}\n".encode():
-            raise _damaged(self._file, "it does not have the sha256 at its end")
+            raise damaged(self._file, "it does not have the sha256 at its end")
         if zeros < 2 * BLOCK or zeros % BLOCK:
-            raise _damaged(self._file, "its tar has no end")
+            raise damaged(self._file, "its tar has no end")
 
 
 class _Members(Iterator[tuple[str, int]]):
@@ -265,7 +191,7 @@ class _Members(Iterator[tuple[str, int]]):
     Anything else that a tar can hold is refused, by the header alone.
     """
 
-    def __init__(self, file: Path, source: _Source) -> None:
+    def __init__(self, file: Path, source: Source) -> None:
         self._file = file
         self._source = source
 
@@ -276,14 +202,14 @@ class _Members(Iterator[tuple[str, int]]):
         try:
             info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
         except (tarfile.TarError, ValueError) as error:
-            raise _damaged(self._file, f"a header in it is damaged ({error})") from None
+            raise damaged(self._file, f"a header in it is damaged ({error})") from None
         if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.size < 0:
-            raise _damaged(self._file, "it holds something that is no plain file")
+            raise damaged(self._file, "it holds something that is no plain file")
         return info.name, info.size
 
     def small(self, size: int) -> bytes:
         if size > SMALL:
-            raise _damaged(self._file, f"a small file in it has {size} bytes")
+            raise damaged(self._file, f"a small file in it has {size} bytes")
         content = self._exactly(size)
         self._padding(size)
         return content
@@ -306,9 +232,6 @@ class _Members(Iterator[tuple[str, int]]):
     def _exactly(self, size: int) -> bytes:
         chunk = self._source.read(size)
         if len(chunk) != size:
-            raise _damaged(self._file, "it is cut short")
+            raise damaged(self._file, "it is cut short")
         return chunk
 
-
-def _damaged(file: Path, what: str) -> BackupBroken:
-    return BackupBroken(f"{file} is damaged or cut short: {what}", remedy=GET_ANOTHER)

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING
 
 from kanae.artifacts import atomic
 from kanae.backup import keys
-from kanae.backup.archive import BLOCK, CHUNK
+from kanae.backup.archive import BLOCK
 from kanae.backup.model import MANIFEST, SNAPSHOT, Manifest, Stored, from_json, to_json
+from kanae.backup.streams import CHUNK
 from kanae.errors import BackupBroken, BackupError
 
 if TYPE_CHECKING:

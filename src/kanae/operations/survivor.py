@@ -12,11 +12,11 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from kanae.backup.model import utc
 from kanae.errors import Refused, UsageError, step_failed
 from kanae.execute.scripts import scratch as scripts
+from kanae.operations.announced import Announced, parse_announced
 from kanae.operations.project import Project
 from kanae.operations.scratch import LONG, scratch, started
 from kanae.operations.survey import survey
@@ -28,7 +28,6 @@ from kanae.transport.acceptance import HostKeys
 from kanae.transport.fleet import Fleet
 from kanae.transport.ssh import SshTransport
 
-_DIGEST: Final = 64
 
 
 async def survivor(
@@ -75,9 +74,9 @@ async def survivor(
             if done.status != 0:
                 raise step_failed(host, "copy etcd's data", done.status, done.stderr)
             await started(transport, own=own, alone=True)
-            size, sha256, revision = await _fetched(transport, folder / "snapshot.db")
+            said = await _fetched(transport, folder / "snapshot.db")
         when = f"{taken:%Y-%m-%dT%H:%M:%SZ}"
-        return _saved(project, view, when, revision, sha256, size, folder)
+        return _saved(project, view, when, said.revision, said.sha256, said.size, folder)
 
 
 def _saved(
@@ -108,26 +107,21 @@ def _saved(
     )
 
 
-async def _fetched(transport: SshTransport, file: Path) -> tuple[int, str, int]:
-    """Size, sha256 in hex, and revision of the snapshot, which has arrived as it is there."""
+async def _fetched(transport: SshTransport, file: Path) -> Announced:
+    """What has arrived is as it is there."""
     mark = f"{transport.mark}survivor/{secrets.token_hex(4)}/"
     talk = await transport.converse(scripts.take(), mark=mark, timeout=LONG)
     try:
-        words = (await talk.line()).decode(errors="replace").split()
-        match words:
-            case [scripts.OPENING, size, sha256, revision] if (
-                size.isdecimal() and revision.isdecimal() and len(sha256) == _DIGEST
-            ):
-                pass
-            case _:
-                raise step_failed(transport.host, "etcdctl snapshot save", 1, talk.errors)
+        said = parse_announced(await talk.line(), await talk.line())
+        if said is None:
+            raise step_failed(transport.host, "etcdctl snapshot save", 1, talk.errors)
         digest = hashlib.sha256()
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             while block := await talk.block():
                 digest.update(block)
                 out.write(block)
-        if digest.hexdigest() != sha256:
+        if digest.hexdigest() != said.sha256:
             raise step_failed(transport.host, "send etcd's snapshot", 1, talk.errors)
-        return int(size), sha256, int(revision)
+        return said
     finally:
         await talk.close()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kanae.execute.scripts.programs import DIRECT, ETCDCTL_PATIENT
+from kanae.execute.scripts.programs import ETCDCTL_PATIENT
+from kanae.execute.scripts.snapshot import printed
 from kanae.layout import paths as at
 from kanae.layout import ports
 from kanae.resources.model import quote
 
 # Exit status when another backup is being made on the host (sysexits.h's EX_TEMPFAIL).
 BUSY = 75
-# First word of the line before the snapshot's bytes.
-OPENING = "kanae-snapshot"
 _SNAPSHOT = f"{at.SNAPSHOTS}/taken"
 
 
 def snapshot(limit: float) -> str:
-    """Take a snapshot of the member on the host and print it: a line `kanae-snapshot SIZE SHA256`,
-    a line of JSON as `etcdutl snapshot status` tells it, then its bytes.
+    """Take a snapshot of the member on the host and print it, see `snapshot.printed`.
 
     Nothing of it stays on the host: what a run left that was killed, the next one removes, under a
     lock that only a process holds which lives. limit: seconds for etcd to give it.
@@ -30,12 +28,7 @@ rm -rf {_SNAPSHOT}; mkdir -p {_SNAPSHOT}
 file={_SNAPSHOT}/snapshot.db
 nice -n 10 {_etcdctl(limit)} snapshot save "$file" >/dev/null 2>{_SNAPSHOT}/log || \
 {{ tail -n 20 {_SNAPSHOT}/log >&2; exit 1; }}
-status=$(nice -n 10 {DIRECT} etcdutl snapshot status "$file" -w json)
-size=$(stat -c %s "$file")
-sum=$(nice -n 10 sha256sum <"$file")
-printf '{OPENING} %s %s\\n%s\\n' "$size" "${{sum%% *}}" "$status"
-cat "$file"
-"""
+{printed()}"""
 
 
 def _etcdctl(limit: float) -> str:

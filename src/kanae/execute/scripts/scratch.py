@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from kanae.execute.scripts.programs import DIRECT, ETCDCTL_PATIENT
+from kanae.execute.scripts.snapshot import printed
 from kanae.layout import paths as at
 from kanae.layout import ports, units
 from kanae.resources.model import quote
@@ -22,8 +23,6 @@ _URL: Final = f"https://127.0.0.1:{ports.ETCD_SCRATCH}"
 _PEER_URL: Final = f"https://127.0.0.1:{ports.ETCD_SCRATCH_PEER}"
 ETCDCTL: Final = f"{ETCDCTL_PATIENT} --endpoints {_URL}"
 _LIVING: Final = f"{ETCDCTL_PATIENT} --endpoints https://127.0.0.1:{ports.ETCD_CLIENT}"
-# First word of the line before a snapshot's bytes.
-OPENING: Final = "kanae-snapshot"
 _QUOTA: Final = 8 * 2**30
 # Restored data is not compared with anything that was seen, so any will do.
 _BUMP: Final = 1_000_000_000
@@ -77,15 +76,11 @@ def healthy() -> str:
 
 
 def take() -> str:
-    """Its snapshot: a line `kanae-snapshot SIZE SHA256 REVISION`, then its bytes."""
+    """Print its snapshot, see `snapshot.printed`."""
     return f"""set -eu; umask 077
-{ETCDCTL} --command-timeout=30m snapshot save {SNAPSHOT} >/dev/null 2>&1
-status=$({DIRECT} etcdutl snapshot status {SNAPSHOT} -w json)
-revision=$(printf '%s' "$status" | sed -n 's/.*"revision":\\([0-9]*\\).*/\\1/p')
-size=$(stat -c %s {SNAPSHOT})
-sum=$(sha256sum <{SNAPSHOT})
-printf '{OPENING} %s %s %s\\n' "$size" "${{sum%% *}}" "$revision"
-cat {SNAPSHOT}"""
+file={SNAPSHOT}
+{ETCDCTL} --command-timeout=30m snapshot save "$file" >/dev/null 2>&1
+{printed()}"""
 
 
 def hash_of_file(revision: int) -> str:
