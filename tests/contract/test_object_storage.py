@@ -1,9 +1,5 @@
 """Backups in object storage, with a real server, versitygw: the one of $PATH, or the one that
-
-    GOBIN=~/.cache/kanae-tests/versitygw-v1.8.0 go install \\
-        github.com/versity/versitygw/cmd/versitygw@v1.8.0
-
-has put into the cache of tests. Skipped where there is none: it takes minutes to build.
+`make programs` (tools/test-programs) has built into the cache of tests. Skipped where there is none.
 """
 
 from __future__ import annotations
