@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,9 +16,10 @@ from drill_streams import Answer, serve_streams
 
 @dataclass
 class Store:
-    """etcd, so to speak: shared by several servers."""
+    """etcd, so to speak: shared by several servers. compacted: watches from before it are told."""
 
     revision: int = 100
+    compacted: int = 0
     objects: dict[str, int] = field(default_factory=dict[str, int])
     rare: set[str] = field(default_factory=set[str])  # by their label
     events: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
@@ -63,6 +65,7 @@ class ApiServer:
         self.store = store
         self.address = address
         self.nodes: tuple[str, ...] = ()
+        self.lists: Callable[[str], list[dict[str, Any]]] = lambda kind: []
         self.faults = Faults()
         self.port = 0
         self.requests = 0
@@ -177,6 +180,10 @@ class ApiServer:
         if parts[-1] == "leases":
             spec = {"renewTime": str(time.time())}
             return 200, {"items": [_object(n, 1) | {"spec": spec} for n in self.nodes]}
+        if method == "GET" and parts[-1] in ("pods", "endpointslices"):
+            return 200, {"items": self.lists(parts[-1])}
+        if path.endswith("/namespaces/kube-system"):
+            return 200, _object("kube-system", 1)
         if method == "DELETE":
             self.deleted.append(path)
             return 200, {}
@@ -198,7 +205,7 @@ class ApiServer:
         return 200, _object(name, self.store.objects[name])
 
     async def _create(self, collection: str, name: str) -> tuple[int, Any]:
-        if collection == "namespaces":
+        if collection in ("namespaces", "services"):
             return 201, _object(name, self.store.revision)
         if name in self.store.objects:
             return 409, {}
@@ -221,8 +228,9 @@ class ApiServer:
             writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
 
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        if self.faults.expire > 0 and not rare:
-            self.faults.expire -= 1
+        planted = self.faults.expire > 0 and not rare
+        if planted or revision < self.store.compacted:
+            self.faults.expire -= planted
             send({"type": "ERROR", "object": {"code": 410, "message": "too old"}})
             writer.write(b"0\r\n\r\n")
             return False

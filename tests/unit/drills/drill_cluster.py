@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from drill_api_server import ApiServer, Store
 from drill_certificates import Authority
@@ -25,6 +26,8 @@ from kanae.spec.models import Endpoint, Host, Role, Spec, Ssh
 from kanae.transport.protocol import Completed, Upload
 
 MEMBERS = ("m1", "m2", "m3")
+# A container's id.
+WEB = "a" * 64
 
 
 def spec_of(api: int, ssh: int, endpoint: str) -> Spec:
@@ -85,6 +88,12 @@ class FilePower:
         for path in self.folder.glob("*.off"):
             path.unlink()
 
+    async def blank(self, host: str) -> None:
+        await self.on(host)
+
+    async def host_key(self, host: str) -> str | None:
+        return f"SHA256:{host}"
+
     async def allow_realtime(self, host: str) -> None:
         """Its prober runs here."""
 
@@ -102,6 +111,11 @@ class Cluster:
     boots: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEMBERS, 1))
     # Host -> what its balancers have logged.
     logs: dict[str, str] = field(default_factory=dict[str, str])
+    # Of the drill's Deployment: as made, as there are, and as kube-proxy knows them.
+    made: list[int] = field(default_factory=list[int])
+    replicas: int = 0
+    led_to: int = 0
+    first_process: int = 100
     api_port: int = 0
     ssh_port: int = 0
     _greeters: dict[str, asyncio.Server] = field(default_factory=dict[str, asyncio.Server])
@@ -113,6 +127,7 @@ class Cluster:
             server = ApiServer(self.store, self.context, f"127.0.0.{11 + i}")
             server.port = self.api_port
             server.nodes = MEMBERS
+            server.lists = self.listed
             await server.start()
             self.api_port = server.port
             self.servers[name] = server
@@ -162,6 +177,34 @@ class Cluster:
     def transport(self, host: str) -> SimulatedHost:
         return SimulatedHost(host, self)
 
+    def listed(self, kind: str) -> list[dict[str, Any]]:
+        """Objects that the drill's own pods are made of, and a pod of somebody's on m1."""
+        if kind == "pods":
+            status = {"name": "main", "containerID": f"containerd://{WEB}", "state": {"running": WEB}}
+            return [
+                {
+                    "metadata": {"namespace": "default", "name": "web"},
+                    "spec": {"nodeName": "m1"},
+                    "status": {"containerStatuses": [status]},
+                }
+            ]
+        ready = {"conditions": {"ready": True}}
+        return [
+            {
+                "addressType": "IPv4",
+                "ports": [{"port": 80}],
+                "endpoints": [
+                    {"addresses": [f"10.1.0.{number + 1}"], **ready}
+                    for number in range(self.replicas)
+                ],
+            }
+        ]
+
+    def deploy(self, document: bytes) -> None:
+        *_, deployment = json.loads(document)["items"]
+        self.replicas = self.led_to = deployment["spec"]["replicas"]
+        self.made.append(self.replicas)
+
     def admin_conf(self) -> str:
         credentials = self.authority.credentials()
 
@@ -186,6 +229,9 @@ class SimulatedHost:
     async def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
         if self.cluster.power.is_off(self.host):
             raise ConnectError(self.host, "no answer")
+        if "kubectl" in script and "apply" in script:
+            self.cluster.deploy(stdin)
+            return Completed(0, b"", "")
         return Completed(0, self._answer(script).encode(), "")
 
     def _answer(self, script: str) -> str:
@@ -195,6 +241,10 @@ class SimulatedHost:
             return self.cluster.logs.get(self.host, "")
         if "boot_id" in script:
             return f"boot\n{self.cluster.boots[self.host]}\n"
+        if "kube-proxy" in script:
+            return "".join(f"10.1.0.{n + 1}:80\n" for n in range(self.cluster.led_to))
+        if "kubepods" in script:
+            return f"7 {self.cluster.first_process} {WEB}\n" if self.host == "m1" else ""
         alive = [name for name in MEMBERS if not self.cluster.power.is_off(name)]
         addresses = [f"https://127.0.0.{11 + MEMBERS.index(name)}:2379" for name in alive]
         if "endpoint status" in script:
