@@ -281,6 +281,20 @@ def test_hosts_without_power_take_no_part_when_that_is_said(name: str) -> None:
     assert sim.world.violations == []
 
 
+def test_a_worker_that_does_not_answer_is_named_and_takes_no_part() -> None:
+    sim, backup = lived("vip")
+    sim.world.hosts["worker2"].power_cut()
+    plan = sim.restore_plan(backup)
+    assert "worker2" not in {step.host for step in plan}
+    [note] = [note for note in plan.notes if "worker2" in note]
+    assert "cannot be reached" in note
+    assert "Boot it when it is back" in note
+    result = sim.carry_out(plan)
+    assert result is not None
+    assert result.ok, result.failure(sim.values.redactor)
+    assert not [note for note in sim.restore_plan(backup).notes if "worker1" in note]
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [

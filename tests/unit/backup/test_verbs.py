@@ -127,3 +127,35 @@ def test_prune_asks_and_of_a_cluster_that_is_gone_wants_its_identity(
     assert json.loads(out)["kept"] == [days[0].name]
     assert [each.exists() for each in days] == [True, False, False]
     assert said(capsys, "prune", "--age", "soon", "--yes", "--identity", IDENTITY)[0] == 2
+
+
+def restore(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit status, and what was said on standard error on one line."""
+    capsys.readouterr()
+    try:
+        cli.main(["restore", "cluster.yaml", *words])
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return code, " ".join(capsys.readouterr().err.split())
+
+
+def test_restore_looks_for_a_backup_where_target_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = put(tmp_path / "else")
+    for wanted in ("newest", made.name):
+        code, err = restore(capsys, "--from", wanted, "--confirm", "demo")
+        assert code == 9, err
+        # It is found there, and then no host answers.
+        code, err = restore(
+            capsys, "--from", wanted, "--target", str(tmp_path / "else"), "--confirm", "demo"
+        )
+        assert code not in (0, 2, 9), err
+        assert "m1" in err
+    code, err = restore(capsys, "--from", "else", "--confirm", "demo")
+    assert (code, "say the folder as TARGET beside a name" in err) == (9, True)
+    code, err = restore(capsys, "--discard", "--target", "else", "--confirm", "demo")
+    assert (code, "--target says where a backup is" in err) == (2, True)
+    code, err = restore(capsys, "--from", "newest", "--confirm", "other")
+    assert (code, "the cluster of cluster.yaml is 'demo'" in err) == (2, True)

@@ -138,3 +138,45 @@ async def test_hosts_are_left_alone_while_an_earlier_run_has_something_to_put_ba
     recovery_record.settle(folder)
     assert await recover_drills(opened.spec, say=console.say, password=console.password) == 0
     assert not console.said
+
+
+@pytest.mark.parametrize("name", ["etcd-loss", "quorum-loss", "all-masters-loss"])
+async def test_data_is_not_destroyed_where_the_spec_does_not_say_that_it_may_be(
+    name: str, desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _whole(monkeypatch)
+    order = DrillOrder(find(name), Load(), accept_outage=True)
+    with pytest.raises(Refused, match="destructiveDrills"):
+        await drill.drill(project(tmp_path), order, Console())
+    assert not desk.log, "no host was asked"
+
+
+async def test_the_lease_is_given_up_while_somebody_restores_and_taken_back_afterwards(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _whole(monkeypatch)
+    console = Agreeing()
+
+    async def setting(self: object, hosts: object, facts: object, *more: Any) -> Any:
+        return more[-1]
+
+    async def repeat(times: int, prepare: Any) -> None:
+        lent = await prepare(0)
+        desk.log.append("run")
+        async with lent():
+            desk.log.append("restore")
+        desk.log.append("go on")
+
+    monkeypatch.setattr(drill._Drills, "_setting", setting)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(drill, "repeat", repeat)
+    order = DrillOrder(find("power-cut"), Load(), target="m1", accept_outage=True)
+    await drill.drill(project(tmp_path), order, console)
+    assert desk.log[2:] == [
+        "lease", "run", "release", "restore", "lease", "go on", "release",
+    ]  # fmt: skip
+
+
+@dataclass
+class Agreeing(Console):
+    async def decide(self, order: DrillOrder, hosts: Sequence[str]) -> bool:
+        return True
