@@ -5,7 +5,7 @@
 
 On a living cluster that is there for such things (its etcd is wiped), or in a lab of its own
 (examples/reference.yaml). etcd gets values of 900 kB until it has SIZE of them, written by etcdctl
-on its hosts beside Kubernetes' own keys, so that no API server has to hold them; then, --times each:
+on its hosts beside Kubernetes' own keys, so that no API server has to hold them; --times each:
 
     backup    `kanae backup create`, while probers write through the endpoint; their p99 meanwhile
               against that of 30 quiet seconds before
@@ -115,7 +115,8 @@ file=$(mktemp); trap 'rm -f "$file"' EXIT
 head -c {VALUE * 3 // 4} /dev/urandom | base64 -w 0 >"$file"
 have=$({ETCDCTL} get {PREFIX} --prefix --count-only -w fields | sed -n 's/^"Count" : //p')
 [ "$have" -lt {count} ] || exit 0
-seq "$((have + 1))" {count} | xargs -P 4 -I @ sh -c '{ETCDCTL} put {PREFIX}@ <"$0" >/dev/null' "$file"
+seq "$((have + 1))" {count} |
+xargs -P 4 -I @ sh -c '{ETCDCTL} put {PREFIX}@ <"$0" >/dev/null' "$file"
 """
 
 
@@ -172,7 +173,9 @@ def writes_p99(run: History, name: str) -> float:
     return percentile(found, 0.99)
 
 
-async def backups(project: Project, folder: Path, target: Path, times: int) -> tuple[History, list[float]]:
+async def backups(
+    project: Project, folder: Path, target: Path, times: int
+) -> tuple[History, list[float]]:
     """So many under load, after a quiet time. The history, and the seconds of each command."""
     took: list[float] = []
 
@@ -187,8 +190,12 @@ async def backups(project: Project, folder: Path, target: Path, times: int) -> t
     done = await probed(project, folder, BACKUP, lambda _: first, change)
     for doubt in done.doubts:
         print(f"void: {doubt}", flush=True)
-    made = max(folder.glob(f"*-{BACKUP}/{run_folder.HISTORY}.gz"))
-    return history.read(made), took
+    return history.read(newest(folder, f"*-{BACKUP}/{run_folder.HISTORY}.gz")), took
+
+
+def newest(folder: Path, pattern: str) -> Path:
+    """By name, which begins with a time."""
+    return max(folder.glob(pattern))
 
 
 async def restored(project: Project, file: Path) -> tuple[float, float]:
@@ -198,7 +205,9 @@ async def restored(project: Project, file: Path) -> tuple[float, float]:
     kube = Kube.of(routes(spec), admin)
     async with Fleet(spec, spec.etcd_hosts) as fleet:
         script = loss.wiped(spec)
-        wiped = (must(fleet[host], script, command="wipe", timeout=120.0) for host in spec.etcd_hosts)
+        wiped = (
+            must(fleet[host], script, command="wipe", timeout=120.0) for host in spec.etcd_hosts
+        )
         await asyncio.gather(*wiped)
     words = ("restore", str(project.file), "--from", str(file), "--confirm", spec.name)
     begin = time.perf_counter()
@@ -231,9 +240,9 @@ async def measure(project: Project, size: int, rows: Rows, times: int, folder: P
             rows.keep(size, backup=seconds)
         quiet, beside = writes_p99(run, QUIET), writes_p99(run, BACKUP)
         rows.keep(size, p99_quiet=quiet, p99_beside=beside, p99_ratio=beside / quiet)
-    if not list(target.glob("*.tar*")):
+    if not target.is_dir():
         told("backup", "create", str(project.file), "--to", str(target))
-    file = max(target.glob("*.tar*"))
+    file = newest(target, "*.tar*")
     for _ in range(rows.lack(size, "test", times)):
         done = told("backup", "test", str(project.file), "--file", str(file))
         rows.keep(size, test=done.seconds, rto=done.result["rto_seconds"])

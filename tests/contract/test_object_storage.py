@@ -1,5 +1,5 @@
 """Backups in object storage, with a real server, versitygw: the one of $PATH, or the one that
-`make programs` (tools/test-programs) has built into the cache of tests. Skipped where there is none.
+`make programs` (tools/test-programs) has built into the cache of tests. Skipped without one.
 """
 
 from __future__ import annotations

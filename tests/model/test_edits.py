@@ -279,4 +279,3 @@ def test_what_another_file_changes_at_the_next_boot_is_noted() -> None:
         "server4: /etc/sysctl.d/99-hardening.conf sets net.ipv4.ip_forward to 0 at boot, which "
         "kanae-settings-reference.service sets back to 1",
     )
-

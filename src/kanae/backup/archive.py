@@ -36,6 +36,7 @@ SMALL: Final = 4 << 20
 _AGE: Final = b"age-encryption.org/v1\n"
 _PLAIN: Final = MANIFEST.encode() + b"\0"
 
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """A backup that was read in full. files: the small ones by name, all but the manifest.
@@ -234,4 +235,3 @@ class _Members(Iterator[tuple[str, int]]):
         if len(chunk) != size:
             raise damaged(self._file, "it is cut short")
         return chunk
-

@@ -15,7 +15,9 @@ from kanae.cli.output import output_option
 if TYPE_CHECKING:
     from kanae.backup.keys import Identity
 
-_LOOK_THERE = "Look there: a folder, ssh://HOST/PATH or s3://BUCKET/PREFIX. Default: what SPEC says."
+_LOOK_THERE = (
+    "Look there: a folder, ssh://HOST/PATH or s3://BUCKET/PREFIX. Default: what SPEC says."
+)
 from_option = click.option("--from", "target", metavar="TARGET", help=_LOOK_THERE)
 # For a verb whose --from is the backup itself.
 target_option = click.option("--target", metavar="TARGET", help=_LOOK_THERE)

@@ -94,7 +94,9 @@ def parse_read(host: str, output: bytes) -> Iterator[tuple[str, bytes, int]]:
         output = rest[size:]
 
 
-async def written_canary(project: Project, facts: Facts, fleet: Fleet) -> dict[str, tuple[bytes, int]]:
+async def written_canary(
+    project: Project, facts: Facts, fleet: Fleet
+) -> dict[str, tuple[bytes, int]]:
     """Written now, so that whoever tries the backup can tell that it holds what came last. Nothing
     where no API server answers: etcd's data is wanted all the same."""
     view = project.view(facts, {})

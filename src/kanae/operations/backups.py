@@ -109,13 +109,7 @@ async def found(
         return
     name = parse(wanted)
     if name is None and wanted != NEWEST:
-        names = f"kanae backup list tells the names; `{NEWEST}` is the newest"
-        raise NoBackup(
-            f"{wanted} is no file of this machine, and no name of a backup",
-            remedy=f"say the folder as TARGET beside a name: {names}"
-            if Path(wanted).is_dir()
-            else names,
-        )
+        raise _no_name(wanted)
     project = open_project()
     if name is None:
         all_of_them = (await listing(project, text, password, host_keys)).found
@@ -130,6 +124,14 @@ async def found(
             raise NoBackup(f"{target.where} has no {name}", remedy="kanae backup list")
         async with target.local(name) as file:
             yield file
+
+
+def _no_name(wanted: str) -> NoBackup:
+    names = f"kanae backup list tells the names; `{NEWEST}` is the newest"
+    folder = "say the folder as TARGET beside a name: " if Path(wanted).is_dir() else ""
+    return NoBackup(
+        f"{wanted} is no file of this machine, and no name of a backup", remedy=f"{folder}{names}"
+    )
 
 
 def _here(wanted: str) -> Path | None:

@@ -29,7 +29,6 @@ from kanae.transport.fleet import Fleet
 from kanae.transport.ssh import SshTransport
 
 
-
 async def survivor(
     project: Project,
     host: str,

@@ -1,4 +1,4 @@
-"""What is to be known before a restore is agreed to: what is lost, what is kept, who is left out."""
+"""What is to be known before a restore is agreed to: what is lost or kept, who is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes part in a restore, by what is on the hosts: a blank one joins the cluster afterwards."""
+"""Who takes part in a restore, by what is on the hosts: a blank one joins the cluster after it."""
 
 from __future__ import annotations
 

@@ -180,7 +180,11 @@ class Cluster:
     def listed(self, kind: str) -> list[dict[str, Any]]:
         """Objects that the drill's own pods are made of, and a pod of somebody's on m1."""
         if kind == "pods":
-            status = {"name": "main", "containerID": f"containerd://{WEB}", "state": {"running": WEB}}
+            status = {
+                "name": "main",
+                "containerID": f"containerd://{WEB}",
+                "state": {"running": WEB},
+            }
             return [
                 {
                     "metadata": {"namespace": "default", "name": "web"},

@@ -49,9 +49,7 @@ def restored(run: History, revision: int, reached: int = 10**9) -> History:
         if e.key not in failed
     )
     expired = tuple(
-        WatchState(s.id, end, "expired", revision)
-        for s in run.header.streams
-        if s.kind == "watch"
+        WatchState(s.id, end, "expired", revision) for s in run.header.streams if s.kind == "watch"
     )
     backs = tuple(
         replace(
@@ -93,9 +91,7 @@ def test_writes_after_the_backup_are_counted_and_not_lost() -> None:
 def test_one_of_before_the_backup_is_lost() -> None:
     run = restored(good(), at_backup(good()))
     lost = next(r.key for r in run.requests if r.stream == KEPT_WRITE.id and 0 < r.at < BACKUP)
-    backs = tuple(
-        replace(b, keys=tuple(k for k in b.keys if k != lost)) for b in run.read_backs
-    )
+    backs = tuple(replace(b, keys=tuple(k for k in b.keys if k != lost)) for b in run.read_backs)
     verdict = check(replace(run, read_backs=backs))
     assert verdict.result is Result.FAILED
     assert verdict.writes.lost == (lost,)
@@ -104,9 +100,7 @@ def test_one_of_before_the_backup_is_lost() -> None:
 def test_one_of_after_the_restore_is_lost_too() -> None:
     run = restored(good(), at_backup(good()))
     lost = next(r.key for r in run.requests if r.stream == KEPT_WRITE.id and r.at > UNDO + 10)
-    backs = tuple(
-        replace(b, keys=tuple(k for k in b.keys if k != lost)) for b in run.read_backs
-    )
+    backs = tuple(replace(b, keys=tuple(k for k in b.keys if k != lost)) for b in run.read_backs)
     assert check(replace(run, read_backs=backs)).writes.lost == (lost,)
 
 
@@ -119,9 +113,7 @@ def test_without_a_restore_nothing_is_undone() -> None:
 
 def test_a_watch_that_was_not_told_to_start_again_fails_the_run() -> None:
     run = restored(good(), at_backup(good()))
-    states = tuple(
-        s for s in run.watch_states if (s.stream, s.state) != (WATCH.id, "expired")
-    )
+    states = tuple(s for s in run.watch_states if (s.stream, s.state) != (WATCH.id, "expired"))
     verdict = check(replace(run, watch_states=states))
     assert verdict.result is Result.FAILED
     assert "was not told to start again (410)" in verdict.reasons[0]

@@ -27,7 +27,7 @@ def _folder(spec: Spec) -> str:
 
 def found(spec: Spec) -> str:
     """Print the folder with a member's data, with its inode; fail where there is none."""
-    return f"{_folder(spec)}\nls -id -- \"$data/member\""
+    return f'{_folder(spec)}\nls -id -- "$data/member"'
 
 
 def wiped(spec: Spec) -> str:
@@ -59,7 +59,7 @@ def wiped(spec: Spec) -> str:
 def lost(spec: Spec) -> str:
     """Print what is left: a line for the data, one for each process of the member."""
     listed = processes.each(processes.CGROUPS[_ETCD], 'echo "pid $pid runs"', comm=_ETCD)
-    return f"{_folder(spec)}\n[ ! -e \"$data/member\" ] || echo \"$data/member is there\"\n{listed}"
+    return f'{_folder(spec)}\n[ ! -e "$data/member" ] || echo "$data/member is there"\n{listed}'
 
 
 class Wipe(EachHost):

@@ -58,7 +58,9 @@ async def rules(tools: Tools) -> Mapping[str, frozenset[str]]:
                 raise ValueError(text.strip()[-200:])
             return programmed(text)
         except (HostError, ValueError) as error:
-            raise CheckFailed(f"the rules of kube-proxy on {node} cannot be read: {error}") from None
+            raise CheckFailed(
+                f"the rules of kube-proxy on {node} cannot be read: {error}"
+            ) from None
 
     nodes = tools.spec.nodes
     return dict(zip(nodes, await asyncio.gather(*map(of, nodes)), strict=True))

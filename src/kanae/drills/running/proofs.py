@@ -174,9 +174,7 @@ class Deployments:
         """That its pods listen on."""
         return self._image.port
 
-    async def create(
-        self, dead: tuple[str, ...], *, prefer: str = "", replicas: int = 1
-    ) -> str:
+    async def create(self, dead: tuple[str, ...], *, prefer: str = "", replicas: int = 1) -> str:
         """kubectl apply, from a client host if there is one; where it ran. May be called again with
         other replicas. Raises HostError, and CheckFailed when there is no host to make it from.
         """

@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """To what: etcd's revision then, and from where revisions go on. source: from what, in words."""
+    """To what: etcd's revision then, and from where they go on. source: from what, in words."""
 
     revision: int
     reached: int
