@@ -25,6 +25,7 @@ from kanae.execute.events import Event, Outcome, StepEnded
 from kanae.operations import backup
 from kanae.operations.project import Project
 from kanae.operations.restore import opened, private_folder, restored
+from kanae.operations.scratch import scratch
 from kanae.operations.survey import survey
 from kanae.operations.survivor import survivor
 from kanae.plan.actions import RestoreSnapshot
@@ -100,7 +101,14 @@ class Restoration:
                 host_keys=self.host_keys,
             ) as fleet:
                 facts = await survey(self.project, fleet)
-            refuse(self.project.view(facts, {}), saved)
+                view = self.project.view(facts, {})
+                refuse(view, saved)
+                if self.member is not None:
+                    # What it still has is brought to life there: all that takes is at hand.
+                    async with scratch(
+                        self.project, fleet[self.member], view.base(self.member).arch
+                    ):
+                        pass
         return f"{made.name}, {made.size / 1e6:.1f} MB, revision {saved.revision}"
 
     def _file(self) -> Path:
@@ -131,10 +139,11 @@ class Restoration:
         return TakenBack(saved.revision, saved.revision + raised(done.plan), source)
 
     async def _keys(self) -> HostKeys:
-        """Those of the blank machines are known to who has put them there."""
+        """Those of the blank machines are known to who has put them there. What was accepted before
+        is trusted by now, and may be the key of a machine that is no more."""
         given = self.host_keys or HostKeys()
         told = [await self.power.host_key(host) for host in self.blank]
-        return HostKeys(given.accepted | frozenset(filter(None, told)), given.ask, given.say)
+        return HostKeys(frozenset(filter(None, told)), given.ask, given.say)
 
 
 def raised(plan: Plan) -> int:

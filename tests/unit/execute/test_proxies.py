@@ -9,6 +9,7 @@ import pytest
 
 from kanae.execute.scripts import proxies
 from kanae.plan.actions import AwaitProxies
+from kanae.spec.models import ProxyMode
 
 NFTABLES = """
 	chain endpoint-XVNOAEZ6-default/kubernetes/tcp/https__192.168.1.5/6443 {
@@ -47,6 +48,29 @@ def test_a_rule_of_the_service_that_leads_there_is_seen(
     assert bool(done.stdout) is still
 
 
+@pytest.mark.parametrize(
+    ("mode", "rules", "wanted"),
+    [
+        (ProxyMode.NFTABLES, NFTABLES, ["192.168.1.50:6443", "192.168.1.6:6443"]),
+        (ProxyMode.IPTABLES, IPTABLES, ["192.168.1.50:6443"]),
+        (ProxyMode.NFTABLES, "table ip kube-proxy {}", []),
+    ],
+)
+def test_all_that_rules_of_any_service_lead_to_is_listed_once(
+    mode: ProxyMode, rules: str, wanted: list[str], tmp_path: Path
+) -> None:
+    done = _shell(proxies.led_to(mode), _told(rules * 2, tmp_path))
+    assert (done.returncode, done.stdout.split()) == (0, wanted)
+
+
+def test_what_is_led_to_is_not_known_where_it_cannot_be_read(tmp_path: Path) -> None:
+    done = _shell(proxies.led_to(ProxyMode.NFTABLES), _told(None, tmp_path))
+    assert (done.returncode, done.stdout) == (1, "cannot exec")
+    _program(tmp_path, "exit 0")
+    done = _shell(proxies.led_to(ProxyMode.NFTABLES), tmp_path)
+    assert (done.returncode, done.stdout) == (1, "kube-proxy does not run\n")
+
+
 def test_rules_that_cannot_be_read_are_no_answer(tmp_path: Path) -> None:
     done = _run(AwaitProxies("nftables", ("192.168.1.5:6443",)), tmp_path, None)
     assert (done.returncode, done.stdout) == (1, "cannot exec")
@@ -58,13 +82,17 @@ def test_a_node_without_kube_proxy_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def _run(action: AwaitProxies, folder: Path, rules: str | None) -> subprocess.CompletedProcess[str]:
+    return _sh(action, _told(rules, folder))
+
+
+def _told(rules: str | None, folder: Path) -> Path:
     if rules is None:
         told = "echo cannot exec >&2; exit 1"
     else:
         (folder / "rules").write_text(rules)
         told = f"cat {folder}/rules"
     _program(folder, f"case $1 in ps) echo 0123abcd ;; exec) {told} ;; esac")
-    return _sh(action, folder)
+    return folder
 
 
 def _program(folder: Path, body: str) -> None:
@@ -74,8 +102,12 @@ def _program(folder: Path, body: str) -> None:
 
 
 def _sh(action: AwaitProxies, folder: Path) -> subprocess.CompletedProcess[str]:
+    return _shell(proxies.led_elsewhere(action), folder)
+
+
+def _shell(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["sh", "-c", proxies.led_elsewhere(action)],
+        ["sh", "-c", script],
         env={"PATH": f"{folder}:/usr/bin:/bin"},
         capture_output=True,
         text=True,

@@ -30,6 +30,7 @@ from kanae.execute.scripts import (
     resources,
     restore,
     scratch,
+    snapshot,
 )
 from kanae.facts.model import ObjectKey
 from kanae.layout import marks, units
@@ -67,6 +68,7 @@ from kanae.resources.artifact import Image
 from kanae.resources.file import Absent, File
 from kanae.resources.system import SwapOff
 from kanae.resources.unit import NoUnit, Unit
+from kanae.spec.models import ProxyMode
 
 from ...model.fixtures import Desk, bare, example
 from ..golden import GOLDEN, agree
@@ -167,6 +169,8 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "proxies-led-elsewhere-iptables": proxies.led_elsewhere(
         AwaitProxies("iptables", ("192.168.1.5:6443",))
     ),
+    "proxies-led-to-nftables": proxies.led_to(ProxyMode.NFTABLES),
+    "proxies-led-to-iptables": proxies.led_to(ProxyMode.IPTABLES),
     "kubectl-kubelet-healthy": kubectl.kubelet_healthy(AwaitKubelet(10248)),
     "kubectl-kubelet-healthy-without-port": kubectl.kubelet_healthy(AwaitKubelet(0)),
     "kubectl-nodes": kubectl.nodes(),
@@ -299,6 +303,7 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         "guarded-run",
         "resources-apply",
         "resources-contents",
+        "snapshot-printed",
     }
     modules = (
         backup,
@@ -311,10 +316,12 @@ def test_every_function_that_makes_a_script_is_recorded() -> None:
         kubectl,
         lease,
         nodes,
+        proxies,
         reset,
         resources,
         restore,
         scratch,
+        snapshot,
     )
     for module in modules:
         for name, _ in inspect.getmembers(module, inspect.isfunction):

@@ -95,11 +95,17 @@ def around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Around:
         made.log.append(f"take what {host} has")
         return replace(SAVED, revision=9)
 
+    @contextlib.asynccontextmanager
+    async def scratch(of: object, transport: Any, arch: str) -> AsyncGenerator[bool]:
+        made.log.append(f"room for a member on {transport.host}")
+        yield True
+
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(drill_remedy.backup, "create", create)
     for name, instead in (
         ("opened", opened), ("refuse", refuse), ("restored", restored),
         ("survivor", survivor), ("Fleet", desk.fleet()), ("survey", desk.survey),
+        ("scratch", scratch),
     ):  # fmt: skip
         monkeypatch.setattr(drill_remedy, name, instead)
     return made
@@ -151,9 +157,15 @@ async def test_the_runs_own_backup_is_restored_while_another_holds_the_lease(
 
 
 async def test_of_a_lost_quorum_what_one_member_has_is_restored(
-    around: Around, tmp_path: Path
+    around: Around, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    back = await remedy(around, tmp_path, member="m1").restore()
+    own = remedy(around, tmp_path, member="m1")
+    monkeypatch.setattr(
+        drill_remedy.Fleet, "__getitem__", lambda self, host: SimpleNamespace(host=host)
+    )
+    await own.secure()
+    assert around.log[-1] == "room for a member on m1"
+    back = await own.restore()
     assert (back.revision, back.reached, back.source) == (9, 14, "the member on m1")
     assert "take what m1 has" in around.log
     [keys] = around.keys

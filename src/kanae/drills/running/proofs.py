@@ -59,9 +59,16 @@ def image_of(known: Mapping[str, object], wanted: str | None = None) -> Image:
 
 
 def manifest(
-    namespace: str, image: Image, *, replicas: int = 1, prefer: str = "", anywhere: bool = False
+    namespace: str,
+    image: Image,
+    *,
+    replicas: int = 1,
+    prefer: str = "",
+    anywhere: bool = False,
+    served: bool = False,
 ) -> Json:
-    """A Deployment. prefer: the node it is to start on. anywhere: also on control-plane hosts."""
+    """A Deployment. prefer: the node it is to start on. anywhere: also on control-plane hosts.
+    served: with a Service."""
     tolerations: list[Json] = [
         {
             "key": f"node.kubernetes.io/{key}",
@@ -118,6 +125,15 @@ def manifest(
             "data": dict(image.files),
         }
         items.insert(0, files)
+    if served:
+        ports = [{"port": image.port, "targetPort": image.port}]
+        service: Json = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": NAME, "namespace": namespace},
+            "spec": {"selector": labels, "ports": ports},
+        }
+        items.insert(0, service)
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
@@ -169,12 +185,14 @@ class Deployments:
         self._image = image
         self._kubeconfigs = kubeconfigs
 
-    @property
-    def port(self) -> int:
-        """That its pods listen on."""
-        return self._image.port
-
-    async def create(self, dead: tuple[str, ...], *, prefer: str = "", replicas: int = 1) -> str:
+    async def create(
+        self,
+        dead: tuple[str, ...],
+        *,
+        prefer: str = "",
+        replicas: int = 1,
+        served: bool = False,
+    ) -> str:
         """kubectl apply, from a client host if there is one; where it ran. May be called again with
         other replicas. Raises HostError, and CheckFailed when there is no host to make it from.
         """
@@ -190,7 +208,12 @@ class Deployments:
         workers = [host for host in self._spec.having(Role.WORKER) if host not in dead]
         anywhere = bool(prefer) or not workers
         document = manifest(
-            self._namespace, self._image, replicas=replicas, prefer=prefer, anywhere=anywhere
+            self._namespace,
+            self._image,
+            replicas=replicas,
+            prefer=prefer,
+            anywhere=anywhere,
+            served=served,
         )
         await must(
             self._transport(host),

@@ -12,7 +12,7 @@ from kanae.drills.probing.client import RequestFailed
 from kanae.drills.probing.objects import Json
 from kanae.drills.records import BACKUP, Change, Proof, Record, Restored
 from kanae.drills.running import ghosts, undisturbed
-from kanae.drills.running.proofs import NAME, Deployments
+from kanae.drills.running.proofs import Deployments
 from kanae.drills.running.remedy import Remedy
 from kanae.drills.running.setting import Setting
 from kanae.drills.running.undisturbed import Container
@@ -20,6 +20,7 @@ from kanae.errors import CheckFailed, HostError
 
 UNDISTURBED, NO_GHOSTS = "pods-undisturbed", "no-ghost-endpoints"
 _SERVED_SECONDS = 180.0
+_LIST_SECONDS = 30.0  # of a large cluster
 _POLL = 0.5
 
 
@@ -49,15 +50,14 @@ class Restoring:
         which the backup knows nothing and every kube-proxy does. Raises KanaeError when the cluster
         could not be restored afterwards.
         """
-        await self._deployments.create(())
-        await self._kube_asks("POST", self._services, service(self._deployments.port))
+        await self._deployments.create((), served=True)
         await self._served(1)
         await self._remember()
         begun = self._now()
         self._set.say(f"{begun:7.1f} s  backup")
         made = await self._remedy.secure()
         self._write(Change(self._now(), BACKUP, round(self._now() - begun, 6), made))
-        await self._deployments.create((), replicas=2)
+        await self._deployments.create((), replicas=2, served=True)
         await ghosts.lead_to(self._set.tools, await self._served(2))
 
     async def restore(self) -> None:
@@ -76,16 +76,6 @@ class Restoring:
             proof = Proof(self._now(), name, ok, round(self._now() - begun, 6), detail)
             self._write(proof)
             self._set.say(f"{self._now():7.1f} s  {name}: {detail}")
-
-    @property
-    def _services(self) -> str:
-        return f"/api/v1/namespaces/{self._set.namespace}/services"
-
-    async def _kube_asks(self, method: str, path: str, body: Json) -> None:
-        try:
-            await self._kube.ask(method, path, body, wanted=frozenset({201, 409}))
-        except RequestFailed as error:
-            raise CheckFailed(f"{method} {path}: {error.detail}") from None
 
     async def _served(self, pods: int) -> frozenset[str]:
         """The Service's endpoints once there are so many, all ready. Raises CheckFailed."""
@@ -112,7 +102,7 @@ class Restoring:
         gone = self._set.hosts if self._set.scenario.kind == "blank" else ()
         nodes = [node for node in self._set.tools.spec.nodes if node not in gone]
         try:
-            pods = objects.items(await self._kube.get("/api/v1/pods"))
+            pods = objects.items(await self._kube.get("/api/v1/pods", timeout=_LIST_SECONDS))
         except RequestFailed as error:
             raise CheckFailed(f"the pods cannot be listed: {error.detail}") from None
         self._processes = await undisturbed.running(self._set.tools, nodes)
@@ -136,16 +126,6 @@ class Restoring:
         left, known = await ghosts.ghosts(self._set.tools, self._kube)
         nodes = len(self._set.tools.spec.nodes)
         return not left, left or f"{nodes} nodes lead to none but the {known} endpoints of the API"
-
-
-def service(port: int) -> Json:
-    """In front of the drill's Deployment."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": NAME},
-        "spec": {"selector": {"app": NAME}, "ports": [{"port": port, "targetPort": port}]},
-    }
 
 
 def ready(slices: list[Json]) -> list[Json]:
