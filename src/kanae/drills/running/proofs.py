@@ -194,8 +194,7 @@ class Deployments:
         served: bool = False,
     ) -> str:
         """kubectl apply, from a client host if there is one; where it ran. May be called again with
-        other replicas. Raises HostError, and CheckFailed when there is no host to make it from.
-        """
+        other replicas. Raises HostError, and CheckFailed when there is no host to make it from."""
         masters = [host for host in self._spec.having(Role.CONTROL_PLANE) if host not in dead]
         host = next(iter((*self._kubeconfigs, *masters)), None)
         if host is None:
