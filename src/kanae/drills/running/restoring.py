@@ -81,19 +81,20 @@ class Restoring:
         """The Service's endpoints once there are so many, all ready. Raises CheckFailed."""
         namespace = f"/apis/discovery.k8s.io/v1/namespaces/{self._set.namespace}/endpointslices"
         end = time.monotonic() + _SERVED_SECONDS
-        found = frozenset[str]()
+        seen = ""
         while time.monotonic() < end:
             try:
                 slices = objects.items(await self._kube.get(namespace))
-            except RequestFailed:
-                slices = list[Json]()
-            found = ghosts.endpoints(ready(slices))
-            if len(found) == pods:
-                return found
+            except RequestFailed as error:
+                seen = error.detail
+            else:
+                found = ghosts.endpoints(ready(slices))
+                if len(found) == pods:
+                    return found
+                seen = ", ".join(sorted(found)) or "none"
             await asyncio.sleep(_POLL)
         raise CheckFailed(
-            f"{len(found)} of {pods} pods of the drill's Service are ready after"
-            f" {_SERVED_SECONDS:g} s",
+            f"the drill's Service has not {pods} ready pods after {_SERVED_SECONDS:g} s: {seen}",
             remedy="name an image that the nodes can have: --image",
         )
 
