@@ -160,9 +160,11 @@ async def test_of_a_lost_quorum_what_one_member_has_is_restored(
     around: Around, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     own = remedy(around, tmp_path, member="m1")
-    monkeypatch.setattr(
-        drill_remedy.Fleet, "__getitem__", lambda self, host: SimpleNamespace(host=host)
-    )
+
+    def there(fleet: object, host: str) -> SimpleNamespace:
+        return SimpleNamespace(host=host)
+
+    monkeypatch.setattr(drill_remedy.Fleet, "__getitem__", there)
     await own.secure()
     assert around.log[-1] == "room for a member on m1"
     back = await own.restore()
