@@ -46,6 +46,18 @@ max-wait-before = 30
 "kept.any.gap" = 2.5
 "any.any.failed-seconds" = 1.5
 "inside.new.any.longest-wait" = 2.5
+
+[drill.etcd-loss]
+"heal.api" = 200
+"heal.redundancy" = 400
+
+[drill.quorum-loss]
+"heal.api" = 300
+"heal.redundancy" = 500
+
+[drill.all-masters-loss]
+"heal.api" = 900
+"heal.redundancy" = 1500
 """
 # Half of the usual requests.
 SHORT = ("--steady", "4", "--hold", "12", "--after", "4", "--period", "0.2")
