@@ -16,7 +16,10 @@ from kanae.drills.faults import loss, processes
 from kanae.drills.faults.build import build
 from kanae.drills.faults.power import EachHost
 from kanae.drills.faults.protocol import FaultPlan, Sign, Tools
-from kanae.errors import Refused, StepFailed
+from kanae.drills.running import recovery_record, run_folder
+from kanae.drills.running.recovery import recover
+from kanae.drills.running.recovery_record import RecoveryRecord
+from kanae.errors import CheckFailed, Refused, StepFailed
 from kanae.spec.models import Spec
 from kanae.transport.protocol import Completed
 
@@ -143,3 +146,21 @@ def test_only_a_lab_has_blank_machines() -> None:
     tools = Tools(spec, BmcPower(spec), lambda _: LocalTransport())
     with pytest.raises(Refused, match="a blank machine in the place of m1"):
         build(FaultPlan("blank", ("m1",), 1), tools).check_safe()
+
+
+async def test_what_is_left_to_do_names_the_backup_that_the_run_has_made(tmp_path: Path) -> None:
+    spec = spec_of()
+    tools = Tools(spec, BmcPower(spec), lambda _: LocalTransport())
+    plan = FaultPlan("wipe", ("m1", "m2", "m3"), 1)
+    recovery_record.write(tmp_path, RecoveryRecord("r1", "etcd-loss", "c", plan, ("ns",), 1, "0"))
+    with pytest.raises(CheckFailed) as nothing:
+        await recover(tmp_path, tools, None)
+    assert "restore" not in nothing.value.remedy
+    (tmp_path / run_folder.BACKUPS).mkdir()
+    backup = tmp_path / run_folder.BACKUPS / "c.tar.age"
+    backup.touch()
+    with pytest.raises(CheckFailed) as made:
+        await recover(tmp_path, tools, None)
+    assert f"kanae restore SPEC --from {backup}" in made.value.remedy
+    assert "kanae drill recover SPEC" in made.value.remedy
+    assert recovery_record.kept(tmp_path)
